@@ -1,0 +1,68 @@
+import type { Failure } from './errors.ts';
+import type { BackupId } from './layout.ts';
+import type { Manifest, Trigger, Warning } from './manifest.ts';
+import type { Engine } from './source.ts';
+
+/** How one execution of a job ended; also the value of a metric's label. */
+export type Outcome = 'success' | 'failed' | 'skipped' | 'interrupted';
+
+/** What happened, told to listeners (log, metrics, and later notifications); the data path never waits for one. */
+export type RunEvent =
+  | {
+      readonly type: 'backup-started';
+      readonly source: string;
+      readonly engine: Engine;
+      readonly id: BackupId;
+      readonly trigger: Trigger;
+    }
+  | {
+      readonly type: 'backup-progress';
+      readonly source: string;
+      readonly stem: string;
+      readonly storedBytes: number;
+      readonly dumpBytes: number;
+    }
+  | {
+      readonly type: 'backup-finished';
+      readonly source: string;
+      readonly manifest: Manifest;
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: 'backup-failed';
+      readonly source: string;
+      readonly id: BackupId | null;
+      readonly failure: Failure;
+      readonly durationMs: number;
+    }
+  | { readonly type: 'backup-warning'; readonly source: string; readonly warning: Warning }
+  | { readonly type: 'run-skipped'; readonly source: string; readonly reason: string }
+  | { readonly type: 'backup-removed'; readonly source: string; readonly id: BackupId }
+  | { readonly type: 'prune-held'; readonly source: string; readonly count: number }
+  | {
+      readonly type: 'restore-progress';
+      readonly source: string;
+      readonly stage: string;
+      readonly database: string;
+      readonly bytes: number | null;
+      readonly totalBytes: number | null;
+    }
+  | {
+      readonly type: 'restore-finished';
+      readonly source: string;
+      readonly id: BackupId;
+      readonly durationMs: number;
+    }
+  | { readonly type: 'recovered'; readonly source: string; readonly what: string };
+
+export type Emit = (event: RunEvent) => void;
+
+/** The last attempts of a source, also those that left no backup; written by whichever process ran them. */
+export interface Attempt {
+  readonly at: string;
+  readonly finishedAt: string;
+  readonly outcome: Outcome;
+  readonly trigger: Trigger;
+  readonly id: BackupId | null;
+  readonly failure: Failure | null;
+}

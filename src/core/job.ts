@@ -1,0 +1,59 @@
+import type { Compression } from './manifest.ts';
+import type { Engine, FactsDepth } from './source.ts';
+
+/** When something runs. */
+export interface Schedule {
+  /** Cron patterns of 5 or 6 fields, any of which is an occurrence; empty: never by itself. */
+  readonly patterns: readonly string[];
+  /** IANA name. */
+  readonly timezone: string;
+  /** How late a missed run is still made up for. */
+  readonly catchUpMs: number;
+}
+
+/** When a source without a new backup is overdue: a multiple of its own interval, or a fixed age. */
+export type MaxAge = { readonly intervals: number } | { readonly ms: number };
+
+/** What retention keeps; `all` keeps everything. A count of 0 or an absent one keeps nothing by that rule. */
+export type RetentionPolicy =
+  | { readonly all: true }
+  | {
+      readonly all: false;
+      readonly last: number;
+      readonly hourly: number;
+      readonly daily: number;
+      readonly weekly: number;
+      readonly monthly: number;
+      readonly yearly: number;
+      readonly withinMs: number;
+    };
+
+/** How a configured source says what it lives in. */
+export type TargetSpec =
+  /** A container found by its labels: its id as listed last. */
+  | { readonly by: 'discovery'; readonly containerId: string; readonly container: string }
+  /** A compose service of backupd's own project, else an exact container name. */
+  | { readonly by: 'name'; readonly container: string };
+
+/** Everything configured about one source. */
+export interface Job {
+  readonly source: string;
+  readonly engine: Engine | null;
+  readonly target: TargetSpec;
+  /** null: all. */
+  readonly databases: readonly string[] | null;
+  readonly exclude: readonly string[];
+  readonly user: string | null;
+  /** A path inside the target. */
+  readonly passwordFile: string | null;
+  readonly schedule: Schedule;
+  readonly keep: RetentionPolicy;
+  readonly maxAge: MaxAge;
+  readonly timeoutMs: number;
+  readonly facts: FactsDepth;
+  readonly compression: {
+    readonly algorithm: Compression;
+    readonly level: number;
+    readonly where: 'auto' | 'target' | 'backupd';
+  };
+}

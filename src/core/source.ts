@@ -1,0 +1,216 @@
+import type { Readable } from 'node:stream';
+import type { Comparison, Facts } from './facts.ts';
+import type { ArchiveFile, Compression, Manifest, Warning } from './manifest.ts';
+
+export const ENGINES = ['postgres', 'mysql', 'mariadb', 'mongodb', 'volume'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+/** A target as it is now: the container may have been recreated since the last run. */
+export interface TargetRef {
+  readonly containerId: string;
+  readonly container: string;
+  readonly image: string;
+  readonly imageId: string;
+  readonly repoDigests: readonly string[];
+}
+
+/** How much of the facts is taken. */
+export type FactsDepth = 'exact' | 'estimate' | 'off';
+
+/** What a run wants dumped. */
+export interface DumpPlan {
+  /** Marks every process and session of this run, so that they can be found and ended: `<source>/<random>`. */
+  readonly run: string;
+  readonly facts: FactsDepth;
+  /** `zstd` with its level where the target may compress; null where backupd does it. */
+  readonly compressInTarget: { readonly level: number } | null;
+}
+
+/**
+ * One stream of a dump. The stream is the verdict: it ends only after its tool exited with 0, otherwise it is destroyed
+ * with `dump-failed`. Who saw it end holds all that the tool wrote; whether that is a whole archive the format's reader
+ * says. The consumer owns the stream.
+ */
+export interface DumpPart {
+  /** File name without ending: `globals`, `shop.dump`. */
+  readonly stem: string;
+  readonly format: string;
+  readonly database: string | null;
+  /** How the bytes are encoded already, by the target. */
+  readonly encoding: Compression;
+  readonly stream: Readable;
+}
+
+export interface DumpResult {
+  readonly toolVersion: string;
+  readonly databases: readonly string[];
+  readonly facts: Facts;
+  readonly engineFacts: Readonly<Record<string, unknown>>;
+  readonly position: string | null;
+  readonly warnings: readonly Warning[];
+}
+
+/** Holds what the dump needs while it runs (a snapshot, a stopped container); disposing it ends every process in the target. */
+export interface DumpSession extends AsyncDisposable {
+  /** The parts, one after the other: each must be consumed before the next is asked for. */
+  parts(): AsyncIterable<DumpPart>;
+  /**
+   * What was learnt; called once, after the last part.
+   * @param read what the readers saw in the streams, by stem
+   */
+  finish(read: ReadonlyMap<string, PartFacts>): Promise<DumpResult>;
+}
+
+/** What a reader learnt from a plain stream; the shape beneath is the engine's own. */
+export interface PartFacts {
+  readonly sequences?: Readonly<Record<string, string>>;
+  readonly objects?: Readonly<Record<string, number>>;
+}
+
+/** Checks one plain stream of a format, byte by byte, without keeping it. */
+export interface StreamReader {
+  /** @throws BackupdError `archive-corrupt` as soon as the bytes cannot be this format. */
+  push(plain: Uint8Array): void;
+  /** @throws BackupdError `archive-corrupt` where the format is not whole here, or went on after its end. */
+  end(): PartFacts;
+}
+
+/** Opens a file of the backup that is restored: plain, decompressed, checked to its end; a second call reads again. */
+export type OpenArchive = (file: ArchiveFile, signal: AbortSignal) => Readable;
+
+export interface RestorePlan {
+  /** Unique to this restore; marks what it makes: `20261122T020000Z-3fa9`. */
+  readonly run: string;
+  readonly manifest: Manifest;
+  /** The databases to restore with the names they get: the same name replaces. */
+  readonly databases: readonly { readonly name: string; readonly restoredAs: string }[];
+  readonly open: OpenArchive;
+  readonly onProgress: (progress: RestoreProgress) => void;
+}
+
+export interface RestoreProgress {
+  readonly stage: 'load' | 'index' | 'analyze' | 'compare' | 'swap';
+  readonly database: string;
+  readonly bytes?: number;
+  readonly totalBytes?: number;
+}
+
+/** One database loaded beside; plain JSON, kept in the journal. */
+export interface BesideDatabase {
+  readonly name: string;
+  readonly restoredAs: string;
+  /** The temporary name it was loaded under, and what the engine knows it by. */
+  readonly temporary: string;
+  readonly temporaryId: string;
+  /** What is in the way now and the name under which it will be kept; null where nothing is. */
+  readonly live: { readonly id: string; readonly keptAs: string } | null;
+}
+
+/** What was loaded beside; plain JSON. */
+export interface Beside {
+  readonly run: string;
+  readonly target: TargetRef;
+  readonly databases: readonly BesideDatabase[];
+  /** Statements the engine runs with the swap; no secrets. */
+  readonly engineState: Readonly<Record<string, unknown>>;
+}
+
+/** What a restore replaced and kept; plain JSON, what `--undo` needs. */
+export interface Previous {
+  readonly run: string;
+  readonly source: string;
+  readonly target: TargetRef;
+  readonly replacedAt: string;
+  readonly databases: readonly PreviousDatabase[];
+}
+
+export interface PreviousDatabase {
+  /** The name in use. */
+  readonly name: string;
+  /** What is in use now. */
+  readonly currentId: string;
+  /** What was kept; null where the restore created the database. */
+  readonly kept: { readonly id: string; readonly name: string } | null;
+}
+
+/** A reason not to begin. */
+export interface Problem {
+  readonly code:
+    | 'target-unavailable'
+    | 'target-in-use'
+    | 'no-space'
+    | 'usage'
+    | 'format-unsupported'
+    | 'restore-failed';
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Where the steps of a swap are written down before they are taken; one journal a source. */
+export interface Journal {
+  /** Makes the record durable before it resolves. */
+  write(state: JournalState): Promise<void>;
+  clear(): Promise<void>;
+}
+
+/** Plain JSON: enough to finish or reverse after a crash at any point. */
+export type JournalState =
+  | {
+      readonly step: 'building';
+      readonly source: string;
+      readonly target: TargetRef;
+      readonly run: string;
+    }
+  | {
+      readonly step: 'swapping';
+      readonly source: string;
+      readonly id: string;
+      readonly beside: Beside;
+    }
+  | {
+      readonly step: 'undoing';
+      readonly source: string;
+      readonly previous: Previous;
+      readonly keptAs: readonly string[];
+    };
+
+/**
+ * Everything but `preflight` can be killed at any point: the journal has what `resume` needs to finish or undo.
+ * The signal of `swap` and `undo` is looked at before they begin; once begun they come to an end.
+ */
+export interface Restorer {
+  /** Looks, changes nothing. */
+  preflight(into: TargetRef, plan: RestorePlan, signal: AbortSignal): Promise<readonly Problem[]>;
+  /** Loads every database beside; on failure all it made is removed. */
+  build(into: TargetRef, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Beside>;
+  /** Compares what was loaded beside with the backup's facts, by name of the database. */
+  compare(
+    beside: Beside,
+    plan: RestorePlan,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Comparison>>;
+  /** All databases at once or none. */
+  swap(beside: Beside, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Previous>;
+  /** Finishes or reverses what a dead process left. */
+  resume(state: JournalState, journal: Journal, signal: AbortSignal): Promise<Previous | null>;
+  /** What earlier restores kept in this target, newest first; read from the target itself. */
+  previous(at: TargetRef, signal: AbortSignal): Promise<readonly Previous[]>;
+  undo(previous: Previous, journal: Journal, signal: AbortSignal): Promise<Previous>;
+  dropPrevious(previous: Previous, signal: AbortSignal): Promise<void>;
+  /** Removes what was loaded beside; idempotent. */
+  discard(beside: Pick<Beside, 'run' | 'target'>, signal: AbortSignal): Promise<void>;
+}
+
+/** A configured thing to back up, bound to its options. */
+export interface Source {
+  readonly name: string;
+  readonly engine: Engine;
+  /** @throws BackupdError `target-unavailable` naming what was looked for. */
+  locate(signal: AbortSignal): Promise<TargetRef>;
+  /** Ends tools and sessions that a dead process of this `/backups` left in the target. The caller holds the source's lock. */
+  sweep(at: TargetRef, signal: AbortSignal): Promise<void>;
+  open(at: TargetRef, plan: DumpPlan, signal: AbortSignal): Promise<DumpSession>;
+  /** A fresh reader for a file of this format. @throws BackupdError `format-unsupported` */
+  reader(format: string): StreamReader;
+  readonly restorer: Restorer;
+}
