@@ -62,20 +62,20 @@ export function compareFacts(
     }
   }
 
-  for (const name of union(expected.tables, actual.tables)) {
+  function compareTable(name: string): void {
     const before = expected.tables[name];
     const after = actual.tables[name];
     if (before === undefined || after === undefined) {
-      compare(
-        `table ${name}`,
-        before === undefined ? null : 'present',
-        after === undefined ? null : 'present',
-      );
+      compare(`table ${name}`, presence(before), presence(after));
     } else if (before.exact && after.exact) {
       compare(`rows of ${name}`, before.rows, after.rows);
     } else {
       notCompared.push(`rows of ${name}`);
     }
+  }
+
+  for (const name of union(expected.tables, actual.tables)) {
+    compareTable(name);
   }
   for (const name of union(expected.sequences, actual.sequences)) {
     compare(`sequence ${name}`, expected.sequences[name] ?? null, actual.sequences[name] ?? null);
@@ -84,6 +84,10 @@ export function compareFacts(
     compare(kind, expected.objects[kind] ?? 0, actual.objects[kind] ?? 0);
   }
   return { compared, matched: compared - differences.length, differences, notCompared };
+}
+
+function presence(fact: TableFact | undefined): 'present' | null {
+  return fact === undefined ? null : 'present';
 }
 
 function union(
