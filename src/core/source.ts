@@ -127,8 +127,8 @@ export interface Previous {
 export interface PreviousDatabase {
   /** The name in use. */
   readonly name: string;
-  /** What is in use now. */
-  readonly currentId: string;
+  /** What is in use now; null where nothing is. */
+  readonly currentId: string | null;
   /** What was kept; null where the restore created the database. */
   readonly kept: { readonly id: string; readonly name: string } | null;
 }
@@ -146,11 +146,10 @@ export interface Problem {
   readonly hint: string;
 }
 
-/** Where the steps of a swap are written down before they are taken; one journal a source. */
+/** Where the steps of a restore are written down before they are taken; one journal a source, cleared by who owns the restore. */
 export interface Journal {
   /** Makes the record durable before it resolves. */
   write(state: JournalState): Promise<void>;
-  clear(): Promise<void>;
 }
 
 /** Plain JSON: enough to finish or reverse after a crash at any point. */
@@ -181,7 +180,7 @@ export type JournalState =
 export interface Restorer {
   /** Looks, changes nothing. */
   preflight(into: TargetRef, plan: RestorePlan, signal: AbortSignal): Promise<readonly Problem[]>;
-  /** Loads every database beside; on failure all it made is removed. */
+  /** Loads every database beside; where it fails the caller discards what it made. */
   build(into: TargetRef, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Beside>;
   /** Compares what was loaded beside with the backup's facts, by name of the database. */
   compare(
@@ -191,8 +190,8 @@ export interface Restorer {
   ): Promise<ReadonlyMap<string, Comparison>>;
   /** All databases at once or none. */
   swap(beside: Beside, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Previous>;
-  /** Finishes or reverses what a dead process left. */
-  resume(state: JournalState, journal: Journal, signal: AbortSignal): Promise<Previous | null>;
+  /** Finishes or reverses what a dead process left; resolves with what is kept where the swap had happened, else null. */
+  resume(state: JournalState, signal: AbortSignal): Promise<Previous | null>;
   /** What earlier restores kept in this target, newest first; read from the target itself. */
   previous(at: TargetRef, signal: AbortSignal): Promise<readonly Previous[]>;
   undo(previous: Previous, journal: Journal, signal: AbortSignal): Promise<Previous>;

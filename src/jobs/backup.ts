@@ -1,0 +1,346 @@
+import { randomBytes } from 'node:crypto';
+import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
+import type { Emit, Outcome } from '../core/events.ts';
+import type { Job } from '../core/job.ts';
+import { archiveFileName, formatBackupId, type BackupId } from '../core/layout.ts';
+import {
+  FORMAT,
+  isGood,
+  isPinned,
+  storedBytes,
+  type ArchiveFile,
+  type Manifest,
+  type Trigger,
+} from '../core/manifest.ts';
+import type {
+  DumpPart,
+  DumpPlan,
+  DumpResult,
+  PartFacts,
+  Source,
+  TargetRef,
+} from '../core/source.ts';
+import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
+import { writeArchive } from '../archive/write-archive.ts';
+import { recordAttempt } from '../store/attempts.ts';
+import type { Catalog, Draft } from '../store/catalog.ts';
+import { acquireLock } from '../store/lock.ts';
+import type { Storage } from '../store/storage.ts';
+import { resumeInterrupted } from './resume.ts';
+
+/** What every job works with. */
+export interface JobContext {
+  readonly storage: Storage;
+  readonly catalog: Catalog;
+  readonly emit: Emit;
+  readonly backupdVersion: string;
+  /** For lock files: what a person would call this process. */
+  readonly command: string;
+}
+
+export interface BackupRequest {
+  readonly source: Source;
+  readonly job: Job;
+  readonly trigger: Trigger;
+  readonly pins: readonly 'by-hand'[];
+  /** How long to wait for another run of the source; 0: not at all. */
+  readonly waitMs: number;
+}
+
+/** How one run ended; exactly one of `manifest` and `failure` is there. */
+export interface BackupRun {
+  readonly source: string;
+  readonly engine: Source['engine'];
+  readonly outcome: Outcome;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly manifest: Manifest | null;
+  readonly failure: Failure | null;
+}
+
+/** Room beside the size of the last backup that must be free before one begins. */
+const SPACE_MARGIN_BYTES = 32 * 1024 * 1024;
+
+/** Backs one source up. Never throws: how it ended is in the result, in the record of attempts, and told to the listeners. */
+export async function runBackup(
+  request: BackupRequest,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<BackupRun> {
+  const startedAt = new Date();
+  const began = performance.now();
+  const { source, trigger } = request;
+  const timeout = AbortSignal.timeout(request.job.timeoutMs);
+  let manifest: Manifest | null = null;
+  let failure: Failure | null = null;
+  const id = formatBackupId({ startedAt, kind: 'full', suffix: randomBytes(2).toString('hex') });
+  try {
+    manifest = await backUp(request, context, {
+      id,
+      startedAt,
+      signal: AbortSignal.any([signal, timeout]),
+    });
+  } catch (error) {
+    failure = toFailure(
+      timeout.aborted && !signal.aborted
+        ? timedOut(request, error)
+        : signal.aborted
+          ? cancelled(source.name)
+          : error,
+    );
+  }
+  const durationMs = Math.round(performance.now() - began);
+  const outcome = outcomeOf(failure);
+  const at = startedAt.toISOString();
+  if (failure === null && manifest !== null) {
+    context.emit({ type: 'backup-finished', source: source.name, manifest, durationMs });
+  } else if (failure !== null) {
+    context.emit({ type: 'backup-failed', source: source.name, id, failure, durationMs });
+  }
+  const recordFailure = await record(context, source.name, {
+    at,
+    finishedAt: new Date().toISOString(),
+    outcome,
+    trigger,
+    id: manifest?.id ?? null,
+    failure,
+  });
+  return {
+    source: source.name,
+    engine: source.engine,
+    outcome,
+    startedAt: at,
+    durationMs,
+    manifest,
+    failure: failure ?? recordFailure,
+  };
+}
+
+/** A run that could not be recorded would be forgotten: that is a failure of its own, unless there is one already. */
+async function record(
+  context: JobContext,
+  source: string,
+  attempt: Parameters<typeof recordAttempt>[2],
+): Promise<Failure | null> {
+  try {
+    await recordAttempt(context.storage.dir, source, attempt);
+    return null;
+  } catch (error) {
+    return toFailure(error);
+  }
+}
+
+function outcomeOf(failure: Failure | null): Outcome {
+  if (failure === null) {
+    return 'success';
+  }
+  return failure.code === 'locked'
+    ? 'skipped'
+    : failure.code === 'cancelled'
+      ? 'interrupted'
+      : 'failed';
+}
+
+function timedOut(request: BackupRequest, error: unknown): BackupdError {
+  const detail = error instanceof BackupdError ? `: ${error.message}` : '';
+  return new BackupdError(
+    'timeout',
+    `the backup of "${request.source.name}" did not end within ${request.job.timeoutMs / 1000} s${detail}`,
+    {
+      cause: error,
+      hint: 'End what blocks it, or give it more time with BACKUPD_TIMEOUT.',
+    },
+  );
+}
+
+function cancelled(source: string): BackupdError {
+  return new BackupdError('cancelled', `the backup of "${source}" was cancelled`);
+}
+
+interface Running {
+  readonly id: BackupId;
+  readonly startedAt: Date;
+  readonly signal: AbortSignal;
+}
+
+async function backUp(
+  request: BackupRequest,
+  context: JobContext,
+  running: Running,
+): Promise<Manifest> {
+  const { source, job, trigger } = request;
+  const { catalog, storage, emit } = context;
+  await using lock = await acquireLock(
+    storage.dir,
+    source.name,
+    { command: context.command, waitMs: request.waitMs },
+    running.signal,
+  );
+  const signal = AbortSignal.any([running.signal, lock.lost]);
+  emit({
+    type: 'backup-started',
+    source: source.name,
+    engine: source.engine,
+    id: running.id,
+    trigger,
+  });
+
+  await resumeInterrupted(source, context, signal);
+  await catalog.sweep(source.name);
+  await checkSpace(context, source.name);
+  const target = await source.locate(signal);
+  await source.sweep(target, signal);
+
+  const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
+  await using draft = await catalog.draft(source.name, running.id);
+  await using session = await source.open(target, dumpPlan(job, run), signal);
+  const files: ArchiveFile[] = [];
+  const read = new Map<string, PartFacts>();
+  for await (const part of session.parts()) {
+    const written = await writePart(part, { job, source, draft, emit }, signal);
+    files.push(written.file);
+    read.set(part.stem, written.facts);
+  }
+  const result = await session.finish(read);
+  const manifest = await describe({ request, context, running, target, files, result });
+  signal.throwIfAborted();
+  await draft.commit(manifest);
+  for (const warning of manifest.warnings) {
+    emit({ type: 'backup-warning', source: source.name, warning });
+  }
+  if (request.pins.length > 0) {
+    await catalog.addReceipt(
+      { manifest, receipts: [] },
+      { type: 'pinned', at: new Date().toISOString() },
+    );
+  }
+  return manifest;
+}
+
+function dumpPlan(job: Job, run: string): DumpPlan {
+  const { algorithm, level, where } = job.compression;
+  return {
+    run,
+    facts: job.facts,
+    compressInTarget: algorithm === 'zstd' && where !== 'backupd' ? { level } : null,
+  };
+}
+
+async function checkSpace(context: JobContext, source: string): Promise<void> {
+  const [last] = await context.catalog.entries(source);
+  const neededBytes = (last === undefined ? 0 : storedBytes(last.manifest)) + SPACE_MARGIN_BYTES;
+  const { freeBytes } = await context.storage.space();
+  if (freeBytes < neededBytes) {
+    throw new BackupdError(
+      'no-space',
+      `${context.storage.dir} has ${Math.floor(freeBytes / 1e6)} MB free, a backup of "${source}" needs about ${Math.ceil(neededBytes / 1e6)} MB`,
+      {
+        hint: 'Free space there, make the volume larger, or keep fewer backups (BACKUPD_KEEP).',
+      },
+    );
+  }
+}
+
+interface Writing {
+  readonly job: Job;
+  readonly source: Source;
+  readonly draft: Draft;
+  readonly emit: Emit;
+}
+
+async function writePart(
+  part: DumpPart,
+  { job, source, draft, emit }: Writing,
+  signal: AbortSignal,
+): Promise<{ file: ArchiveFile; facts: PartFacts }> {
+  const compression = part.encoding === 'none' ? job.compression.algorithm : part.encoding;
+  const name = archiveFileName(part.stem, compression);
+  const written = await writeArchive(
+    part.stream,
+    {
+      path: draft.path(name),
+      encoding: part.encoding,
+      compression: { algorithm: compression, level: job.compression.level },
+      reader: source.reader(part.format),
+      onProgress: (progress) => {
+        emit({ type: 'backup-progress', source: source.name, stem: part.stem, ...progress });
+      },
+    },
+    signal,
+  );
+  const { storedBytes: stored, sha256, dumpBytes } = written;
+  return {
+    file: {
+      name,
+      format: part.format,
+      database: part.database,
+      storedBytes: stored,
+      sha256,
+      dumpBytes,
+      compression,
+    },
+    facts: written.facts,
+  };
+}
+
+interface Described {
+  readonly request: BackupRequest;
+  readonly context: JobContext;
+  readonly running: Running;
+  readonly target: TargetRef;
+  readonly files: readonly ArchiveFile[];
+  readonly result: DumpResult;
+}
+
+async function describe({
+  request,
+  context,
+  running,
+  target,
+  files,
+  result,
+}: Described): Promise<Manifest> {
+  const { source, trigger } = request;
+  const manifest: Manifest = {
+    format: FORMAT,
+    id: running.id,
+    namespace: context.storage.namespace,
+    source: source.name,
+    engine: source.engine,
+    kind: 'full',
+    parent: null,
+    trigger,
+    startedAt: running.startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+    backupdVersion: context.backupdVersion,
+    target: {
+      container: target.container,
+      image: target.image,
+      imageId: target.imageId,
+      repoDigests: target.repoDigests,
+    },
+    toolVersion: result.toolVersion,
+    files,
+    databases: result.databases,
+    encryption: { scheme: 'none', keyIds: [] },
+    position: result.position,
+    facts: result.facts,
+    engineFacts: result.engineFacts,
+    warnings: result.warnings,
+    suspicious: false,
+  };
+  // One that a person pinned is what they expect, however small it is.
+  const last = (await context.catalog.entries(source.name)).find(
+    (entry) => isGood(entry) || isPinned(entry),
+  );
+  if (last === undefined) {
+    return manifest;
+  }
+  const shrunk = findShrinkage(last.manifest, manifest);
+  const missing = findMissingDatabases(last.manifest, manifest);
+  return {
+    ...manifest,
+    warnings: [...manifest.warnings, ...shrunk, ...missing],
+    suspicious: shrunk.length > 0,
+  };
+}

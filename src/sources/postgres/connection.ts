@@ -1,0 +1,212 @@
+import type Docker from 'dockerode';
+import { createHash } from 'node:crypto';
+import { BackupdError } from '../../core/errors.ts';
+import type { Job } from '../../core/job.ts';
+import { inspectContainer, type ContainerRecord } from '../../docker/containers.ts';
+import { runExec, type ExecRequest } from '../../docker/exec.ts';
+
+/** How to reach the server in its container: what every psql, pg_dump and pg_restore of one run gets. */
+export interface Connection {
+  readonly docker: Docker;
+  readonly containerId: string;
+  readonly container: string;
+  /** Marks the processes of this run; a prefix of it marks all runs of this source. */
+  readonly run: string;
+  /** `application_name` of the sessions of this run. */
+  readonly applicationName: string;
+  readonly user: string;
+  /** Major version of the tools in the container. */
+  readonly toolMajor: number;
+  /** `pg_dump (PostgreSQL) 17.6`. */
+  readonly toolVersion: string;
+  /** A database that can be connected to for work on the whole server. */
+  readonly maintenanceDatabase: string;
+  /** Never printed: holds the password. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Timeouts and defaults that roles and databases may carry and that must not reach a dump or a restore. */
+const NEUTRAL_OPTIONS = [
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+  'idle_session_timeout=0',
+  'default_transaction_read_only=off',
+  'default_transaction_isolation=read\\ committed',
+  'row_security=off',
+];
+
+/** `application_name` of all sessions of a source begins so; PostgreSQL cuts it at 63 bytes, so long names are digested. */
+export function applicationPrefix(runPrefix: string): string {
+  return `backupd:${createHash('sha256').update(runPrefix).digest('hex').slice(0, 16)}:`;
+}
+
+/** `<identity>/<source>/` of a run's mark `<identity>/<source>/<random>`. */
+export function runPrefix(run: string): string {
+  return run.slice(0, run.lastIndexOf('/') + 1);
+}
+
+/**
+ * Finds out how to connect: user and password from labels or the target's own environment, a maintenance database, and
+ * options that neither timeouts nor login triggers of the server can get in the way of.
+ * @throws BackupdError `target-unavailable` without the tools, `dump-failed` where the server refuses.
+ */
+export async function connect(
+  docker: Docker,
+  at: { readonly containerId: string },
+  how: Pick<Job, 'user' | 'passwordFile'> & { readonly run: string },
+  signal: AbortSignal,
+): Promise<Connection> {
+  const record = await inspectContainer(docker, at.containerId, signal);
+  const base = { docker, containerId: record.id, container: record.name, run: how.run };
+  const toolVersion = await readToolVersion(base, signal);
+  const toolMajor = Number(/(\d+)/.exec(toolVersion.replace(/^[^)]*\)/, ''))?.[1] ?? 0);
+  const user =
+    how.user ??
+    (await readSetting(base, record, 'POSTGRES_USER', signal)) ??
+    record.env.get('PGUSER') ??
+    'postgres';
+  const password =
+    how.passwordFile === null
+      ? await readSetting(base, record, 'POSTGRES_PASSWORD', signal)
+      : await readFile(base, how.passwordFile, signal);
+  const applicationName =
+    applicationPrefix(runPrefix(how.run)) + how.run.slice(how.run.lastIndexOf('/') + 1);
+  const candidates: Connection[] = [];
+  for (const maintenanceDatabase of new Set([
+    'postgres',
+    record.env.get('POSTGRES_DB') ?? user,
+    'template1',
+  ])) {
+    for (const options of connectionOptions(toolMajor)) {
+      candidates.push({
+        ...base,
+        applicationName,
+        user,
+        toolMajor,
+        toolVersion,
+        maintenanceDatabase,
+        environment: {
+          LC_ALL: 'C',
+          PGUSER: user,
+          PGAPPNAME: applicationName,
+          PGCONNECT_TIMEOUT: '30',
+          PGOPTIONS: options,
+          ...(password === null ? {} : { PGPASSWORD: password }),
+        },
+      });
+    }
+  }
+  return firstThatConnects(candidates, signal);
+}
+
+/**
+ * Since 17 a login trigger can lock everybody out, superusers too; only superusers may switch triggers off, and an option
+ * that the server does not know or does not allow refuses the connection: hence the second try without it.
+ */
+function connectionOptions(major: number): readonly string[] {
+  const neutral = NEUTRAL_OPTIONS.map((option) => `-c ${option}`).join(' ');
+  const timeouts = major >= 17 ? `${neutral} -c transaction_timeout=0` : neutral;
+  return major >= 17 ? [`${timeouts} -c event_triggers=off`, timeouts] : [timeouts];
+}
+
+async function firstThatConnects(
+  candidates: readonly Connection[],
+  signal: AbortSignal,
+): Promise<Connection> {
+  let first: BackupdError | null = null;
+  for (const candidate of candidates) {
+    const result = await runExec(
+      candidate.docker,
+      psqlRequest(candidate, candidate.maintenanceDatabase, ['-c', 'select 1']),
+      signal,
+    );
+    if (result.exitCode === 0) {
+      return candidate;
+    }
+    first ??= new BackupdError(
+      'dump-failed',
+      `cannot connect to PostgreSQL in "${candidate.container}" as "${candidate.user}": ${lastLine(result.stderr)}`,
+      {
+        hint: 'Check POSTGRES_USER and POSTGRES_PASSWORD of the container, or set the labels backupd.user and backupd.password_file.',
+      },
+    );
+  }
+  throw first ?? new BackupdError('internal', 'no way to connect was tried');
+}
+
+/** What every psql is started with: no startup file, no headers, names as UTF-8. */
+export function psqlRequest(
+  connection: Connection,
+  database: string,
+  argv: readonly string[],
+): ExecRequest {
+  return {
+    containerId: connection.containerId,
+    container: connection.container,
+    run: connection.run,
+    argv: ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...argv],
+    env: { ...connection.environment, PGDATABASE: database, PGCLIENTENCODING: 'UTF8' },
+  };
+}
+
+async function readToolVersion(
+  base: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { docker: Docker },
+  signal: AbortSignal,
+): Promise<string> {
+  const result = await runExec(base.docker, { ...base, argv: ['pg_dump', '--version'] }, signal);
+  if (result.exitCode !== 0) {
+    throw new BackupdError(
+      'target-unavailable',
+      `container "${base.container}" has no pg_dump on its PATH`,
+      {
+        hint: 'Use an image that has the PostgreSQL client tools (the official postgres images do), or set backupd.engine to what it really is.',
+      },
+    );
+  }
+  return result.stdout.trim();
+}
+
+/** A setting of the official image: the variable, or the content of the file that `<variable>_FILE` names. */
+async function readSetting(
+  base: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { docker: Docker },
+  record: ContainerRecord,
+  variable: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const file = record.env.get(`${variable}_FILE`);
+  const value = record.env.get(variable);
+  if (file !== undefined && file !== '') {
+    return readFile(base, file, signal);
+  }
+  return value === undefined || value === '' ? null : value;
+}
+
+async function readFile(
+  base: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { docker: Docker },
+  path: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const result = await runExec(base.docker, { ...base, argv: ['cat', '--', path] }, signal);
+  if (result.exitCode !== 0) {
+    throw new BackupdError(
+      'dump-failed',
+      `cannot read "${path}" in container "${base.container}": ${lastLine(result.stderr)}`,
+      {
+        hint: 'The file named by the label or by the _FILE variable must be readable inside the container.',
+      },
+    );
+  }
+  return result.stdout.replace(/\r?\n$/, '');
+}
+
+/** The line of a tool's complaint that says most: the last one that is not empty. */
+export function lastLine(text: string): string {
+  return (
+    text
+      .trim()
+      .split('\n')
+      .findLast((line) => line.trim() !== '')
+      ?.trim() ?? 'no message'
+  );
+}

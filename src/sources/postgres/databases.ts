@@ -1,0 +1,81 @@
+import type { FailureCode } from '../../core/errors.ts';
+import type { Connection } from './connection.ts';
+import { queryJson } from './session.ts';
+
+/** Marks a database that a restore replaced; its value is a PreviousMark. Never backed up. */
+export const PREVIOUS_SETTING = 'backupd.previous';
+/** Marks a database that a restore is loading beside; its value is the restore's run. */
+export const BESIDE_SETTING = 'backupd.beside';
+
+export interface DatabaseRow {
+  readonly oid: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly allowsConnections: boolean;
+  /** Null without the right to ask. */
+  readonly sizeBytes: number | null;
+  /** JSON of a PreviousMark, where a restore replaced this database. */
+  readonly previous: string | null;
+  readonly beside: string | null;
+}
+
+const SQL = `
+select json_build_object(
+  'oid', d.oid::text, 'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'allowsConnections', d.datallowconn,
+  'sizeBytes', case when has_database_privilege(d.oid, 'CONNECT') then pg_database_size(d.oid) end,
+  'previous', ${setting(PREVIOUS_SETTING)}, 'beside', ${setting(BESIDE_SETTING)})
+from pg_database d
+where d.datname not in ('template0', 'template1')
+order by d.datname`;
+
+function setting(name: string): string {
+  return `(select substr(c, ${name.length + 2}) from pg_db_role_setting s, unnest(s.setconfig) c
+    where s.setdatabase = d.oid and s.setrole = 0 and c like '${name}=%')`;
+}
+
+/** Every database of the server but template0 and template1, what restores kept or left included. */
+export async function listDatabases(
+  connection: Connection,
+  code: FailureCode,
+  signal: AbortSignal,
+): Promise<readonly DatabaseRow[]> {
+  return queryJson<DatabaseRow>(
+    connection,
+    { database: connection.maintenanceDatabase, sql: SQL, code },
+    signal,
+  );
+}
+
+export interface ServerRow {
+  /** `17.6 (Debian 17.6-1)` */
+  readonly version: string;
+  /** 170006 */
+  readonly versionNumber: number;
+  readonly isStandby: boolean;
+  readonly isSuperuser: boolean;
+  /** Name of the role with OID 10, which made the cluster and which globals may name as a grantor. */
+  readonly bootstrapRole: string;
+  readonly dataDirectory: string | null;
+  readonly maxWalBytes: number;
+}
+
+/** What must be known of the server before anything is done with it. */
+export async function readServer(
+  connection: Connection,
+  code: FailureCode,
+  signal: AbortSignal,
+): Promise<ServerRow> {
+  const sql = `
+select json_build_object(
+  'version', current_setting('server_version'), 'versionNumber', current_setting('server_version_num')::int,
+  'isStandby', pg_is_in_recovery(), 'isSuperuser', current_setting('is_superuser') = 'on',
+  'bootstrapRole', pg_get_userbyid(10),
+  'dataDirectory', (select setting from pg_settings where name = 'data_directory'),
+  'maxWalBytes', (select setting::bigint * 1024 * 1024 from pg_settings where name = 'max_wal_size'))`;
+  const rows = await queryJson<ServerRow>(
+    connection,
+    { database: connection.maintenanceDatabase, sql, code },
+    signal,
+  );
+  return rows[0] as ServerRow;
+}

@@ -1,0 +1,298 @@
+import { Readable } from 'node:stream';
+import { BackupdError } from '../../core/errors.ts';
+import type { DatabaseFacts, Facts } from '../../core/facts.ts';
+import type { Warning } from '../../core/manifest.ts';
+import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../../core/source.ts';
+import { encodeName } from '../../core/layout.ts';
+import { compressedArgv, probeTools } from '../../docker/exec-pipe.ts';
+import { startExec, verdictStream, type ExecProcess } from '../../docker/exec.ts';
+import { connectionName } from './sql.ts';
+import { lastLine, type Connection } from './connection.ts';
+import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
+import { readFacts, rewrittenTables } from './facts.ts';
+import { dumpGlobals } from './globals.ts';
+import { watchLocks, type LockWatch } from './locks.ts';
+import { openSession, type Session } from './session.ts';
+
+/** How often a dump begins again because a table was rewritten before pg_dump held its lock. */
+const STARTS = 4;
+
+/** Which databases of the server belong to the source. */
+export interface DatabaseChoice {
+  readonly databases: readonly string[] | null;
+  readonly exclude: readonly string[];
+}
+
+/** Opens a dump of a server: looks at what there is, dumps nothing yet. */
+export async function openDump(
+  connection: Connection,
+  choice: DatabaseChoice,
+  plan: DumpPlan,
+  signal: AbortSignal,
+): Promise<DumpSession> {
+  const server = await readServer(connection, 'dump-failed', signal);
+  const warnings: Warning[] = [];
+  const databases = chooseDatabases(
+    connection,
+    await listDatabases(connection, 'dump-failed', signal),
+    choice,
+    warnings,
+  );
+  const zstd =
+    plan.compressInTarget !== null &&
+    (await probeTools(connection.docker, connection, ['zstd', 'nice'], signal)).get('zstd') !==
+      null;
+  const run: DumpRun = {
+    connection,
+    server,
+    plan,
+    level: zstd ? (plan.compressInTarget?.level ?? null) : null,
+    signal,
+  };
+  const facts: Record<string, DatabaseFacts> = {};
+  const ending = new AbortController();
+
+  async function* parts(): AsyncGenerator<DumpPart> {
+    const globals = await dumpGlobals(connection, server, warnings, signal);
+    yield { stem: 'globals', format: 'sql', database: null, encoding: 'none', stream: globals };
+    for (const database of databases) {
+      await using dump = await startDump(
+        { ...run, signal: AbortSignal.any([signal, ending.signal]) },
+        database,
+      );
+      yield dump.part;
+      facts[database.name] = await dump.facts;
+    }
+  }
+
+  return {
+    parts,
+    finish(read) {
+      const found: Facts = { serverVersion: server.version, databases: withSequences(facts, read) };
+      const names = databases.map((database) => database.name);
+      warnings.push(...rewrittenWarnings(found));
+      const engineFacts = {
+        versionNumber: server.versionNumber,
+        bootstrapRole: server.bootstrapRole,
+        standby: server.isStandby,
+      };
+      return Promise.resolve({
+        toolVersion: connection.toolVersion,
+        databases: names,
+        facts: found,
+        engineFacts,
+        position: null,
+        warnings,
+      } satisfies DumpResult);
+    },
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await Promise.resolve();
+    },
+  };
+}
+
+interface DumpRun {
+  readonly connection: Connection;
+  readonly server: ServerRow;
+  readonly plan: DumpPlan;
+  /** zstd's level in the target; null: backupd compresses. */
+  readonly level: number | null;
+  readonly signal: AbortSignal;
+}
+
+function chooseDatabases(
+  connection: Connection,
+  rows: readonly DatabaseRow[],
+  choice: DatabaseChoice,
+  warnings: Warning[],
+): readonly DatabaseRow[] {
+  const ours = rows.filter((row) => row.previous === null && row.beside === null);
+  const missing = (choice.databases ?? []).filter((name) => !ours.some((row) => row.name === name));
+  if (missing.length > 0) {
+    throw new BackupdError(
+      'dump-failed',
+      `PostgreSQL in "${connection.container}" has no database ${missing.map((name) => `"${name}"`).join(', ')}`,
+      {
+        hint: 'Check backupd.databases of this source.',
+      },
+    );
+  }
+  const chosen = ours.filter(
+    (row) => (choice.databases?.includes(row.name) ?? true) && !choice.exclude.includes(row.name),
+  );
+  for (const row of chosen.filter((candidate) => !candidate.allowsConnections)) {
+    warnings.push({
+      code: 'database-skipped',
+      message: `database "${row.name}" allows no connections and was not dumped`,
+    });
+  }
+  return chosen.filter((row) => row.allowsConnections);
+}
+
+/** A running pg_dump whose locks are held, with its facts being counted beside it. */
+interface RunningDump extends AsyncDisposable {
+  readonly part: DumpPart;
+  readonly facts: Promise<DatabaseFacts>;
+}
+
+/**
+ * Starts pg_dump on a snapshot that a session of ours shares, and returns once pg_dump holds its locks. TRUNCATE and
+ * rewriting ALTERs between snapshot and lock would be dumped as an empty table with exit code 0: seen here, they make us
+ * begin again on a new snapshot.
+ */
+async function startDump(run: DumpRun, database: DatabaseRow): Promise<RunningDump> {
+  let rewritten: readonly string[] = [];
+  for (let start = 0; start < STARTS; start += 1) {
+    const stack = new AsyncDisposableStack();
+    try {
+      const holder = stack.use(await holdSnapshot(run, database.name));
+      const watch = stack.use(watchLocks(run.connection, database.name));
+      const process = await startPgDump(run, database.name, holder.snapshot, watch);
+      stack.defer(() => {
+        process.stdout.destroy();
+      });
+      const stream = await withLocks(process, watch, run);
+      rewritten = await rewrittenTables(holder.session);
+      if (rewritten.length === 0) {
+        const facts = readFacts(holder.session, run.plan.facts);
+        // Looked at by whoever consumed the stream; a dump that fails first must not make this an unhandled rejection.
+        facts.catch(() => null);
+        return {
+          part: partOf(run, database.name, stream),
+          facts,
+          [Symbol.asyncDispose]: async () => stack.disposeAsync(),
+        };
+      }
+    } catch (error) {
+      await stack.disposeAsync();
+      throw error;
+    }
+    await stack.disposeAsync();
+  }
+  throw new BackupdError(
+    'dump-failed',
+    `database "${database.name}" has ${rewritten.length} tables that were truncated or rewritten each time a dump began`,
+    {
+      hint: 'Run the backup at a time when nothing truncates or rewrites tables.',
+    },
+  );
+}
+
+function partOf(run: DumpRun, database: string, stream: Readable): DumpPart {
+  return {
+    stem: `${encodeName(database)}.dump`,
+    format: 'pg-custom',
+    database,
+    encoding: run.level === null ? 'none' : 'zstd',
+    stream,
+  };
+}
+
+async function holdSnapshot(
+  run: DumpRun,
+  database: string,
+): Promise<{ session: Session; snapshot: string } & AsyncDisposable> {
+  const session = await openSession(run.connection, database, run.signal);
+  await session.run('begin transaction isolation level repeatable read read only');
+  const [snapshot] = await session.run('select pg_export_snapshot()');
+  return {
+    session,
+    snapshot: String(snapshot),
+    [Symbol.asyncDispose]: async () => session[Symbol.asyncDispose](),
+  };
+}
+
+async function startPgDump(
+  run: DumpRun,
+  database: string,
+  snapshot: string,
+  watch: LockWatch,
+): Promise<ExecProcess> {
+  const { connection, server, level } = run;
+  const argv = [
+    'pg_dump',
+    '-Fc',
+    '-Z0',
+    '-v',
+    `--snapshot=${snapshot}`,
+    ...(server.isStandby ? ['--no-unlogged-table-data'] : []),
+  ];
+  return startExec(
+    connection.docker,
+    {
+      containerId: connection.containerId,
+      container: connection.container,
+      run: connection.run,
+      argv: level === null ? argv : compressedArgv(argv, { level }),
+      env: { ...connection.environment, PGDATABASE: database },
+      onStderrLine: watch.onLine,
+    },
+    run.signal,
+  );
+}
+
+/**
+ * Resolves with the dump's stream once pg_dump said that it writes its first entry: all locks are held by then.
+ * @throws BackupdError `dump-failed`, naming what it waited for where a lock was in the way.
+ */
+async function withLocks(process: ExecProcess, watch: LockWatch, run: DumpRun): Promise<Readable> {
+  const stream = verdictStream(process, {
+    tool: 'pg_dump',
+    code: 'dump-failed',
+    container: run.connection.container,
+  });
+  const failed = new Promise<never>((_resolve, reject) => {
+    stream.once('error', reject);
+  });
+  try {
+    await Promise.race([watch.locked, failed, endedEarly(process, stream)]);
+  } catch (error) {
+    const blocker = watch.blocker();
+    throw blocker === null
+      ? error
+      : new BackupdError('dump-failed', `pg_dump waited for ${blocker}`, {
+          cause: error,
+          hint: 'End the session that holds the lock, or run the backup at another time.',
+        });
+  }
+  return stream;
+}
+
+async function endedEarly(process: ExecProcess, stream: Readable): Promise<never> {
+  const exit = await process.exited;
+  if (exit.exitCode === 0) {
+    throw new BackupdError(
+      'dump-failed',
+      `pg_dump ended without a dump: ${lastLine(process.stderr.text())}`,
+    );
+  }
+  // The stream carries the verdict and its words.
+  return new Promise((_resolve, reject) => {
+    stream.once('error', reject);
+    stream.resume();
+  });
+}
+
+function withSequences(
+  facts: Readonly<Record<string, DatabaseFacts>>,
+  read: ReadonlyMap<string, PartFacts>,
+): Record<string, DatabaseFacts> {
+  return Object.fromEntries(
+    Object.entries(facts).map(([name, found]) => [
+      name,
+      { ...found, sequences: read.get(`${encodeName(name)}.dump`)?.sequences ?? {} },
+    ]),
+  );
+}
+
+function rewrittenWarnings(facts: Facts): readonly Warning[] {
+  return Object.entries(facts.databases).flatMap(([database, { tables }]) =>
+    Object.entries(tables)
+      .filter(([, table]) => table.rows === null)
+      .map(([name]) => ({
+        code: 'rows-unknown',
+        message: `rows of ${name} in "${database}" are unknown: it was rewritten while they were counted`,
+      })),
+  );
+}

@@ -1,0 +1,87 @@
+import type Docker from 'dockerode';
+import { randomBytes } from 'node:crypto';
+import { BackupdError } from '../../core/errors.ts';
+import type { Job } from '../../core/job.ts';
+import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
+import { killRun } from '../../docker/kill.ts';
+import { sqlReader } from '../sql-text.ts';
+import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
+import { openDump } from './dump.ts';
+import { postgresArchiveReader } from './archive.ts';
+import { postgresRestorer } from './restorer.ts';
+import { runSql } from './session.ts';
+import { quoteLiteral } from './sql.ts';
+
+export interface PostgresOptions {
+  readonly docker: Docker;
+  readonly job: Job;
+  /** `<identity>/<source>/`: marks everything this `/backups` starts for this source. */
+  readonly runPrefix: string;
+  readonly locate: (signal: AbortSignal) => Promise<TargetRef>;
+}
+
+/** A PostgreSQL server in a container. */
+export function postgres(options: PostgresOptions): Source {
+  const { docker, job } = options;
+
+  async function connectTo(
+    at: Pick<TargetRef, 'containerId'>,
+    run: string,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    return connect(docker, at, { user: job.user, passwordFile: job.passwordFile, run }, signal);
+  }
+
+  return {
+    name: job.source,
+    engine: 'postgres',
+    locate: options.locate,
+
+    async sweep(at, signal) {
+      await killRun(docker, at, { prefix: options.runPrefix }, signal);
+      const connection = await connectTo(at, newRun(options.runPrefix), signal);
+      const sql = `select pg_terminate_backend(pid) from pg_stat_activity
+        where starts_with(application_name, ${quoteLiteral(applicationPrefix(runPrefix(connection.run)))})
+          and application_name <> ${quoteLiteral(connection.applicationName)}`;
+      await runSql(
+        connection,
+        { database: connection.maintenanceDatabase, sql, code: 'dump-failed' },
+        signal,
+      );
+    },
+
+    async open(at, plan, signal) {
+      return openDump(
+        await connectTo(at, plan.run, signal),
+        { databases: job.databases, exclude: job.exclude },
+        plan,
+        signal,
+      );
+    },
+
+    reader: postgresReader,
+
+    restorer: postgresRestorer(job.source, async (at, signal) =>
+      connectTo(at, newRun(options.runPrefix), signal),
+    ),
+  };
+}
+
+function newRun(prefix: string): string {
+  return `${prefix}${randomBytes(4).toString('hex')}`;
+}
+
+/** The readers of PostgreSQL's formats; need no server, so that a backup can be checked anywhere. */
+export function postgresReader(format: string): StreamReader {
+  if (format === 'pg-custom') {
+    return postgresArchiveReader();
+  }
+  if (format === 'sql') {
+    return sqlReader();
+  }
+  throw new BackupdError(
+    'format-unsupported',
+    `no reader for the format "${format}" of PostgreSQL`,
+    { hint: 'Use the backupd version that wrote it, or a newer one.' },
+  );
+}
