@@ -84,19 +84,22 @@ export type Receipt =
   | { readonly type: 'verified'; readonly at: string; readonly depth: 'stored' | 'content' }
   | { readonly type: 'damaged'; readonly at: string; readonly message: string };
 
+/** A manifest without what only a restore needs: facts of thousands of tables in thousands of backups fill a memory. */
+export type ManifestSummary = Omit<Manifest, 'facts' | 'engineFacts'>;
+
 /** A backup as the catalog knows it. */
 export interface CatalogEntry {
-  readonly manifest: Manifest;
+  readonly manifest: ManifestSummary;
   readonly receipts: readonly Receipt[];
 }
 
 /** Size of all stored files. */
-export function storedBytes(manifest: Manifest): number {
+export function storedBytes(manifest: Pick<Manifest, 'files'>): number {
   return manifest.files.reduce((sum, file) => sum + file.storedBytes, 0);
 }
 
 /** Size of all plain dumps. */
-export function dumpBytes(manifest: Manifest): number {
+export function dumpBytes(manifest: Pick<Manifest, 'files'>): number {
   return manifest.files.reduce((sum, file) => sum + file.dumpBytes, 0);
 }
 

@@ -23,20 +23,10 @@ import type {
 import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
 import { writeArchive } from '../archive/write-archive.ts';
 import { recordAttempt } from '../store/attempts.ts';
-import type { Catalog, Draft } from '../store/catalog.ts';
+import type { Draft } from '../store/catalog.ts';
 import { acquireLock } from '../store/lock.ts';
-import type { Storage } from '../store/storage.ts';
+import type { JobContext } from './context.ts';
 import { resumeInterrupted } from './resume.ts';
-
-/** What every job works with. */
-export interface JobContext {
-  readonly storage: Storage;
-  readonly catalog: Catalog;
-  readonly emit: Emit;
-  readonly backupdVersion: string;
-  /** For lock files: what a person would call this process. */
-  readonly command: string;
-}
 
 export interface BackupRequest {
   readonly source: Source;

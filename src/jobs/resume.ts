@@ -1,7 +1,7 @@
 import type { Source } from '../core/source.ts';
 import { journal, readJournal } from '../store/journal.ts';
 import { recordPrevious } from '../store/previous.ts';
-import type { JobContext } from './backup.ts';
+import type { JobContext } from './context.ts';
 
 /**
  * Finishes or reverses a restore or undo of this source that a dead process left half-done. The caller holds the lock.

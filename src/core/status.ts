@@ -1,0 +1,59 @@
+import type { FailureCode } from './errors.ts';
+import type { Outcome } from './events.ts';
+import type { BackupId } from './layout.ts';
+import type { Engine } from './source.ts';
+
+export type SourceState = 'ok' | 'running' | 'overdue' | 'failed' | 'never' | 'missing';
+
+/** How one source stands; instants ISO 8601 UTC, absent values null. */
+export interface SourceStatus {
+  readonly source: string;
+  readonly engine: Engine | null;
+  readonly state: SourceState;
+  /** Whether this source alone makes `status` unhealthy. */
+  readonly healthy: boolean;
+  readonly lastSuccessAt: string | null;
+  readonly lastSuccessId: BackupId | null;
+  readonly ageSeconds: number | null;
+  /** Beyond which it is overdue; null: never. */
+  readonly maxAgeSeconds: number | null;
+  readonly intervalSeconds: number | null;
+  readonly sizeBytes: number | null;
+  readonly dumpBytes: number | null;
+  readonly durationSeconds: number | null;
+  readonly nextRunAt: string | null;
+  readonly lastAttempt: {
+    readonly at: string;
+    readonly outcome: Outcome;
+    readonly code: FailureCode | null;
+    readonly message: string | null;
+  } | null;
+  readonly copies: readonly {
+    readonly destination: string;
+    readonly state: 'ok' | 'pending' | 'lost';
+    readonly at: string | null;
+  }[];
+  readonly lastDrill: { readonly at: string; readonly ok: boolean } | null;
+  readonly threeTwoOne: { readonly holds: boolean; readonly missing: readonly string[] };
+  /** Names of what restores replaced and kept. */
+  readonly previous: readonly string[];
+  readonly backups: number;
+  readonly storedBytes: number;
+  readonly warnings: Readonly<Record<string, number>>;
+  readonly runsTotal: Readonly<Record<Outcome, number>>;
+  readonly removedTotal: number;
+  /** Newest verification that passed. */
+  readonly lastVerifiedAt: string | null;
+  readonly damagedBackups: number;
+}
+
+export interface StatusReport {
+  readonly healthy: boolean;
+  readonly sources: readonly SourceStatus[];
+  readonly destinations: readonly never[];
+  readonly problems: readonly {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string | null;
+  }[];
+}

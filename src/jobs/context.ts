@@ -1,0 +1,54 @@
+import type { ConfigProblem } from '../core/discovery.ts';
+import type { Emit } from '../core/events.ts';
+import type { Failure } from '../core/errors.ts';
+import type { Job } from '../core/job.ts';
+import type { ManifestSummary } from '../core/manifest.ts';
+import type { OptionInForce, Settings } from '../core/settings.ts';
+import type { Engine, Source, StreamReader } from '../core/source.ts';
+import type { Catalog } from '../store/catalog.ts';
+import type { Storage } from '../store/storage.ts';
+
+/** What every job works with. */
+export interface JobContext {
+  readonly storage: Storage;
+  readonly catalog: Catalog;
+  readonly emit: Emit;
+  readonly backupdVersion: string;
+  /** For lock files: what a person would call this process: `daemon`, `backup db`. */
+  readonly command: string;
+}
+
+/** A configured source whose target was seen, ready to run. */
+export interface BoundSource {
+  readonly job: Job;
+  readonly source: Source;
+}
+
+/** What one look at configuration and containers found. */
+export interface Discovery {
+  readonly sources: readonly BoundSource[];
+  readonly problems: readonly ConfigProblem[];
+  /** Why Docker could not be asked; null where it answered. Sources are then those that need no discovery. */
+  readonly docker: Failure | null;
+}
+
+/** What commands and daemon are given: everything they may do, and nothing of how it is done. */
+export interface App {
+  readonly settings: Settings;
+  readonly options: readonly OptionInForce[];
+  /** Problems of the configuration itself, before any container was looked at. */
+  readonly problems: readonly ConfigProblem[];
+  readonly context: JobContext;
+  /** Lists containers now; remembers every source it saw for the time when it is gone. */
+  discover(signal: AbortSignal): Promise<Discovery>;
+  /** Binds the engine of a backup to a container that need not be a configured source; null: the source's own. */
+  bind(
+    backup: Pick<ManifestSummary, 'source' | 'engine' | 'target'>,
+    into: string | null,
+    signal: AbortSignal,
+  ): Promise<BoundSource>;
+  /** The reader of a format; needs no server. */
+  reader(engine: Engine, format: string): StreamReader;
+  /** @throws BackupdError `target-unavailable` where Docker cannot be asked. */
+  ping(signal: AbortSignal): Promise<{ readonly engineVersion: string }>;
+}
