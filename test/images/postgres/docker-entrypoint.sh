@@ -55,8 +55,9 @@ create_cluster() {
   # As the shell reads them: a value may be quoted.
   eval "arguments=($POSTGRES_INITDB_ARGS)"
   [ -z "$POSTGRES_INITDB_WALDIR" ] || arguments+=(--waldir "$POSTGRES_INITDB_WALDIR")
-  [ -z "$POSTGRES_PASSWORD" ] || arguments+=(--pwfile <(printf '%s\n' "$POSTGRES_PASSWORD"))
-  with_a_user_name initdb --pgdata "$PGDATA" --username "$POSTGRES_USER" "${arguments[@]}"
+  # Within the command, because the descriptor lives no longer than that. An empty line means no password.
+  with_a_user_name initdb --pgdata "$PGDATA" --username "$POSTGRES_USER" \
+    --pwfile <(printf '%s\n' "$POSTGRES_PASSWORD") "${arguments[@]}"
   # After initdb's own lines: the socket and the loopback address are trusted, everything else has a password.
   printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-$(postgres -C password_encryption)}" >>"$PGDATA/pg_hba.conf"
 }
