@@ -53,7 +53,8 @@ export type RunEvent =
       readonly id: BackupId;
       readonly durationMs: number;
     }
-  | { readonly type: 'recovered'; readonly source: string; readonly what: string };
+  | { readonly type: 'recovered'; readonly source: string; readonly what: string }
+  | { readonly type: 'recovery-postponed'; readonly source: string; readonly reason: string };
 
 export type Emit = (event: RunEvent) => void;
 

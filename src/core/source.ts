@@ -111,14 +111,17 @@ export interface Beside {
   readonly run: string;
   readonly target: TargetRef;
   readonly databases: readonly BesideDatabase[];
-  /** Statements the engine runs with the swap; no secrets. */
-  readonly engineState: Readonly<Record<string, unknown>>;
+  /** What was left out of the restore, and why. */
+  readonly warnings: readonly Warning[];
+  /** Statements that the engine runs with the swap; no secrets. */
+  readonly statements: readonly string[];
 }
 
 /** What a restore replaced and kept; plain JSON, what `--undo` needs. */
 export interface Previous {
   readonly run: string;
   readonly source: string;
+  readonly engine: Engine;
   readonly target: TargetRef;
   readonly replacedAt: string;
   readonly databases: readonly PreviousDatabase[];
@@ -146,6 +149,13 @@ export interface Problem {
   readonly hint: string;
 }
 
+/** What a look at the target found before a restore. */
+export interface Preflight {
+  readonly problems: readonly Problem[];
+  /** Those of the names to restore as that are in use now. */
+  readonly existing: readonly string[];
+}
+
 /** Where the steps of a restore are written down before they are taken; one journal a source, cleared by who owns the restore. */
 export interface Journal {
   /** Makes the record durable before it resolves. */
@@ -169,6 +179,8 @@ export type JournalState =
   | {
       readonly step: 'undoing';
       readonly source: string;
+      /** Unique to this undo. */
+      readonly run: string;
       readonly previous: Previous;
       readonly keptAs: readonly string[];
     };
@@ -179,7 +191,7 @@ export type JournalState =
  */
 export interface Restorer {
   /** Looks, changes nothing. */
-  preflight(into: TargetRef, plan: RestorePlan, signal: AbortSignal): Promise<readonly Problem[]>;
+  preflight(into: TargetRef, plan: RestorePlan, signal: AbortSignal): Promise<Preflight>;
   /** Loads every database beside; where it fails the caller discards what it made. */
   build(into: TargetRef, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Beside>;
   /** Compares what was loaded beside with the backup's facts, by name of the database. */
@@ -206,6 +218,8 @@ export interface Source {
   readonly engine: Engine;
   /** @throws BackupdError `target-unavailable` naming what was looked for. */
   locate(signal: AbortSignal): Promise<TargetRef>;
+  /** The container of an earlier time as it is now, by its id or else its name; null where there is none any more. */
+  refind(at: TargetRef, signal: AbortSignal): Promise<TargetRef | null>;
   /** Ends tools and sessions that a dead process of this `/backups` left in the target. The caller holds the source's lock. */
   sweep(at: TargetRef, signal: AbortSignal): Promise<void>;
   open(at: TargetRef, plan: DumpPlan, signal: AbortSignal): Promise<DumpSession>;

@@ -20,12 +20,14 @@ import type {
   Source,
   TargetRef,
 } from '../core/source.ts';
+import { reach } from '../core/steps.ts';
 import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
 import { writeArchive } from '../archive/write-archive.ts';
 import { recordAttempt } from '../store/attempts.ts';
 import type { Draft } from '../store/catalog.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { JobContext } from './context.ts';
+import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
 export interface BackupRequest {
@@ -114,6 +116,7 @@ async function record(
 ): Promise<Failure | null> {
   try {
     await recordAttempt(context.storage.dir, source, attempt);
+    reach('attempt-recorded');
     return null;
   } catch (error) {
     return toFailure(error);
@@ -175,6 +178,9 @@ async function backUp(
     trigger,
   });
 
+  reach('backup-locked');
+  await lock.describe({ id: running.id, startedAt: running.startedAt.toISOString(), trigger });
+  await recordInterrupted(source.name, lock.dead, context);
   await resumeInterrupted(source, context, signal);
   await catalog.sweep(source.name);
   await checkSpace(context, source.name);
@@ -184,17 +190,21 @@ async function backUp(
   const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
   await using draft = await catalog.draft(source.name, running.id);
   await using session = await source.open(target, dumpPlan(job, run), signal);
+  reach('dump-opened');
   const files: ArchiveFile[] = [];
   const read = new Map<string, PartFacts>();
   for await (const part of session.parts()) {
     const written = await writePart(part, { job, source, draft, emit }, signal);
     files.push(written.file);
     read.set(part.stem, written.facts);
+    reach('archive-written');
   }
   const result = await session.finish(read);
+  reach('dump-finished');
   const manifest = await describe({ request, context, running, target, files, result });
   signal.throwIfAborted();
   await draft.commit(manifest);
+  reach('backup-committed');
   for (const warning of manifest.warnings) {
     emit({ type: 'backup-warning', source: source.name, warning });
   }

@@ -1,30 +1,80 @@
-import type { Source } from '../core/source.ts';
+import { BackupdError } from '../core/errors.ts';
+import type { JournalState, Previous, Source, TargetRef } from '../core/source.ts';
 import { journal, readJournal } from '../store/journal.ts';
-import { recordPrevious } from '../store/previous.ts';
+import { recordPrevious, removePrevious } from '../store/previous.ts';
 import type { JobContext } from './context.ts';
 
 /**
- * Finishes or reverses a restore or undo of this source that a dead process left half-done. The caller holds the lock.
- * Where the target is away it throws, and the journal stays for the next start.
+ * Finishes or reverses a restore or undo of this source that was left half-done. The caller holds the source's lock.
+ * Where the container is gone for good there is nothing left to finish, and the journal goes with it.
+ * @returns what is kept, where the swap had happened; else null
+ * @throws BackupdError `target-unavailable` while the container cannot be used; the journal stays for the next try.
  */
 export async function resumeInterrupted(
   source: Source,
   context: Pick<JobContext, 'storage' | 'emit'>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Previous | null> {
   const { dir } = context.storage;
   const state = await readJournal(dir, source.name);
   if (state === null) {
-    return;
+    return null;
   }
-  const kept = await source.restorer.resume(state, signal);
+  const target = await source.refind(targetOf(state), signal);
+  const kept = target === null ? null : await resumeAt(source, withTarget(state, target), signal);
   if (kept !== null) {
     await recordPrevious(dir, kept);
+    if (state.step === 'undoing') {
+      await removePrevious(dir, source.name, state.previous.run);
+    }
   }
   await journal(dir, source.name).clear();
-  context.emit({
-    type: 'recovered',
-    source: source.name,
-    what: kept === null ? `${state.step}: reversed` : `${state.step}: finished`,
-  });
+  const how = target === null ? 'its container is gone' : kept === null ? 'reversed' : 'finished';
+  context.emit({ type: 'recovered', source: source.name, what: `${state.step}: ${how}` });
+  return kept;
+}
+
+async function resumeAt(
+  source: Source,
+  state: JournalState,
+  signal: AbortSignal,
+): Promise<Previous | null> {
+  try {
+    return await source.restorer.resume(state, signal);
+  } catch (error) {
+    if (error instanceof BackupdError) {
+      throw new BackupdError(
+        'target-unavailable',
+        `an interrupted restore of "${source.name}" could not be finished yet: ${error.message}`,
+        {
+          cause: error,
+          hint: `Start container "${targetOf(state).container}", then run the command again.`,
+        },
+      );
+    }
+    throw error;
+  }
+}
+
+function targetOf(state: JournalState): TargetRef {
+  switch (state.step) {
+    case 'building':
+      return state.target;
+    case 'swapping':
+      return state.beside.target;
+    case 'undoing':
+      return state.previous.target;
+  }
+}
+
+/** The container may have been recreated since: its data are where they were. */
+function withTarget(state: JournalState, target: TargetRef): JournalState {
+  switch (state.step) {
+    case 'building':
+      return { ...state, target };
+    case 'swapping':
+      return { ...state, beside: { ...state.beside, target } };
+    case 'undoing':
+      return { ...state, previous: { ...state.previous, target } };
+  }
 }

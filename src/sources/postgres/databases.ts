@@ -4,8 +4,16 @@ import { queryJson } from './session.ts';
 
 /** Marks a database that a restore replaced; its value is a PreviousMark. Never backed up. */
 export const PREVIOUS_SETTING = 'backupd.previous';
-/** Marks a database that a restore is loading beside; its value is the restore's run. */
+/** Marks a database that a restore is loading beside; its value is a besideMark. */
 export const BESIDE_SETTING = 'backupd.beside';
+
+/**
+ * What is written into a database that is loaded beside: whose it is and of which restore, so that a later life knows
+ * its own from what another backupd is loading.
+ */
+export function besideMark(ownPrefix: string, run: string): string {
+  return `${ownPrefix}${run}`;
+}
 
 export interface DatabaseRow {
   readonly oid: string;

@@ -6,10 +6,9 @@ import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../
 import { encodeName } from '../../core/layout.ts';
 import { compressedArgv, probeTools } from '../../docker/exec-pipe.ts';
 import { startExec, verdictStream, type ExecProcess } from '../../docker/exec.ts';
-import { connectionName } from './sql.ts';
 import { lastLine, type Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
-import { readFacts, rewrittenTables } from './facts.ts';
+import { COUNT_BUDGET_MS, readFacts, rewrittenTables } from './facts.ts';
 import { dumpGlobals } from './globals.ts';
 import { watchLocks, type LockWatch } from './locks.ts';
 import { openSession, type Session } from './session.ts';
@@ -53,7 +52,7 @@ export async function openDump(
   const ending = new AbortController();
 
   async function* parts(): AsyncGenerator<DumpPart> {
-    const globals = await dumpGlobals(connection, server, warnings, signal);
+    const globals = await dumpGlobals(connection, warnings, signal);
     yield { stem: 'globals', format: 'sql', database: null, encoding: 'none', stream: globals };
     for (const database of databases) {
       await using dump = await startDump(
@@ -155,7 +154,10 @@ async function startDump(run: DumpRun, database: DatabaseRow): Promise<RunningDu
       const stream = await withLocks(process, watch, run);
       rewritten = await rewrittenTables(holder.session);
       if (rewritten.length === 0) {
-        const facts = readFacts(holder.session, run.plan.facts);
+        const facts = readFacts(holder.session, {
+          depth: run.plan.facts,
+          budgetMs: COUNT_BUDGET_MS,
+        });
         // Looked at by whoever consumed the stream; a dump that fails first must not make this an unhandled rejection.
         facts.catch(() => null);
         return {

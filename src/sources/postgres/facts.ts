@@ -54,8 +54,17 @@ select json_build_object(
   'publications', (select count(*) from pg_publication),
   'large objects', (select count(*) from pg_largeobject_metadata))`;
 
+export interface Counting {
+  readonly depth: FactsDepth;
+  /** How long exact counting may take. */
+  readonly budgetMs: number;
+}
+
 /** Reads what can be counted of a database in the transaction that the session holds, without sequences: these are not MVCC. */
-export async function readFacts(session: Session, depth: FactsDepth): Promise<DatabaseFacts> {
+export async function readFacts(
+  session: Session,
+  { depth, budgetMs }: Counting,
+): Promise<DatabaseFacts> {
   const sizeBytes = Number((await session.run('select pg_database_size(current_database())'))[0]);
   if (depth === 'off') {
     return { sizeBytes, tables: {}, sequences: {}, objects: {} };
@@ -63,13 +72,9 @@ export async function readFacts(session: Session, depth: FactsDepth): Promise<Da
   const [objects] = await session.run(OBJECTS_SQL);
   const rows = (await session.run(TABLES_SQL)).map((line) => JSON.parse(line) as TableRow);
   const [standby] = await session.run('select pg_is_in_recovery()');
+  const countable = rows.filter((row) => standby === 'f' || !row.unlogged);
   const counted =
-    depth === 'exact'
-      ? await countTables(
-          session,
-          rows.filter((row) => standby === 'f' || !row.unlogged),
-        )
-      : new Map<string, number>();
+    depth === 'exact' ? await countTables(session, countable, budgetMs) : new Map<string, number>();
   const rewritten = new Set(await rewrittenTables(session));
   const tables: Record<string, TableFact> = {};
   for (const row of rows) {
@@ -102,16 +107,19 @@ function identIfNeeded(name: string): string {
 async function countTables(
   session: Session,
   rows: readonly TableRow[],
+  budgetMs: number,
 ): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
-  const endsAt = performance.now() + COUNT_BUDGET_MS;
+  const endsAt = performance.now() + budgetMs;
   const bySize = rows.toSorted((one, other) => one.estimate - other.estimate);
   for (let from = 0; from < bySize.length; from += BATCH) {
-    const leftMs = Math.floor(endsAt - performance.now());
+    const leftMs = endsAt - performance.now();
     if (leftMs <= 0) {
       break;
     }
-    for (const line of await countBatch(session, bySize.slice(from, from + BATCH), leftMs)) {
+    // 0 means without a limit.
+    const timeoutMs = Number.isFinite(leftMs) ? Math.ceil(leftMs) : 0;
+    for (const line of await countBatch(session, bySize.slice(from, from + BATCH), timeoutMs)) {
       const [oid, count] = JSON.parse(line) as [string, number];
       counts.set(oid, count);
     }
@@ -126,11 +134,11 @@ async function countTables(
 async function countBatch(
   session: Session,
   rows: readonly TableRow[],
-  leftMs: number,
+  timeoutMs: number,
 ): Promise<readonly string[]> {
   const statements = rows.map(
     (row) => `savepoint counting;
-set local statement_timeout = ${leftMs};
+set local statement_timeout = ${timeoutMs};
 select json_build_array('${row.oid}', count(*)) from only ${quoteIdent(row.schema)}.${quoteIdent(row.name)};
 rollback to savepoint counting;`,
   );

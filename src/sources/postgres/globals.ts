@@ -4,7 +4,6 @@ import type { Warning } from '../../core/manifest.ts';
 import { runExec } from '../../docker/exec.ts';
 import { firstError, queryJson, runSql } from './session.ts';
 import { lastLine, type Connection } from './connection.ts';
-import type { ServerRow } from './databases.ts';
 import {
   connectionName,
   leadingWords,
@@ -27,7 +26,6 @@ const LARGEST_GLOBALS = 64 * 1024 * 1024;
  */
 export async function dumpGlobals(
   connection: Connection,
-  server: ServerRow,
   warnings: Warning[],
   signal: AbortSignal,
 ): Promise<Readable> {
@@ -71,9 +69,8 @@ export async function dumpGlobals(
       `pg_dumpall in "${connection.container}" exited with ${result.exitCode}: ${lastLine(result.stderr)}`,
     );
   }
-  const header = `-- bootstrap role: ${JSON.stringify(server.bootstrapRole)}\n`;
   return Readable.from(
-    [header, result.stdout, '\n', await settingsForAll(connection, signal), COMPLETE].map((text) =>
+    [result.stdout, '\n', await settingsForAll(connection, signal), COMPLETE].map((text) =>
       Buffer.from(text),
     ),
     { objectMode: false },
@@ -125,46 +122,55 @@ function settingValue(name: string, value: string): string {
   return items.map((item) => quoteLiteral(item)).join(', ');
 }
 
+/** GRANT role TO member. */
+interface Membership {
+  readonly role: string;
+  readonly member: string;
+  readonly statement: string;
+}
+
 /** What a script of globals says, taken apart so that what exists is left alone. */
 export interface Globals {
-  readonly bootstrapRole: string | null;
   /** Statements about one role, by its name: CREATE ROLE, ALTER ROLE, COMMENT ON ROLE. */
   readonly roles: ReadonlyMap<string, readonly string[]>;
-  /** GRANT of memberships, with the member. */
-  readonly memberships: readonly { readonly member: string; readonly statement: string }[];
+  readonly memberships: readonly Membership[];
   readonly tablespaces: ReadonlyMap<string, readonly string[]>;
-  readonly forAll: readonly string[];
+  /** ALTER ROLE ALL SET, with the setting's name in lower case. */
+  readonly forAll: readonly { readonly setting: string; readonly statement: string }[];
 }
 
 /** Takes globals.sql apart. Statements that are none of these (SET at the beginning) are left out. */
 export function parseGlobals(sql: string): Globals {
   const roles = new Map<string, string[]>();
   const tablespaces = new Map<string, string[]>();
-  const memberships: { member: string; statement: string }[] = [];
-  const forAll: string[] = [];
+  const memberships: Membership[] = [];
+  const forAll: { setting: string; statement: string }[] = [];
   for (const statement of splitStatements(sql)) {
     const words = leadingWords(statement, 8);
     const kind = words.slice(0, 2).join(' ');
     if (kind === 'ALTER ROLE' && words[2] === 'ALL') {
-      forAll.push(statement);
+      forAll.push({ setting: settingOf(statement), statement });
     } else if (kind === 'CREATE ROLE' || kind === 'ALTER ROLE') {
       append(roles, words[2], statement);
     } else if (words.slice(0, 3).join(' ') === 'COMMENT ON ROLE') {
       append(roles, words[3], statement);
     } else if (words[0] === 'GRANT' && words[2] === 'TO') {
-      memberships.push({ member: unquoteIdent(words[3] ?? ''), statement });
+      memberships.push({
+        role: unquoteIdent(words[1] ?? ''),
+        member: unquoteIdent(words[3] ?? ''),
+        statement,
+      });
     } else if (words.includes('TABLESPACE')) {
       append(tablespaces, words[words.indexOf('TABLESPACE') + 1], statement);
     }
   }
-  const bootstrap = /^-- bootstrap role: (".*")$/m.exec(sql)?.[1];
-  return {
-    bootstrapRole: bootstrap === undefined ? null : (JSON.parse(bootstrap) as string),
-    roles,
-    memberships,
-    tablespaces,
-    forAll,
-  };
+  return { roles, memberships, tablespaces, forAll };
+}
+
+/** The setting's name in `ALTER ROLE ALL SET "name" TO ...`, as written by settingsForAll. */
+function settingOf(statement: string): string {
+  const written = /^ALTER ROLE ALL SET ((?:"(?:[^"]|"")*"|[\w.])+)/.exec(statement)?.[1] ?? '';
+  return written.replaceAll('"', '').toLowerCase();
 }
 
 function append(
@@ -201,9 +207,10 @@ export async function createMissingGlobals(
       signal,
     );
   }
-  for (const { member, statement } of globals.memberships.filter((grant) =>
-    missing.includes(grant.member),
-  )) {
+  const memberships = globals.memberships.filter(
+    ({ role, member }) => missing.includes(role) || missing.includes(member),
+  );
+  for (const { statement } of memberships) {
     warnings.push(
       ...(await tryInTurn(
         connection,
@@ -221,6 +228,26 @@ export async function createMissingGlobals(
       warnings.push(
         ...(await tryInTurn(connection, [statements.join('\n')], 'tablespace-missing', signal)),
       );
+    }
+  }
+  warnings.push(...(await setMissingForAll(connection, globals, code, signal)));
+  return warnings;
+}
+
+/** ALTER ROLE ALL SET, where the server has no such setting of its own. */
+async function setMissingForAll(
+  connection: Connection,
+  globals: Globals,
+  code: FailureCode,
+  signal: AbortSignal,
+): Promise<readonly Warning[]> {
+  const sql = `select to_json(lower(split_part(c, '=', 1))) from pg_db_role_setting s, unnest(s.setconfig) c
+    where s.setdatabase = 0 and s.setrole = 0`;
+  const own = new Set(await names(connection, sql, code, signal));
+  const warnings: Warning[] = [];
+  for (const { setting, statement } of globals.forAll) {
+    if (!own.has(setting)) {
+      warnings.push(...(await tryInTurn(connection, [statement], 'setting-skipped', signal)));
     }
   }
   return warnings;

@@ -1,21 +1,18 @@
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import { reach } from '../../core/steps.ts';
 import { BackupdError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
 import { runExec, startExec, type ExecRequest } from '../../docker/exec.ts';
 import { connectionName, fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
-import { lastLine, type Connection } from './connection.ts';
-import { BESIDE_SETTING, listDatabases, readServer } from './databases.ts';
+import { lastLine, runPrefix, type Connection } from './connection.ts';
+import { BESIDE_SETTING, besideMark, listDatabases, readServer } from './databases.ts';
 import { createMissingGlobals, parseGlobals } from './globals.ts';
-import { readFreeBytes } from './preflight.ts';
 import { createStatement, databaseProperties, propertyStatements } from './properties.ts';
 import { queryJson, runSql } from './session.ts';
+import { watchSpace, type SpaceWatch } from './space.ts';
 import { readToc, type ArchiveToc } from './toc.ts';
 
-/** A server that runs out of disk while it writes WAL may not come up again: a restore stops before that. */
-const LEAST_FREE_BYTES = 48 * 1024 * 1024;
-const SPACE_CHECK_MS = 1000;
 /** Index builds side by side; these machines are small and the server has other work. */
 const INDEX_JOBS = 2;
 
@@ -52,7 +49,8 @@ export async function loadBeside(
       properties === null
         ? `create database ${quoteIdent(temporary)} template template0`
         : createStatement(properties, temporary, tablespaces);
-    await createMarked(connection, temporary, create, plan.run, signal);
+    await createMarked(connection, { name: temporary, create, run: plan.run }, signal);
+    reach('beside-created');
     await loadDatabase(
       { connection, plan, name: wanted.name, temporary, toc, tablespaces },
       signal,
@@ -71,7 +69,7 @@ export async function loadBeside(
       ...(properties === null ? [] : propertyStatements(properties, wanted.restoredAs)),
     );
   }
-  return { run: plan.run, target: into, databases, engineState: { statements, warnings } };
+  return { run: plan.run, target: into, databases, warnings, statements };
 }
 
 /** Temporary names are ours by their setting; the name only has to be free and to fit. */
@@ -140,12 +138,11 @@ function archiveOf(plan: RestorePlan, database: string): RestorePlan['manifest']
 /** Marked in the same session, right after its creation: CREATE DATABASE cannot be in a transaction with anything. */
 async function createMarked(
   connection: Connection,
-  name: string,
-  create: string,
-  run: string,
+  { name, create, run }: { name: string; create: string; run: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const sql = `${create};\nalter database ${quoteIdent(name)} set ${BESIDE_SETTING} = ${quoteLiteral(run)};`;
+  const mark = besideMark(runPrefix(connection.run), run);
+  const sql = `${create};\nalter database ${quoteIdent(name)} set ${BESIDE_SETTING} = ${quoteLiteral(mark)};`;
   await runSql(
     connection,
     { database: connection.maintenanceDatabase, sql, code: 'restore-failed' },
@@ -182,13 +179,15 @@ interface Load {
 /** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone, then statistics. */
 async function loadDatabase(load: Load, signal: AbortSignal): Promise<void> {
   const { connection, plan, name, temporary } = load;
-  const failing = new AbortController();
-  const watched = AbortSignal.any([signal, failing.signal]);
-  const watch = watchSpace(connection, failing, watched);
+  const server = await readServer(connection, 'restore-failed', signal);
+  await using space = await watchSpace(connection, server, signal);
+  const watched = AbortSignal.any([signal, space.failed]);
   try {
-    await streamData(load, watched);
+    await streamData(load, space, watched);
+    reach('beside-loaded');
     plan.onProgress({ stage: 'index', database: name });
     await buildIndexes(load, watched);
+    reach('beside-indexed');
     plan.onProgress({ stage: 'analyze', database: name });
     await runSql(
       connection,
@@ -197,40 +196,7 @@ async function loadDatabase(load: Load, signal: AbortSignal): Promise<void> {
     );
   } catch (error) {
     // Whatever the tool said when it was ended: the reason is the disk.
-    throw failing.signal.aborted ? failing.signal.reason : error;
-  } finally {
-    failing.abort(new BackupdError('cancelled', 'loading ended'));
-    await watch;
-  }
-}
-
-/** Cancels the load before the server runs out of disk. */
-async function watchSpace(
-  connection: Connection,
-  failing: AbortController,
-  signal: AbortSignal,
-): Promise<void> {
-  const server = await readServer(connection, 'restore-failed', signal);
-  try {
-    while (!signal.aborted) {
-      const freeBytes = await readFreeBytes(connection, server, signal);
-      if (freeBytes !== null && freeBytes < LEAST_FREE_BYTES) {
-        failing.abort(
-          new BackupdError(
-            'no-space',
-            `the disk of "${connection.container}" has only ${Math.floor(freeBytes / 1_000_000)} MB left while restoring`,
-            {
-              hint: 'What was there is untouched and what was loaded is removed. Free space and restore again.',
-            },
-          ),
-        );
-      }
-      await delay(SPACE_CHECK_MS, undefined, { signal });
-    }
-  } catch (error) {
-    if (!signal.aborted) {
-      failing.abort(error);
-    }
+    throw space.failed.aborted ? space.failed.reason : error;
   }
 }
 
@@ -252,7 +218,7 @@ function usesMissingTablespace({ toc, tablespaces }: Load): boolean {
   return toc.entries.some((entry) => entry.tablespace !== '' && !tablespaces.has(entry.tablespace));
 }
 
-async function streamData(load: Load, signal: AbortSignal): Promise<void> {
+async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): Promise<void> {
   const { connection, plan, name } = load;
   const file = archiveOf(plan, name);
   const process = await startExec(
@@ -271,7 +237,7 @@ async function streamData(load: Load, signal: AbortSignal): Promise<void> {
     plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
   });
   const [fed, exit] = await Promise.allSettled([
-    pipeline(source, process.stdin, { signal }),
+    pipeline(space.gate(source), process.stdin, { signal }),
     process.exited,
   ]);
   // A tool that refuses closes its input, so its own words come first.

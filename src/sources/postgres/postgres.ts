@@ -8,7 +8,7 @@ import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
 import { openDump } from './dump.ts';
 import { postgresArchiveReader } from './archive.ts';
-import { postgresRestorer } from './restorer.ts';
+import { dropLeftBeside, postgresRestorer } from './restorer.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
 
@@ -18,6 +18,7 @@ export interface PostgresOptions {
   /** `<identity>/<source>/`: marks everything this `/backups` starts for this source. */
   readonly runPrefix: string;
   readonly locate: (signal: AbortSignal) => Promise<TargetRef>;
+  readonly refind: (at: TargetRef, signal: AbortSignal) => Promise<TargetRef | null>;
 }
 
 /** A PostgreSQL server in a container. */
@@ -36,6 +37,7 @@ export function postgres(options: PostgresOptions): Source {
     name: job.source,
     engine: 'postgres',
     locate: options.locate,
+    refind: options.refind,
 
     async sweep(at, signal) {
       await killRun(docker, at, { prefix: options.runPrefix }, signal);
@@ -48,6 +50,7 @@ export function postgres(options: PostgresOptions): Source {
         { database: connection.maintenanceDatabase, sql, code: 'dump-failed' },
         signal,
       );
+      await dropLeftBeside(connection, signal);
     },
 
     async open(at, plan, signal) {

@@ -1,4 +1,4 @@
-import type { Problem, RestorePlan } from '../../core/source.ts';
+import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
 import { runExec } from '../../docker/exec.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
@@ -11,23 +11,23 @@ const SIZE_FACTOR = 1.3;
 const LEAST_WAL_BYTES = 32 * 1024 * 1024;
 
 /** Looks for every reason not to begin; changes nothing. */
-export async function findProblems(
+export async function lookAhead(
   connection: Connection,
   plan: RestorePlan,
   signal: AbortSignal,
-): Promise<readonly Problem[]> {
+): Promise<Preflight> {
   const server = await readServer(connection, 'target-unavailable', signal);
   const live = await listDatabases(connection, 'target-unavailable', signal);
-  return [
+  const replaced = live.filter((row) =>
+    plan.databases.some((wanted) => wanted.restoredAs === row.name),
+  );
+  const problems = [
     ...serverProblems(connection, server, plan),
     ...nameProblems(plan),
     ...(await spaceProblems(connection, server, plan, signal)),
-    ...(await useProblems(
-      connection,
-      live.filter((row) => plan.databases.some((wanted) => wanted.restoredAs === row.name)),
-      signal,
-    )),
+    ...(await useProblems(connection, replaced, signal)),
   ];
+  return { problems, existing: replaced.map((row) => row.name) };
 }
 
 function serverProblems(

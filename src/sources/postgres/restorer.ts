@@ -1,4 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
+import { reach } from '../../core/steps.ts';
 import { compareFacts, type Comparison } from '../../core/facts.ts';
 import type {
   Beside,
@@ -8,13 +9,13 @@ import type {
   RestorePlan,
   TargetRef,
 } from '../../core/source.ts';
-import type { Connection } from './connection.ts';
-import { listDatabases, type DatabaseRow } from './databases.ts';
+import { applicationPrefix, runPrefix, type Connection } from './connection.ts';
+import { besideMark, listDatabases, type DatabaseRow } from './databases.ts';
 import { readFacts, readSequences } from './facts.ts';
 import { freeName, loadBeside } from './load.ts';
-import { findProblems } from './preflight.ts';
+import { lookAhead } from './preflight.ts';
 import { openSession, runSql } from './session.ts';
-import { quoteIdent } from './sql.ts';
+import { quoteIdent, quoteLiteral } from './sql.ts';
 import {
   isSwapped,
   markStatement,
@@ -43,7 +44,7 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
     const connection = await connect(beside.target, signal);
     for (const row of await listDatabases(connection, 'restore-failed', signal)) {
       if (
-        row.beside === beside.run ||
+        row.beside === besideMark(runPrefix(connection.run), beside.run) ||
         (row.beside === null && row.name.startsWith(`backupd_${beside.run.toLowerCase()}_`))
       ) {
         await dropDatabase(connection, row.name, signal);
@@ -53,11 +54,12 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
 
   return {
     async preflight(into, plan, signal) {
-      return findProblems(await connect(into, signal), plan, signal);
+      return lookAhead(await connect(into, signal), plan, signal);
     },
 
     async build(into, plan, journal, signal) {
       await journal.write({ step: 'building', source, target: into, run: plan.run });
+      reach('restore-journaled');
       return loadBeside(await connect(into, signal), into, plan, signal);
     },
 
@@ -84,6 +86,7 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
       }
       const connection = await connect(beside.target, AbortSignal.timeout(SWAP_TIMEOUT_MS));
       await journal.write({ step: 'swapping', source, id: plan.manifest.id, beside });
+      reach('swap-journaled');
       await runSwap(
         connection,
         restoreScript(beside, source),
@@ -100,7 +103,7 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
             ? state.beside.target
             : state.previous.target;
       const connection = await connect(target, signal);
-      await waitUntilSettled(connection, signal);
+      await settleSessions(connection, signal);
       return resumeStep(connection, state, { source, discard }, signal);
     },
 
@@ -121,7 +124,8 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
         taken.add(name);
         return name;
       });
-      await journal.write({ step: 'undoing', source, previous, keptAs });
+      await journal.write({ step: 'undoing', source, run, previous, keptAs });
+      reach('undo-journaled');
       await runSwap(
         connection,
         undoScript(previous, keptAs, run),
@@ -162,20 +166,26 @@ function restoreScript(beside: Beside, source: string): SwapScript {
   const unmark = beside.databases.map(
     (database) => `alter database ${quoteIdent(database.restoredAs)} reset backupd.beside;`,
   );
-  const statements = (beside.engineState['statements'] ?? []) as readonly string[];
-  return { renames: restoreRenames(beside), statements: [...unmark, ...statements, ...marks] };
+  return {
+    renames: restoreRenames(beside),
+    statements: [...unmark, ...beside.statements, ...marks],
+  };
 }
 
 function undoScript(previous: Previous, keptAs: readonly string[], run: string): SwapScript {
   const at = new Date().toISOString();
   const statements = previous.databases.flatMap((database, index) => [
     ...(database.kept === null ? [] : [unmarkStatement(database.name)]),
-    markStatement(keptAs[index] ?? '', {
-      run,
-      source: previous.source,
-      name: database.name,
-      at,
-    } satisfies PreviousMark),
+    ...(database.currentId === null
+      ? []
+      : [
+          markStatement(keptAs[index] ?? '', {
+            run,
+            source: previous.source,
+            name: database.name,
+            at,
+          } satisfies PreviousMark),
+        ]),
   ]);
   return { renames: undoRenames(previous.databases, keptAs), statements };
 }
@@ -185,12 +195,14 @@ function undone(previous: Previous, keptAs: readonly string[], run: string): Pre
   return {
     run,
     source: previous.source,
+    engine: 'postgres',
     target: previous.target,
     replacedAt: new Date().toISOString(),
     databases: previous.databases.map((database, index) => ({
       name: database.name,
       currentId: database.kept?.id ?? null,
-      kept: { id: database.currentId ?? '', name: keptAs[index] ?? '' },
+      kept:
+        database.currentId === null ? null : { id: database.currentId, name: keptAs[index] ?? '' },
     })),
   };
 }
@@ -216,23 +228,26 @@ async function compareDatabase(
     : Object.keys(expected.objects).length > 0
       ? 'estimate'
       : 'off';
-  const facts = await readFacts(session, depth);
+  const facts = await readFacts(session, { depth, budgetMs: Infinity });
   const sequences = depth === 'off' ? expected.sequences : await readSequences(session);
   return compareFacts(name, expected, { ...facts, sequences });
 }
 
-/** Ends everything this source left in the server and waits until it is gone: only then does a look at the names tell the truth. */
-async function waitUntilSettled(connection: Connection, signal: AbortSignal): Promise<void> {
-  const prefix = connection.applicationName.slice(
-    0,
-    connection.applicationName.lastIndexOf(':') + 1,
-  );
+/**
+ * Ends everything this source left in the server and waits until it is gone: only then does a look at the names tell the
+ * truth. A swap that was sent comes to its own end within seconds, whatever became of its client.
+ */
+async function settleSessions(connection: Connection, signal: AbortSignal): Promise<void> {
+  const prefix = quoteLiteral(applicationPrefix(runPrefix(connection.run)));
+  const others = `starts_with(application_name, ${prefix})
+    and not starts_with(application_name, ${quoteLiteral(connection.applicationName)})`;
   const sql = `do $backupd$
 declare until timestamptz := clock_timestamp() + interval '${SETTLE_MS} milliseconds';
 begin
+  perform pg_terminate_backend(pid) from pg_stat_activity where ${others} and application_name not like '%:swap';
   while clock_timestamp() < until loop
     perform pg_stat_clear_snapshot();
-    exit when not exists (select from pg_stat_activity where starts_with(application_name, '${prefix}') and not starts_with(application_name, '${connection.applicationName}'));
+    exit when not exists (select from pg_stat_activity where ${others});
     perform pg_sleep(0.05);
   end loop;
 end $backupd$;`;
@@ -268,7 +283,7 @@ async function resumeStep(
   }
   const renames = undoRenames(state.previous.databases, state.keptAs);
   return (await isSwapped(connection, { renames }, signal))
-    ? undone(state.previous, state.keptAs, undoRun())
+    ? undone(state.previous, state.keptAs, state.run)
     : null;
 }
 
@@ -292,6 +307,7 @@ function readPrevious(
       byRun.set(mark.run, {
         run: mark.run,
         source,
+        engine: 'postgres',
         target: at,
         replacedAt: mark.at,
         databases: [...(known?.databases ?? []), database],
@@ -325,6 +341,15 @@ function checkUndo(previous: Previous, rows: readonly DatabaseRow[]): void {
           hint: 'Somebody dropped or renamed it since. Rename the databases by hand with ALTER DATABASE ... RENAME TO.',
         },
       );
+    }
+  }
+}
+
+/** Drops what dead restores of this source left beside. The caller holds the source's lock. */
+export async function dropLeftBeside(connection: Connection, signal: AbortSignal): Promise<void> {
+  for (const row of await listDatabases(connection, 'restore-failed', signal)) {
+    if (row.beside?.startsWith(runPrefix(connection.run)) === true) {
+      await dropDatabase(connection, row.name, signal);
     }
   }
 }

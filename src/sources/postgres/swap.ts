@@ -1,4 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
+import { reach } from '../../core/steps.ts';
 import type { Beside, Previous, PreviousDatabase } from '../../core/source.ts';
 import type { Connection } from './connection.ts';
 import { PREVIOUS_SETTING } from './databases.ts';
@@ -27,52 +28,71 @@ export interface SwapScript {
   readonly statements: readonly string[];
 }
 
-/** Tries before a swap gives up; each waits seconds for locks, and clients wait with it. */
+/** Tries before a swap gives up on others' locks; each waits seconds, and clients wait with it. */
 const TRIES = 3;
 
 /**
  * Renames databases and sets their properties in one transaction: wholly or not at all, whatever dies.
  * The lock comes first and the sessions are ended while it is held, so that nobody can reconnect in between: ending them
  * first, or inside the same transaction, failed with clients that reconnect in a loop (measured).
- * @throws BackupdError `target-in-use` where sessions could not be ended in time.
+ * @throws BackupdError `target-in-use` where sessions could not be ended in time, `restore-failed` where the server
+ * refuses; nothing is changed then.
  */
 export async function runSwap(
   connection: Connection,
   script: SwapScript,
   signal: AbortSignal,
 ): Promise<void> {
-  const database = workDatabase(connection, script.renames);
-  const ids = script.renames.map((rename) => rename.id);
-  let last: unknown = null;
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const swapping = swapName(connection);
-    const terminating = runSql(
-      connection,
-      { database, sql: terminatorSql(swapping, ids), code: 'target-in-use' },
-      signal,
-    );
-    const results = await Promise.allSettled([
-      runSql(
-        connection,
-        { database, sql: transactionSql(swapping, script), code: 'target-in-use' },
-        signal,
-      ),
-      terminating,
-    ]);
-    if (results[0].status === 'fulfilled') {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await trySwap(connection, script, signal);
       return;
-    }
-    last = results[0].reason;
-    if (await isSwapped(connection, script, signal)) {
-      return;
+    } catch (error) {
+      if (await isSwapped(connection, script, signal)) {
+        return;
+      }
+      if (!(error instanceof BackupdError) || !IN_USE.test(error.message)) {
+        throw error;
+      }
+      if (attempt === TRIES) {
+        throw new BackupdError(
+          'target-in-use',
+          `the databases could not be swapped: ${error.message}`,
+          {
+            cause: error,
+            hint: 'Stop what uses the database (also its prepared transactions), then run the command again.',
+          },
+        );
+      }
     }
   }
-  throw last instanceof BackupdError
-    ? new BackupdError('target-in-use', `the databases could not be swapped: ${last.message}`, {
-        cause: last,
-        hint: 'Stop what uses the database (or its prepared transactions) and run the restore again. Nothing was changed.',
-      })
-    : last;
+}
+
+/** What the server says where it could not get the database for itself (lock_timeout, statement_timeout, SQLSTATE 55006). */
+const IN_USE = /lock timeout|statement timeout|is being accessed by other users/;
+
+async function trySwap(
+  connection: Connection,
+  script: SwapScript,
+  signal: AbortSignal,
+): Promise<void> {
+  const database = workDatabase(connection, script.renames);
+  const swapping = swapName(connection);
+  const terminator = terminatorSql(swapping, script.renames);
+  const sent = runSql(
+    connection,
+    { database, sql: transactionSql(swapping, script), code: 'restore-failed' },
+    signal,
+  );
+  reach('swap-sent');
+  const [swapped] = await Promise.allSettled([
+    sent,
+    // Only helps: whether it worked, the swap itself tells.
+    runSql(connection, { database, sql: terminator, code: 'restore-failed' }, signal),
+  ]);
+  if (swapped.status === 'rejected') {
+    throw swapped.reason;
+  }
 }
 
 /** A database cannot be renamed from within. */
@@ -109,10 +129,14 @@ function transactionSql(applicationName: string, script: SwapScript): string {
   ].join('\n');
 }
 
-/** Ends the sessions of these databases while the swapping session holds their lock; ends itself when that one is gone. */
-function terminatorSql(applicationName: string, ids: readonly string[]): string {
-  const oids = `array[${ids.join(',')}]::oid[]`;
+/**
+ * Ends the sessions of these databases while the swapping session holds their lock; ends itself when the swap is seen
+ * done, or its session gone.
+ */
+function terminatorSql(applicationName: string, renames: readonly Rename[]): string {
+  const oids = `array[${renames.map((rename) => rename.id).join(',')}]::oid[]`;
   const swapping = `application_name = ${quoteLiteral(applicationName)}`;
+  const [first] = renames;
   return `do $backupd$
 declare
   until timestamptz := clock_timestamp() + interval '12 seconds';
@@ -120,6 +144,7 @@ declare
 begin
   while clock_timestamp() < until loop
     perform pg_stat_clear_snapshot();
+    exit when not exists (select from pg_database where oid = ${first?.id ?? 0} and datname = ${quoteLiteral(first?.from ?? '')});
     if exists (select from pg_stat_activity where ${swapping}) then seen := true; elsif seen then exit; end if;
     perform pg_terminate_backend(a.pid) from pg_stat_activity a
       where a.datid = any (${oids}) and a.pid <> pg_backend_pid() and a.datid in (
@@ -198,6 +223,7 @@ export function previousOf(beside: Beside, source: string, replacedAt: string): 
   return {
     run: beside.run,
     source,
+    engine: 'postgres',
     target: beside.target,
     replacedAt,
     databases: beside.databases.map((database) => ({

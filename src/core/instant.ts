@@ -1,0 +1,48 @@
+const LOCAL = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$/;
+const WITH_OFFSET = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/;
+
+/**
+ * An instant in extended ISO 8601: `2026-11-22T02:00Z`, `2026-11-22T02:00+01:00`, or without an offset in the given
+ * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant, of one that it
+ * skips the instant at which it skips.
+ * @returns null where the text is no instant, or names no real date
+ */
+export function parseInstant(text: string, timezone: string): Date | null {
+  const trimmed = text.trim();
+  if (WITH_OFFSET.test(trimmed)) {
+    const date = new Date(trimmed.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+    return Number.isNaN(date.getTime()) ? null : date;
+  }
+  const match = LOCAL.exec(trimmed);
+  if (match === null) {
+    return null;
+  }
+  const [year, month, day, hour, minute, second] = match.slice(1).map((part) => Number(part ?? 0));
+  const wallMs = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second);
+  const wall = new Date(wallMs);
+  if (wall.getUTCDate() !== day || (hour ?? 0) > 23 || (minute ?? 0) > 59 || (second ?? 0) > 59) {
+    return null;
+  }
+  return fromWallClock(wallMs, timezone);
+}
+
+function fromWallClock(wallMs: number, timezone: string): Date {
+  // Offsets a day before and after are those on both sides of any change of the clock.
+  const dayMs = 86_400_000;
+  const candidates = [wallMs - dayMs, wallMs + dayMs].map(
+    (nearMs) => wallMs - offsetMs(nearMs, timezone),
+  );
+  const fitting = candidates.filter((atMs) => atMs + offsetMs(atMs, timezone) === wallMs);
+  return new Date(fitting.length > 0 ? Math.max(...fitting) : Math.min(...candidates));
+}
+
+/** What a clock in this time zone shows at an instant, less what UTC shows. */
+function offsetMs(atMs: number, timezone: string): number {
+  const name = new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' })
+    .formatToParts(atMs)
+    .find((part) => part.type === 'timeZoneName')?.value;
+  const [, sign, hours, minutes, seconds] =
+    /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?/.exec(name ?? '') ?? [];
+  const size = (Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60 + Number(seconds ?? 0);
+  return (sign === '-' ? -size : size) * 1000;
+}

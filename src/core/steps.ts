@@ -1,0 +1,44 @@
+import { channel } from 'node:diagnostics_channel';
+
+/**
+ * The points between which a run can die, in the order in which they are passed. What is on disk and in the target after
+ * each is part of the design: whatever happens there, the next start puts it right.
+ */
+export const STEPS = [
+  // backup
+  'backup-locked',
+  'dump-opened',
+  'archive-written',
+  'dump-finished',
+  'manifest-written',
+  'backup-committed',
+  'attempt-recorded',
+  // restore
+  'restore-locked',
+  'restore-journaled',
+  'beside-created',
+  'beside-loaded',
+  'beside-indexed',
+  'beside-built',
+  'beside-compared',
+  'swap-journaled',
+  'swap-sent',
+  'swapped',
+  'previous-recorded',
+  'restore-cleared',
+  // undo
+  'undo-journaled',
+  'undone',
+  'undo-recorded',
+] as const;
+
+export type Step = (typeof STEPS)[number];
+
+const steps = channel('backupd:step');
+
+/** Tells whoever subscribed to the diagnostics channel `backupd:step` that this point was passed. */
+export function reach(step: Step): void {
+  if (steps.hasSubscribers) {
+    steps.publish(step);
+  }
+}

@@ -1,0 +1,112 @@
+import { formatDuration } from '../core/duration.ts';
+import { BackupdError } from '../core/errors.ts';
+import { parseInstant } from '../core/instant.ts';
+import { resolveId } from '../core/layout.ts';
+import { isGood, type CatalogEntry, type ManifestSummary } from '../core/manifest.ts';
+
+/** The backup that `--at` means, and in plain words what it lacks of that instant; null where it lacks nothing. */
+export interface Choice {
+  readonly entry: CatalogEntry;
+  readonly gap: string | null;
+}
+
+/**
+ * Finds the backup that `latest`, an id or a unique beginning of one, or an instant means among those of one source.
+ * @param entries newest first
+ * @throws BackupdError `backup-not-found`, or `usage` for an `at` that is none of these or ambiguous
+ */
+export function chooseBackup(
+  entries: readonly CatalogEntry[],
+  at: string,
+  timezone: string,
+): Choice {
+  if (at === 'latest') {
+    return { entry: newestGood(entries), gap: null };
+  }
+  if (/^\d{8}(?:[T-]|$)/.test(at)) {
+    const id = resolveId(
+      at,
+      entries.map((entry) => entry.manifest.id),
+    );
+    return { entry: entries.find((entry) => entry.manifest.id === id) as CatalogEntry, gap: null };
+  }
+  const instant = parseInstant(at, timezone);
+  if (instant === null) {
+    throw new BackupdError('usage', `"${at}" is neither "latest", nor an id, nor an instant`, {
+      hint: 'Write --at 2026-11-22T02:00 (with an offset or Z where it is not in BACKUPD_TIMEZONE), or an id from "backupd list".',
+    });
+  }
+  const entry = entries
+    .filter((candidate) => isGood(candidate))
+    .find((candidate) => Date.parse(candidate.manifest.startedAt) <= instant.getTime());
+  if (entry === undefined) {
+    throw new BackupdError(
+      'backup-not-found',
+      `no backup began at or before ${instant.toISOString()}`,
+      {
+        hint: 'Run "backupd list" to see the backups there are.',
+      },
+    );
+  }
+  return { entry, gap: gapBetween(entry.manifest, instant) };
+}
+
+function newestGood(entries: readonly CatalogEntry[]): CatalogEntry {
+  const entry = entries.find((candidate) => isGood(candidate));
+  if (entry !== undefined) {
+    return entry;
+  }
+  throw new BackupdError(
+    'backup-not-found',
+    entries.length === 0 ? 'there is no backup' : `none of the ${entries.length} backups is good`,
+    {
+      hint:
+        entries.length === 0
+          ? 'Make one with "backupd backup".'
+          : 'Damaged and suspicious backups are restored by their id only: see "backupd list".',
+    },
+  );
+}
+
+function gapBetween(manifest: ManifestSummary, instant: Date): string | null {
+  const gapMs = instant.getTime() - Date.parse(manifest.startedAt);
+  return gapMs < 1000
+    ? null
+    : `the backup began ${formatDuration(gapMs)} before ${instant.toISOString()}: what changed in between is not in it`;
+}
+
+/** What is restored under which name. */
+export interface Wanted {
+  readonly name: string;
+  readonly restoredAs: string;
+}
+
+/**
+ * The databases of a backup that a restore is asked for; all where none is named.
+ * @throws BackupdError `backup-not-found` for one that is not in it, `usage` where `as` does not fit
+ */
+export function chooseDatabases(
+  manifest: Pick<ManifestSummary, 'id' | 'databases'>,
+  names: readonly string[],
+  as: string | null,
+): readonly Wanted[] {
+  const missing = names.filter((name) => !manifest.databases.includes(name));
+  if (missing.length > 0) {
+    throw new BackupdError(
+      'backup-not-found',
+      `backup ${manifest.id} has no database ${missing.map((name) => `"${name}"`).join(', ')}`,
+      { hint: `It has: ${manifest.databases.map((name) => `"${name}"`).join(', ')}.` },
+    );
+  }
+  const chosen = manifest.databases.filter((name) => names.length === 0 || names.includes(name));
+  if (as !== null && chosen.length !== 1) {
+    throw new BackupdError(
+      'usage',
+      `--as gives one name, ${chosen.length} databases are restored`,
+      {
+        hint: `Name one of them with --database: ${chosen.map((name) => `"${name}"`).join(', ')}.`,
+      },
+    );
+  }
+  return chosen.map((name) => ({ name, restoredAs: as ?? name }));
+}

@@ -1,0 +1,67 @@
+import { toFailure } from '../core/errors.ts';
+import type { Source } from '../core/source.ts';
+import { recordAttempt } from '../store/attempts.ts';
+import { acquireLock, type LockHolder } from '../store/lock.ts';
+import type { BoundSource, JobContext } from './context.ts';
+import { resumeInterrupted } from './resume.ts';
+
+/** A dead process's lock in another container is recognised within this time. */
+const LOCK_WAIT_MS = 12_000;
+
+/**
+ * Clears up after a process that died: finishes or reverses an interrupted restore, ends tools and sessions left in the
+ * target, removes drafts, records the run that did not end. A source that somebody else works on is left to them.
+ * Never throws: what could not be done now is told, and done before the source's next run.
+ */
+export async function recoverSource(
+  { source }: BoundSource,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { storage, catalog, emit } = context;
+  try {
+    await using lock = await acquireLock(
+      storage.dir,
+      source.name,
+      { command: `${context.command}: clearing up`, waitMs: LOCK_WAIT_MS },
+      signal,
+    );
+    const running = AbortSignal.any([signal, lock.lost]);
+    await recordInterrupted(source.name, lock.dead, context);
+    await catalog.sweep(source.name);
+    await resumeInterrupted(source, context, running);
+    await sweepTarget(source, running);
+  } catch (error) {
+    const { code, message } = toFailure(error);
+    if (code !== 'locked') {
+      emit({ type: 'recovery-postponed', source: source.name, reason: message });
+    }
+  }
+}
+
+async function sweepTarget(source: Source, signal: AbortSignal): Promise<void> {
+  await source.sweep(await source.locate(signal), signal);
+}
+
+/** A run whose process died before it could say how it ended. */
+export async function recordInterrupted(
+  source: string,
+  dead: LockHolder | null,
+  { storage }: Pick<JobContext, 'storage'>,
+): Promise<void> {
+  if (dead?.run == null) {
+    return;
+  }
+  await recordAttempt(storage.dir, source, {
+    at: dead.run.startedAt,
+    finishedAt: new Date().toISOString(),
+    outcome: 'interrupted',
+    trigger: dead.run.trigger,
+    id: null,
+    failure: {
+      code: 'cancelled',
+      message: `the process that ran it ("${dead.command}") died before it was done`,
+      hint: null,
+    },
+  });
+}

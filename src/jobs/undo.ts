@@ -1,0 +1,179 @@
+import { BackupdError } from '../core/errors.ts';
+import type { Previous, Source } from '../core/source.ts';
+import { reach } from '../core/steps.ts';
+import { journal } from '../store/journal.ts';
+import { acquireLock, type Lock } from '../store/lock.ts';
+import { readPrevious, recordPrevious, removePrevious } from '../store/previous.ts';
+import type { App } from './context.ts';
+import type { RestoreReport } from './restore.ts';
+import { resumeInterrupted } from './resume.ts';
+
+export interface UndoRequest {
+  readonly source: string;
+  /** How long to wait for another run of the source; 0: not at all. */
+  readonly waitMs: number;
+}
+
+/** What an undo will do. */
+export interface UndoDecision {
+  readonly source: string;
+  /** The container. */
+  readonly into: string;
+  /** When the restore that is undone replaced them. */
+  readonly replacedAt: string;
+  /** Null: the restore had created the database, and it is set aside. */
+  readonly databases: readonly { readonly name: string; readonly keptAs: string | null }[];
+  readonly waitMs: number;
+}
+
+/** The newest restore of a source, as its target is now. */
+interface Undoable {
+  readonly source: Source;
+  readonly previous: Previous;
+}
+
+/**
+ * Tells what an undo of the newest restore of a source swaps back.
+ * @throws BackupdError `nothing-to-undo`
+ */
+export async function planUndo(
+  request: UndoRequest,
+  app: App,
+  signal: AbortSignal,
+): Promise<UndoDecision> {
+  const { previous } = await findUndoable(request.source, app, signal);
+  return {
+    source: request.source,
+    into: previous.target.container,
+    replacedAt: previous.replacedAt,
+    databases: previous.databases.map(({ name, kept }) => ({ name, keptAs: kept?.name ?? null })),
+    waitMs: request.waitMs,
+  };
+}
+
+/** Swaps back what the newest restore replaced, and keeps what is in use now: done twice, it is a redo. */
+export async function runUndo(
+  decision: UndoDecision,
+  app: App,
+  signal: AbortSignal,
+): Promise<RestoreReport> {
+  const began = performance.now();
+  const { dir } = app.context.storage;
+  await using lock = await lockSource(decision.source, decision.waitMs, app, signal);
+  const running = AbortSignal.any([signal, lock.lost]);
+  const { source, previous } = await findUndoable(decision.source, app, running);
+  await resumeInterrupted(source, app.context, running);
+  const log = journal(dir, decision.source);
+  const replaced = await source.restorer.undo(previous, log, running);
+  reach('undone');
+  await recordPrevious(dir, replaced);
+  await removePrevious(dir, decision.source, previous.run);
+  reach('undo-recorded');
+  await log.clear();
+  return {
+    source: decision.source,
+    id: null,
+    into: previous.target.container,
+    databases: replaced.databases.map(({ name, kept }) => ({
+      name,
+      restoredAs: name,
+      previous: kept?.name ?? null,
+      facts: null,
+    })),
+    durationMs: Math.round(performance.now() - began),
+    warnings: [],
+  };
+}
+
+/** Drops for good what restores of a source kept. The only thing in backupd that does. */
+export async function dropPrevious(
+  request: UndoRequest,
+  app: App,
+  signal: AbortSignal,
+): Promise<{ readonly source: string; readonly dropped: readonly string[] }> {
+  const { dir } = app.context.storage;
+  await using lock = await lockSource(request.source, request.waitMs, app, signal);
+  const running = AbortSignal.any([signal, lock.lost]);
+  const dropped: string[] = [];
+  for (const { source, previous } of await findAllKept(request.source, app, running)) {
+    await source.restorer.dropPrevious(previous, running);
+    await removePrevious(dir, request.source, previous.run);
+    dropped.push(...keptNames(previous));
+  }
+  if (dropped.length === 0) {
+    throw nothingToUndo(request.source, 'no restore kept anything');
+  }
+  return { source: request.source, dropped };
+}
+
+/** The names of what `--drop-previous` would drop. */
+export async function listPrevious(
+  request: UndoRequest,
+  app: App,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const kept = await findAllKept(request.source, app, signal);
+  return kept.flatMap(({ previous }) => keptNames(previous));
+}
+
+function keptNames(previous: Previous): readonly string[] {
+  return previous.databases.flatMap(({ kept }) => (kept === null ? [] : [kept.name]));
+}
+
+async function lockSource(
+  source: string,
+  waitMs: number,
+  app: App,
+  signal: AbortSignal,
+): Promise<Lock> {
+  const { context } = app;
+  return acquireLock(context.storage.dir, source, { command: context.command, waitMs }, signal);
+}
+
+async function findUndoable(name: string, app: App, signal: AbortSignal): Promise<Undoable> {
+  const [newest] = await findAllKept(name, app, signal);
+  if (newest === undefined) {
+    throw nothingToUndo(name, 'no restore of it is recorded');
+  }
+  return newest;
+}
+
+/**
+ * Everything restores of a source kept, newest first: as recorded here, and as the server itself says, since `/backups`
+ * may be a new one.
+ */
+async function findAllKept(
+  name: string,
+  app: App,
+  signal: AbortSignal,
+): Promise<readonly Undoable[]> {
+  const recorded = await readPrevious(app.context.storage.dir, name);
+  const found: Undoable[] = [];
+  for (const previous of recorded) {
+    const { source } = await app.bind(
+      { source: name, engine: previous.engine, target: previous.target },
+      previous.target.container,
+      signal,
+    );
+    const target = await source.refind(previous.target, signal);
+    if (target !== null) {
+      found.push({ source, previous: { ...previous, target } });
+    }
+  }
+  if (recorded.length > 0) {
+    return found;
+  }
+  const own = (await app.discover(signal)).sources.find(({ job }) => job.source === name)?.source;
+  if (own === undefined) {
+    return [];
+  }
+  const target = await own.locate(signal);
+  const known = await own.restorer.previous(target, signal);
+  return known.map((previous) => ({ source: own, previous }));
+}
+
+function nothingToUndo(source: string, why: string): BackupdError {
+  return new BackupdError('nothing-to-undo', `nothing to undo for "${source}": ${why}`, {
+    hint: 'An undo swaps back what the last restore of a source replaced; "backupd status" names what is kept.',
+  });
+}
