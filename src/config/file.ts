@@ -1,0 +1,164 @@
+import { parseDocument } from 'yaml';
+import type { ConfigProblem } from '../core/discovery.ts';
+import { toFailure } from '../core/errors.ts';
+import { isSourceName } from '../core/layout.ts';
+import { suggest } from '../core/suggest.ts';
+import type { ReadText } from './environment.ts';
+import { plainName } from './formats.ts';
+import { unknownOption, wrongValue } from './problems.ts';
+import { globalSchema, sourceKeys, type GlobalKey, type SourceKey } from './schema.ts';
+
+/** The entry of one source, as written. */
+export type FileEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;
+
+/** What a configuration file says, as written; what means nothing is left out and told. */
+export interface ConfigFile {
+  readonly path: string;
+  readonly settings: Readonly<Partial<Record<GlobalKey, string>>>;
+  readonly sources: ReadonlyMap<string, FileEntry>;
+  readonly problems: readonly ConfigProblem[];
+}
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+/** Keys at the top of the file that hold a text. */
+const SETTINGS = (Object.keys(globalSchema) as GlobalKey[]).filter(
+  (key) => key !== 'sources' && key !== 'config',
+);
+const TOP_KEYS: readonly string[] = [...SETTINGS, 'sources'];
+/** Options whose value may be a list. */
+const LISTS: readonly SourceKey[] = ['databases', 'exclude'];
+
+/** Reads a configuration file, YAML or JSON: the option keys in camelCase, and `sources` by their names. */
+export async function readConfigFile(path: string, readText: ReadText): Promise<ConfigFile> {
+  let text: string;
+  try {
+    text = await readText(path);
+  } catch (error) {
+    return withProblem(path, {
+      source: null,
+      option: 'BACKUPD_CONFIG',
+      message: `the file "${path}" cannot be read: ${toFailure(error).message}`,
+      hint: 'Mount it into the backupd container, readable for its user, or remove BACKUPD_CONFIG.',
+      severity: 'fatal',
+    });
+  }
+  return parseConfigFile(text, path);
+}
+
+/** What the text of a configuration file says. */
+export function parseConfigFile(text: string, path: string): ConfigFile {
+  // Without types of its own YAML leaves every value as it was typed: 0010 and off are texts.
+  const document = parseDocument(text, { schema: 'failsafe', prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const [line] = error.message.split('\n');
+    return withProblem(path, unreadable(path, `is neither YAML nor JSON: ${line ?? ''}`));
+  }
+  const value: unknown = document.contents === null ? {} : document.toJS();
+  if (!isMapping(value)) {
+    return withProblem(path, unreadable(path, 'is not a mapping of options'));
+  }
+  return readMapping(value, path);
+}
+
+function withProblem(path: string, problem: ConfigProblem): ConfigFile {
+  return { path, settings: {}, sources: new Map(), problems: [problem] };
+}
+
+function unreadable(path: string, what: string): ConfigProblem {
+  return {
+    source: null,
+    option: 'BACKUPD_CONFIG',
+    message: `the file "${path}" ${what}`,
+    hint: 'See docs/configuration.md for an example.',
+    severity: 'fatal',
+  };
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readMapping(mapping: Mapping, path: string): ConfigFile {
+  const settings: Partial<Record<GlobalKey, string>> = {};
+  const problems: ConfigProblem[] = [];
+  for (const [key, value] of Object.entries(mapping)) {
+    const option = `${key} in ${path}`;
+    const setting = SETTINGS.find((candidate) => candidate === key);
+    if (setting !== undefined && typeof value === 'string') {
+      settings[setting] = value;
+    } else if (setting !== undefined) {
+      const { kind } = globalSchema[setting];
+      problems.push(
+        wrongValue(kind, JSON.stringify(value), { source: null, option, detail: 'it is no text' }),
+      );
+    } else if (key !== 'sources') {
+      problems.push(
+        unknownOption({ source: null, option }, `"${key}" is no option`, suggest(key, TOP_KEYS)),
+      );
+    }
+  }
+  const entries = readSources(mapping['sources'], path);
+  return { path, settings, sources: entries.sources, problems: [...problems, ...entries.problems] };
+}
+
+function readSources(value: unknown, path: string): Pick<ConfigFile, 'sources' | 'problems'> {
+  const sources = new Map<string, FileEntry>();
+  const problems: ConfigProblem[] = [];
+  // An empty `sources:` is an empty text.
+  if (value === undefined || value === '') {
+    return { sources, problems };
+  }
+  if (!isMapping(value)) {
+    const what = { expected: 'a mapping of names to options of sources' };
+    const origin = { source: null, option: `sources in ${path}`, detail: '' };
+    return { sources, problems: [wrongValue(what, JSON.stringify(value), origin)] };
+  }
+  for (const [name, entry] of Object.entries(value)) {
+    const option = `sources.${name} in ${path}`;
+    if (!isSourceName(name)) {
+      problems.push(wrongValue(plainName, name, { source: null, option, detail: '' }));
+    } else if (isMapping(entry)) {
+      sources.set(name, readEntry(entry, { name, path, problems }));
+    } else if (entry !== '') {
+      const what = { expected: 'a mapping of options' };
+      const origin = { source: name, option, detail: '' };
+      problems.push(wrongValue(what, JSON.stringify(entry), origin));
+    }
+  }
+  return { sources, problems };
+}
+
+function readEntry(
+  entry: Mapping,
+  { name, path, problems }: { name: string; path: string; problems: ConfigProblem[] },
+): FileEntry {
+  const known = sourceKeys('file');
+  const read: Partial<Record<SourceKey, string | readonly string[]>> = {};
+  for (const [key, value] of Object.entries(entry)) {
+    const origin = { source: name, option: `sources.${name}.${key} in ${path}` };
+    const found = known.find((candidate) => candidate === key);
+    if (found === undefined) {
+      problems.push(
+        unknownOption(origin, `"${key}" is no option of a source`, suggest(key, known)),
+      );
+    } else if (typeof value === 'string' || (LISTS.includes(found) && isTextList(value))) {
+      read[found] = value;
+    } else {
+      problems.push({
+        ...origin,
+        message: `${JSON.stringify(value)} is not valid, expected ${LISTS.includes(found) ? 'a text or a list of texts' : 'a text'}`,
+        hint: null,
+        severity: 'source',
+      });
+    }
+  }
+  return read;
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string')
+  );
+}

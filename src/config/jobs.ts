@@ -1,0 +1,267 @@
+import type { ConfigProblem, ContainerListing } from '../core/discovery.ts';
+import type { Job } from '../core/job.ts';
+import type { OptionInForce } from '../core/settings.ts';
+import { suggest } from '../core/suggest.ts';
+import { readLabels, type Candidate } from './labels.ts';
+import type { Given, GivenOptions, LoadedConfig } from './load.ts';
+import { readValue, unknownOption } from './problems.ts';
+import {
+  globalSchema,
+  sourceSchema,
+  toVariableName,
+  type GlobalKey,
+  type SourceKey,
+  type SourceValues,
+} from './schema.ts';
+
+export interface JobsFound {
+  readonly jobs: readonly Job[];
+  readonly problems: readonly ConfigProblem[];
+  /** Every option of each job by the name of its source, with where it came from. */
+  readonly options: ReadonlyMap<string, readonly OptionInForce[]>;
+}
+
+/** Candidates that may run, and why others do not. */
+interface Settled {
+  readonly candidates: readonly Candidate[];
+  readonly problems: readonly ConfigProblem[];
+}
+
+/**
+ * The sources of labels, `BACKUPD_SOURCES` and file with everything configured about them. A source with a wrong value is
+ * left out and told.
+ * @param containers as listed now; null where Docker could not be asked: then labels are not known
+ */
+export function jobsFrom(
+  config: LoadedConfig,
+  containers: readonly ContainerListing[] | null,
+  own: { readonly project: string | null },
+): JobsFound {
+  const scope = { discover: config.settings.discover, project: own.project };
+  const labelled = readLabels(containers ?? [], scope);
+  const all = [...labelled.candidates, ...declaredCandidates(config), ...fileCandidates(config)];
+  const onePerService = pickRunning(all);
+  const onePerName = refuseDuplicates(onePerService.candidates);
+  const problems = [
+    ...labelled.problems,
+    ...onePerService.problems,
+    ...onePerName.problems,
+    ...(containers === null ? [] : describeUnused(config, new Set(all.map(({ name }) => name)))),
+  ];
+  const stopped = new Set(
+    [...config.problems, ...problems]
+      .filter(({ severity }) => severity === 'source')
+      .map(({ source }) => source),
+  );
+  const jobs: Job[] = [];
+  const options = new Map<string, readonly OptionInForce[]>();
+  for (const candidate of onePerName.candidates.filter(({ name }) => !stopped.has(name))) {
+    const read = readOptions(candidate, config);
+    problems.push(...read.problems);
+    if (read.problems.length === 0 && read.values.enable !== false) {
+      jobs.push(toJob(candidate, read.values, config));
+      options.set(candidate.name, read.inForce);
+    }
+  }
+  return { jobs, problems, options };
+}
+
+function declaredCandidates({ sources }: LoadedConfig): readonly Candidate[] {
+  const { declared, declaredIn } = sources;
+  return declared.map(({ name, engine, container, databases }) => {
+    const from = { option: declaredIn, from: `environment ${declaredIn}` };
+    return {
+      name,
+      target: { by: 'name', container },
+      given: {
+        engine: { value: engine, ...from },
+        ...(databases === null ? {} : { databases: { value: databases, ...from } }),
+      },
+      where: declaredIn,
+      service: null,
+      isRunning: false,
+    };
+  });
+}
+
+/** An entry of the file that names a container is a source; others are about sources declared elsewhere. */
+function fileCandidates({ sources }: LoadedConfig): readonly Candidate[] {
+  return [...sources.entries].flatMap(([name, { container }]) =>
+    container === undefined
+      ? []
+      : [
+          {
+            name,
+            target: { by: 'name', container: String(container.value) } as const,
+            given: {},
+            where: container.option.replace('.container in ', ' in '),
+            service: null,
+            isRunning: false,
+          },
+        ],
+  );
+}
+
+/** Of several containers of one compose service (scaled, or being recreated) the one that runs; else none. */
+function pickRunning(candidates: readonly Candidate[]): Settled {
+  const kept: Candidate[] = candidates.filter(({ service }) => service === null);
+  const problems: ConfigProblem[] = [];
+  const services = Map.groupBy(
+    candidates.filter(({ service }) => service !== null),
+    ({ service }) => service,
+  );
+  for (const group of services.values()) {
+    const running = group.filter(({ isRunning }) => isRunning);
+    const chosen = group.length === 1 ? group : running;
+    if (chosen.length === 1) {
+      kept.push(...chosen);
+    } else {
+      problems.push(...group.map((candidate) => severalContainers(candidate, group)));
+    }
+  }
+  return { candidates: kept, problems };
+}
+
+function severalContainers(candidate: Candidate, group: readonly Candidate[]): ConfigProblem {
+  const names = group.map(({ where }) => where).join(' and ');
+  return {
+    source: candidate.name,
+    option: candidate.where,
+    message: `the service of source "${candidate.name}" has ${group.length} containers, ${names}, and not one of them alone is running`,
+    hint: 'Run one container of a database service, and remove the others. To back up several, give each a service or a source of BACKUPD_SOURCES.',
+    severity: 'source',
+  };
+}
+
+function refuseDuplicates(candidates: readonly Candidate[]): Settled {
+  const groups = [...Map.groupBy(candidates, ({ name }) => name).values()];
+  return {
+    candidates: groups.filter((group) => group.length === 1).flat(),
+    problems: groups
+      .filter((group) => group.length > 1)
+      .flatMap((group) => group.map((candidate) => duplicate(candidate, group))),
+  };
+}
+
+function duplicate({ name, where }: Candidate, group: readonly Candidate[]): ConfigProblem {
+  return {
+    source: name,
+    option: where,
+    message: `${group.length} sources have the name "${name}", from ${group.map((one) => one.where).join(' and ')}: none of them runs`,
+    hint: 'Give each a name of its own, containers with the label backupd.name.',
+    severity: 'source',
+  };
+}
+
+/** Variables and entries of the file that are about no source, or about more than one. */
+function describeUnused(
+  { sources }: LoadedConfig,
+  names: ReadonlySet<string>,
+): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  for (const [inVariable, given] of sources.variables) {
+    const about = [...names].filter((name) => toVariableName(name) === inVariable);
+    if (about.length !== 1) {
+      problems.push(...Object.values(given).map((one) => unclear(one, inVariable, about, names)));
+    }
+  }
+  for (const [name, given] of sources.entries) {
+    if (!names.has(name)) {
+      const [first] = Object.values(given);
+      const option = first?.option.replace(/\.[^.]* in /, ' in ') ?? `sources.${name}`;
+      const message = `there is no source "${name}", and its entry names no container`;
+      problems.push(unknownOption({ source: name, option }, message, suggest(name, names)));
+    }
+  }
+  return problems;
+}
+
+function unclear(
+  { option }: Given,
+  inVariable: string,
+  about: readonly string[],
+  names: ReadonlySet<string>,
+): ConfigProblem {
+  if (about.length > 1) {
+    return {
+      source: null,
+      option,
+      message: `${inVariable} stands for the sources ${about.map((name) => `"${name}"`).join(' and ')} alike: it holds for all of them`,
+      hint: 'Rename one of them, or use labels or the configuration file for them.',
+      severity: 'loud',
+    };
+  }
+  const meant = suggest(inVariable, [...names].map(toVariableName));
+  return unknownOption(
+    { source: null, option },
+    `there is no source whose name is ${inVariable} in variables`,
+    meant === null ? null : option.replace(`_${inVariable}_`, `_${meant}_`),
+  );
+}
+
+interface ReadOptions {
+  readonly values: SourceValues;
+  readonly inForce: readonly OptionInForce[];
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** The strongest value of each option: the declaration of a label, variables, `BACKUPD_SOURCES`, the file, the global one. */
+function readOptions({ name, target, given }: Candidate, config: LoadedConfig): ReadOptions {
+  const variables = config.sources.variables.get(toVariableName(name)) ?? {};
+  const entry = config.sources.entries.get(name) ?? {};
+  const declaration = target.by === 'discovery' ? [given, variables] : [variables, given];
+  const layers: readonly GivenOptions[] = [...declaration, entry];
+  const values: Record<string, unknown> = {};
+  const inForce: OptionInForce[] = [];
+  const problems: ConfigProblem[] = [];
+  for (const key of Object.keys(sourceSchema) as SourceKey[]) {
+    const strongest = layers.find((layer) => layer[key] !== undefined)?.[key];
+    if (strongest === undefined) {
+      inForce.push(fromGlobal(key, config));
+      continue;
+    }
+    const { value, option, from } = strongest;
+    inForce.push({ name: key, value: typeof value === 'string' ? value : value.join(','), from });
+    const read =
+      typeof value === 'string'
+        ? readValue<unknown>(sourceSchema[key].kind, value, { source: name, option })
+        : ({ ok: true, value } as const);
+    if (read.ok) {
+      values[key] = read.value;
+    } else {
+      problems.push(read.problem);
+    }
+  }
+  return { values, inForce, problems };
+}
+
+function fromGlobal(key: SourceKey, config: LoadedConfig): OptionInForce {
+  if (!(key in globalSchema)) {
+    return { name: key, value: null, from: 'default' };
+  }
+  const { env } = globalSchema[key as GlobalKey];
+  const option = config.options.find(({ name }) => name === env);
+  return { name: key, value: option?.value ?? null, from: env };
+}
+
+function toJob({ name, target }: Candidate, own: SourceValues, { values }: LoadedConfig): Job {
+  return {
+    source: name,
+    engine: own.engine ?? null,
+    target,
+    databases: own.databases ?? null,
+    exclude: own.exclude ?? [],
+    user: own.user ?? null,
+    passwordFile: own.passwordFile ?? null,
+    schedule: {
+      patterns: own.schedule ?? values.schedule,
+      timezone: values.timezone,
+      catchUpMs: values.catchUp,
+    },
+    keep: own.keep ?? values.keep,
+    maxAge: own.maxAge ?? values.maxAge,
+    timeoutMs: values.timeout,
+    facts: own.facts ?? values.facts,
+    compression: { ...values.compression, where: values.compressIn },
+  };
+}

@@ -1,0 +1,310 @@
+import {
+  absolutePath,
+  anyText,
+  compression,
+  duration,
+  engine,
+  maxAge,
+  nameList,
+  oneOf,
+  plainName,
+  portOrOff,
+  timeout,
+  wholeNumber,
+  yesOrNo,
+  type Format,
+} from './formats.ts';
+import { keep } from './keep-format.ts';
+import { schedule, timezone } from './schedule-format.ts';
+
+/** One option of backupd as a whole: an entry of the schema that convict loads and that the documentation is made from. */
+export interface GlobalOption<T, Default extends string | null = string | null> {
+  readonly doc: string;
+  /** As it would be written; null: unset. */
+  readonly default: Default;
+  readonly env: string;
+  readonly kind: Format<T>;
+  /** What the documentation says where there is no default. */
+  readonly otherwise?: string;
+  /** For convict. @throws FormatError */
+  format(value: unknown): void;
+}
+
+function option<T, Default extends string | null>(
+  spec: Omit<GlobalOption<T, Default>, 'format'>,
+): GlobalOption<T, Default> {
+  return {
+    ...spec,
+    format(value) {
+      if (typeof value === 'string') {
+        spec.kind.parse(value);
+      }
+    },
+  };
+}
+
+/** Every option of backupd as a whole, by its key in the configuration file. */
+export const globalSchema = {
+  sources: option({
+    doc: 'Sources that have no labels, as `name=engine://container[/database[,database]]` with white space between them. Parts with special characters are percent-encoded. In the file `sources:` is a mapping instead, see below.',
+    default: null,
+    env: 'BACKUPD_SOURCES',
+    kind: {
+      expected: 'name=engine://container[/database[,database]], several separated by white space',
+      parse: (text: string) => text,
+    },
+  }),
+  discover: option({
+    doc: 'Where labelled containers are looked for: `project` is the compose project that backupd itself runs in (outside compose: nowhere), `host` every container of the Docker host, whose sources are then named `<project>-<service>`, `off` nowhere.',
+    default: 'project',
+    env: 'BACKUPD_DISCOVER',
+    kind: oneOf(['project', 'host', 'off']),
+  }),
+  namespace: option({
+    doc: 'Whose backups these are. It is recorded in `/backups` at the first start and in every backup; a directory has one namespace, and another one is refused.',
+    default: null,
+    otherwise: 'as recorded in `/backups`, else the compose project, else `default`',
+    env: 'BACKUPD_NAMESPACE',
+    kind: plainName,
+  }),
+  schedule: option({
+    doc: 'When sources are backed up: cron patterns of 5 fields, or 6 with seconds first, or `@hourly`, `@daily` and so on, several separated by `;`. A source that has no backup yet runs within a minute. `off`: never by itself, and then it is not overdue either unless `BACKUPD_MAX_AGE` is a duration.',
+    default: '0 2 * * *',
+    env: 'BACKUPD_SCHEDULE',
+    kind: schedule,
+  }),
+  timezone: option({
+    doc: 'The time zone of schedules, of the days, weeks and months that retention counts, and of instants typed without an offset.',
+    default: 'UTC',
+    otherwise: '`TZ`, else `UTC`',
+    env: 'BACKUPD_TIMEZONE',
+    kind: timezone,
+  }),
+  catchUp: option({
+    doc: 'How late a run that was missed (the host was off) is still made up for.',
+    default: '24h',
+    env: 'BACKUPD_CATCH_UP',
+    kind: duration,
+  }),
+  timeout: option({
+    doc: 'How long one backup may take before it is cancelled.',
+    default: '6h',
+    env: 'BACKUPD_TIMEOUT',
+    kind: timeout,
+  }),
+  concurrency: option({
+    doc: 'How many backups run at once; never two of one source.',
+    default: '1',
+    env: 'BACKUPD_CONCURRENCY',
+    kind: wholeNumber(1, 64),
+  }),
+  keep: option({
+    doc: 'Which backups are kept, see "What is kept" below.',
+    default: 'hourly=24 daily=7 weekly=4 monthly=12',
+    env: 'BACKUPD_KEEP',
+    kind: keep,
+  }),
+  dir: option({
+    doc: 'Where the backups are: a directory inside the backupd container, on a volume or a mount. Files get mode 0600, folders 0700.',
+    default: '/backups',
+    env: 'BACKUPD_DIR',
+    kind: absolutePath,
+  }),
+  compression: option({
+    doc: 'How archives are compressed; a higher level is smaller and slower.',
+    default: 'zstd:3',
+    env: 'BACKUPD_COMPRESSION',
+    kind: compression,
+  }),
+  compressIn: option({
+    doc: 'Where that happens: `target` is inside the container of the database, which needs the `zstd` program and sends less through Docker, `backupd` is here, `auto` the target where it can and else here.',
+    default: 'auto',
+    env: 'BACKUPD_COMPRESS_IN',
+    kind: oneOf(['auto', 'target', 'backupd']),
+  }),
+  facts: option({
+    doc: 'What is recorded of the data, so that a restore can be compared with it: `exact` counts the rows of every table, `estimate` takes the numbers that the server has anyway, `off` nothing.',
+    default: 'exact',
+    env: 'BACKUPD_FACTS',
+    kind: oneOf(['exact', 'estimate', 'off']),
+  }),
+  maxAge: option({
+    doc: 'When a source counts as overdue: a multiple of the time between two of its runs, or a duration.',
+    default: '1.5x',
+    env: 'BACKUPD_MAX_AGE',
+    kind: maxAge,
+  }),
+  httpPort: option({
+    doc: 'The port of `/metrics`, `/healthz` and `/readyz`; it only ever shows, nothing can be changed through it. `off`: none.',
+    default: '9321',
+    env: 'BACKUPD_HTTP_PORT',
+    kind: portOrOff,
+  }),
+  logLevel: option({
+    doc: 'How much is logged.',
+    default: 'info',
+    env: 'BACKUPD_LOG_LEVEL',
+    kind: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+  }),
+  logFormat: option({
+    doc: 'How it is logged: `json` is one object a line, `pretty` is for reading, `auto` is `pretty` with a terminal and `json` without one.',
+    default: 'auto',
+    env: 'BACKUPD_LOG_FORMAT',
+    kind: oneOf(['auto', 'json', 'pretty']),
+  }),
+  config: option({
+    doc: 'A configuration file, YAML or JSON, inside the backupd container. This option is a variable only.',
+    default: null,
+    env: 'BACKUPD_CONFIG',
+    kind: absolutePath,
+  }),
+};
+
+export type GlobalKey = keyof typeof globalSchema;
+
+/** The values of all global options, read. */
+export type GlobalValues = {
+  readonly [K in GlobalKey]: (typeof globalSchema)[K] extends GlobalOption<infer T, infer Default>
+    ? Default extends string
+      ? T
+      : T | null
+    : never;
+};
+
+/** Where an option of a source can be given. */
+export type Place = 'label' | 'variable' | 'file';
+
+/** One option of one source. */
+export interface SourceOption<T> {
+  readonly doc: string;
+  readonly kind: Format<T>;
+  /** What holds where it is given nowhere. */
+  readonly otherwise: string;
+  readonly places: readonly Place[];
+}
+
+const EVERYWHERE: readonly Place[] = ['label', 'variable', 'file'];
+
+/** Every option of a source, by its key in the configuration file. */
+export const sourceSchema = {
+  enable: {
+    doc: 'Whether the source is backed up. `true` as a label makes a container a source; `false` overrides a label that the image carries.',
+    kind: yesOrNo,
+    otherwise: 'a container without it is no source',
+    places: EVERYWHERE,
+  },
+  name: {
+    doc: 'What the source is called: in commands, metrics, and as its folder in `/backups`.',
+    kind: plainName,
+    otherwise: 'the compose service, else the name of the container',
+    places: ['label'],
+  },
+  container: {
+    doc: 'The container of a source that has no labels: a compose service of the project that backupd runs in, else the exact name of a container.',
+    kind: anyText,
+    otherwise: 'the entry is about a source that labels or `BACKUPD_SOURCES` make',
+    places: ['file'],
+  },
+  engine: {
+    doc: 'What runs in it; this version of backupd backs up PostgreSQL.',
+    kind: engine,
+    otherwise: 'detected',
+    places: EVERYWHERE,
+  },
+  databases: {
+    doc: 'The databases to back up.',
+    kind: nameList,
+    otherwise: 'all',
+    places: EVERYWHERE,
+  },
+  exclude: {
+    doc: 'Databases to leave out.',
+    kind: nameList,
+    otherwise: 'none',
+    places: EVERYWHERE,
+  },
+  user: {
+    doc: 'The role to connect as.',
+    kind: anyText,
+    otherwise: "the target's own `POSTGRES_USER`, else `postgres`",
+    places: EVERYWHERE,
+  },
+  passwordFile: {
+    doc: 'A file **inside the target** that holds the password.',
+    kind: absolutePath,
+    otherwise: "the target's own `POSTGRES_PASSWORD` or `POSTGRES_PASSWORD_FILE`",
+    places: EVERYWHERE,
+  },
+  schedule: {
+    doc: 'When it is backed up.',
+    kind: schedule,
+    otherwise: '`BACKUPD_SCHEDULE`',
+    places: EVERYWHERE,
+  },
+  keep: {
+    doc: 'Which of its backups are kept.',
+    kind: keep,
+    otherwise: '`BACKUPD_KEEP`',
+    places: EVERYWHERE,
+  },
+  maxAge: {
+    doc: 'When it counts as overdue.',
+    kind: maxAge,
+    otherwise: '`BACKUPD_MAX_AGE`',
+    places: EVERYWHERE,
+  },
+  facts: {
+    doc: 'What is recorded of its data.',
+    kind: globalSchema.facts.kind,
+    otherwise: '`BACKUPD_FACTS`',
+    places: EVERYWHERE,
+  },
+} as const satisfies Record<string, SourceOption<unknown>>;
+
+export type SourceKey = keyof typeof sourceSchema;
+
+/** The values of the options that a source has, read. */
+export type SourceValues = {
+  readonly [K in SourceKey]?: ReturnType<(typeof sourceSchema)[K]['kind']['parse']>;
+};
+
+/** `maxAge` as a label (`max_age`), and in capitals as the ending of a variable. */
+export function toSnakeCase(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Keys of the options of a source that can be given in this place. */
+export function sourceKeys(place: Place): readonly SourceKey[] {
+  return (Object.keys(sourceSchema) as SourceKey[]).filter((key) =>
+    (sourceSchema[key].places as readonly Place[]).includes(place),
+  );
+}
+
+/** The part of a variable's name that says which source and which option it is about. */
+export interface SourceVariable {
+  /** As in the variable: `SHOP_DB`. */
+  readonly name: string;
+  readonly key: SourceKey;
+}
+
+export const SOURCE_PREFIX = 'BACKUPD_SOURCE_';
+
+/** What `BACKUPD_SOURCE_<NAME>_<OPTION>` is about; null where it does not end in an option. */
+export function parseSourceVariable(variable: string): SourceVariable | null {
+  if (!variable.startsWith(SOURCE_PREFIX)) {
+    return null;
+  }
+  const rest = variable.slice(SOURCE_PREFIX.length);
+  for (const key of sourceKeys('variable')) {
+    const ending = `_${toSnakeCase(key).toUpperCase()}`;
+    if (rest.endsWith(ending) && rest.length > ending.length) {
+      return { name: rest.slice(0, -ending.length), key };
+    }
+  }
+  return null;
+}
+
+/** How a source is called in the names of variables: upper case, `-` and `.` become `_`. */
+export function toVariableName(source: string): string {
+  return source.toUpperCase().replaceAll(/[-.]/g, '_');
+}
