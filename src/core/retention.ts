@@ -153,8 +153,13 @@ function slotRules(
       reason: (slot) => `${name} (${slot})`,
     };
   }
+  const last: SlotRule = {
+    count: policy.last,
+    slot: (candidate) => candidate.id,
+    reason: () => `last ${policy.last}`,
+  };
   return [
-    { count: policy.last, slot: ({ id }) => id, reason: () => `last ${policy.last}` },
+    last,
     rule('hourly', policy.hourly, 'hour'),
     rule('daily', policy.daily, 'day'),
     rule('weekly', policy.weekly, 'week'),
@@ -193,7 +198,7 @@ function readSlots(clock: Intl.DateTimeFormat, instant: string): Slots {
   const day = `${year}-${month}-${date}`;
   return {
     // The offset keeps the two hours apart that bear one name when the clock is set back.
-    hour: `${day} ${parts.get('hour')}h ${parts.get('timeZoneName')}`,
+    hour: `${day} ${parts.get('hour')}h${parts.get('timeZoneName')?.replace('GMT', '')}`,
     day,
     week: isoWeek(day),
     month: `${year}-${month}`,
