@@ -1,6 +1,7 @@
 import type { ConfigProblem, ContainerListing } from '../core/discovery.ts';
 import type { Job } from '../core/job.ts';
 import type { OptionInForce } from '../core/settings.ts';
+import type { Engine } from '../core/source.ts';
 import { suggest } from '../core/suggest.ts';
 import { readLabels, type Candidate } from './labels.ts';
 import type { Given, GivenOptions, LoadedConfig } from './load.ts';
@@ -244,7 +245,19 @@ function fromGlobal(key: SourceKey, config: LoadedConfig): OptionInForce {
   return { name: key, value: option?.value ?? null, from: env };
 }
 
-function toJob({ name, target }: Candidate, own: SourceValues, { values }: LoadedConfig): Job {
+/** A source that nothing but its name and container is said of. */
+export function plainJob(
+  config: LoadedConfig,
+  about: Pick<Candidate, 'name' | 'target'> & { readonly engine: Engine },
+): Job {
+  return toJob(about, { engine: about.engine }, config);
+}
+
+function toJob(
+  { name, target }: Pick<Candidate, 'name' | 'target'>,
+  own: SourceValues,
+  { values }: LoadedConfig,
+): Job {
   return {
     source: name,
     engine: own.engine ?? null,

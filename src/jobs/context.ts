@@ -22,6 +22,8 @@ export interface JobContext {
 export interface BoundSource {
   readonly job: Job;
   readonly source: Source;
+  /** Every option of the source, for `backupd config`. */
+  readonly options: readonly OptionInForce[];
 }
 
 /** What one look at configuration and containers found. */

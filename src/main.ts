@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { processIo } from './cli/io.ts';
+import { runCommand } from './cli/run.ts';
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { readonly version: string };
+
+// The only exit of the program: whatever still holds the event loop open by then does not matter any more.
+process.exit(
+  await runCommand(process.argv.slice(2), {
+    io: processIo(),
+    version,
+    async openApp(options) {
+      const { openApp } = await import('./compose.ts');
+      return openApp({ ...options, version });
+    },
+    async runDaemon(app) {
+      const { runDaemon } = await import('./daemon/daemon.ts');
+      return runDaemon(app);
+    },
+  }),
+);
