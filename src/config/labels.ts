@@ -192,6 +192,6 @@ function isForVolumesAlone({ image }: ContainerListing, labels: readonly string[
   return (
     labels.some((label) => VOLUMES.includes(label)) &&
     !labels.some((label) => OF_DATABASES.includes(label)) &&
-    !/postg|pgvector|timescale/i.test(image)
+    !/postg(?:res|is)|timescale|pgvector|citus/i.test(image)
   );
 }

@@ -212,6 +212,12 @@ export interface Restorer {
   discard(beside: Pick<Beside, 'run' | 'target'>, signal: AbortSignal): Promise<void>;
 }
 
+/** What answered when a target was tried. */
+export interface Probe {
+  readonly toolVersion: string;
+  readonly serverVersion: string;
+}
+
 /** A configured thing to back up, bound to its options. */
 export interface Source {
   readonly name: string;
@@ -220,6 +226,8 @@ export interface Source {
   locate(signal: AbortSignal): Promise<TargetRef>;
   /** The container of an earlier time as it is now, by its id or else its name; null where there is none any more. */
   refind(at: TargetRef, signal: AbortSignal): Promise<TargetRef | null>;
+  /** Finds the tools and logs in, as a dump would first; changes nothing. @throws BackupdError saying which of it fails. */
+  probe(at: TargetRef, signal: AbortSignal): Promise<Probe>;
   /** Ends tools and sessions that a dead process of this `/backups` left in the target. The caller holds the source's lock. */
   sweep(at: TargetRef, signal: AbortSignal): Promise<void>;
   open(at: TargetRef, plan: DumpPlan, signal: AbortSignal): Promise<DumpSession>;

@@ -6,6 +6,7 @@ import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
+import { readServer } from './databases.ts';
 import { openDump } from './dump.ts';
 import { postgresArchiveReader } from './archive.ts';
 import { dropLeftBeside, postgresRestorer } from './restorer.ts';
@@ -38,6 +39,12 @@ export function postgres(options: PostgresOptions): Source {
     engine: 'postgres',
     locate: options.locate,
     refind: options.refind,
+
+    async probe(at, signal) {
+      const connection = await connectTo(at, newRun(options.runPrefix), signal);
+      const { version } = await readServer(connection, 'dump-failed', signal);
+      return { toolVersion: connection.toolVersion, serverVersion: version };
+    },
 
     async sweep(at, signal) {
       await killRun(docker, at, { prefix: options.runPrefix }, signal);
