@@ -25,15 +25,16 @@ export interface Connection {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Timeouts and defaults that roles and databases may carry and that must not reach a dump or a restore. */
-const NEUTRAL_OPTIONS = [
-  'statement_timeout=0',
-  'lock_timeout=0',
-  'idle_in_transaction_session_timeout=0',
-  'idle_session_timeout=0',
-  'default_transaction_read_only=off',
-  'default_transaction_isolation=read\\ committed',
-  'row_security=off',
+/** Timeouts and defaults that roles and databases may carry and that must not reach a dump or a restore, with the version that brought them. */
+const NEUTRAL_OPTIONS: readonly (readonly [number, string])[] = [
+  [9, 'statement_timeout=0'],
+  [9, 'lock_timeout=0'],
+  [9, 'idle_in_transaction_session_timeout=0'],
+  [14, 'idle_session_timeout=0'],
+  [17, 'transaction_timeout=0'],
+  [9, 'default_transaction_read_only=off'],
+  [9, 'default_transaction_isolation=read\\ committed'],
+  [9, 'row_security=off'],
 ];
 
 /** `application_name` of all sessions of a source begins so; PostgreSQL cuts it at 63 bytes, so long names are digested. */
@@ -105,9 +106,10 @@ export async function connect(
  * that the server does not know or does not allow refuses the connection: hence the second try without it.
  */
 function connectionOptions(major: number): readonly string[] {
-  const neutral = NEUTRAL_OPTIONS.map((option) => `-c ${option}`).join(' ');
-  const timeouts = major >= 17 ? `${neutral} -c transaction_timeout=0` : neutral;
-  return major >= 17 ? [`${timeouts} -c event_triggers=off`, timeouts] : [timeouts];
+  const neutral = NEUTRAL_OPTIONS.filter(([since]) => major >= since)
+    .map(([, option]) => `-c ${option}`)
+    .join(' ');
+  return major >= 17 ? [`${neutral} -c event_triggers=off`, neutral] : [neutral];
 }
 
 async function firstThatConnects(
@@ -147,6 +149,8 @@ export function psqlRequest(
     run: connection.run,
     argv: ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...argv],
     env: { ...connection.environment, PGDATABASE: database, PGCLIENTENCODING: 'UTF8' },
+    // A count or a script may take long and say nothing.
+    idleMs: 0,
   };
 }
 

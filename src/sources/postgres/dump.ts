@@ -141,44 +141,54 @@ interface RunningDump extends AsyncDisposable {
  * begin again on a new snapshot.
  */
 async function startDump(run: DumpRun, database: DatabaseRow): Promise<RunningDump> {
-  let rewritten: readonly string[] = [];
-  for (let start = 0; start < STARTS; start += 1) {
-    const stack = new AsyncDisposableStack();
-    try {
-      const holder = stack.use(await holdSnapshot(run, database.name));
-      const watch = stack.use(watchLocks(run.connection, database.name));
-      const process = await startPgDump(run, database.name, holder.snapshot, watch);
-      stack.defer(() => {
-        process.stdout.destroy();
-      });
-      const stream = await withLocks(process, watch, run);
-      rewritten = await rewrittenTables(holder.session);
-      if (rewritten.length === 0) {
-        const facts = readFacts(holder.session, {
-          depth: run.plan.facts,
-          budgetMs: COUNT_BUDGET_MS,
-        });
-        // Looked at by whoever consumed the stream; a dump that fails first must not make this an unhandled rejection.
-        facts.catch(() => null);
-        return {
-          part: partOf(run, database.name, stream),
-          facts,
-          [Symbol.asyncDispose]: async () => stack.disposeAsync(),
-        };
-      }
-    } catch (error) {
-      await stack.disposeAsync();
-      throw error;
+  for (let start = 1; start <= STARTS; start += 1) {
+    const dump = await tryDump(run, database, start);
+    if (dump !== null) {
+      return dump;
     }
-    await stack.disposeAsync();
   }
   throw new BackupdError(
     'dump-failed',
-    `database "${database.name}" has ${rewritten.length} tables that were truncated or rewritten each time a dump began`,
-    {
-      hint: 'Run the backup at a time when nothing truncates or rewrites tables.',
-    },
+    `tables of database "${database.name}" were truncated or rewritten each of the ${STARTS} times that its dump began`,
+    { hint: 'Run the backup at a time when nothing truncates or rewrites tables.' },
   );
+}
+
+/** Null where a table was rewritten before pg_dump had its locks; all that was started is ended then. */
+async function tryDump(
+  run: DumpRun,
+  database: DatabaseRow,
+  start: number,
+): Promise<RunningDump | null> {
+  await using stack = new AsyncDisposableStack();
+  const ending = new AbortController();
+  const own: DumpRun = {
+    ...run,
+    // A mark of its own: what ends this start must not end the next one.
+    connection: { ...run.connection, run: `${run.connection.run}-${database.oid}-${start}` },
+    signal: AbortSignal.any([run.signal, ending.signal]),
+  };
+  // Last of all, when the session has ended by itself: only a dump that goes on is killed.
+  stack.defer(() => {
+    ending.abort(new BackupdError('cancelled', 'the dump was given up'));
+  });
+  const holder = stack.use(await holdSnapshot(own, database.name));
+  const watch = stack.use(watchLocks(own.connection, database.name));
+  const process = await startPgDump(own, database.name, holder.snapshot, watch);
+  const stream = await withLocks(process, watch, own);
+  const rewritten = await rewrittenTables(holder.session);
+  if (rewritten.length > 0) {
+    return null;
+  }
+  const facts = readFacts(holder.session, { depth: run.plan.facts, budgetMs: COUNT_BUDGET_MS });
+  // Looked at by whoever consumed the stream; a dump that fails first must not make this an unhandled rejection.
+  facts.catch(() => null);
+  const kept = stack.move();
+  return {
+    part: partOf(run, database.name, stream),
+    facts,
+    [Symbol.asyncDispose]: async () => kept.disposeAsync(),
+  };
 }
 
 function partOf(run: DumpRun, database: string, stream: Readable): DumpPart {

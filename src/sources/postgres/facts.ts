@@ -95,7 +95,7 @@ function unknownRows(row: TableRow, rewritten: ReadonlySet<string>): number | nu
 }
 
 /** The name as pg_dump writes it: quoted only where it must be. */
-function qualifiedName(row: { readonly schema: string; readonly name: string }): string {
+export function qualifiedName(row: { readonly schema: string; readonly name: string }): string {
   return `${identIfNeeded(row.schema)}.${identIfNeeded(row.name)}`;
 }
 
@@ -161,17 +161,14 @@ export async function readSequences(session: Session): Promise<Readonly<Record<s
   const values: Record<string, string> = {};
   for (let from = 0; from < names.length; from += BATCH) {
     const batch = names.slice(from, from + BATCH);
-    const lines = await session.run(
-      batch
-        .map(
-          (row) =>
-            `select last_value, is_called from ${quoteIdent(row.schema)}.${quoteIdent(row.name)};`,
-        )
-        .join('\n'),
+    const selects = batch.map(
+      ({ schema, name }) =>
+        `select json_build_array(last_value::text, is_called) from ${quoteIdent(schema)}.${quoteIdent(name)}`,
     );
+    const lines = await session.run(selects.join(' union all\n'));
     for (const [index, row] of batch.entries()) {
-      const [value, called] = (lines[index] ?? '').split('|');
-      values[qualifiedName(row)] = called === 't' ? String(value) : `${value} (not called)`;
+      const [value, isCalled] = JSON.parse(lines[index] ?? '[]') as [string, boolean];
+      values[qualifiedName(row)] = isCalled ? value : `${value} (not called)`;
     }
   }
   return values;

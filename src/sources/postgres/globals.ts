@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { BackupdError, type FailureCode } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
 import { runExec } from '../../docker/exec.ts';
+import { COMPLETE_LINE } from '../sql-text.ts';
 import { firstError, queryJson, runSql } from './session.ts';
 import { lastLine, type Connection } from './connection.ts';
 import {
@@ -13,9 +14,6 @@ import {
   unquoteIdent,
   withoutGrantedBy,
 } from './sql.ts';
-
-/** The last line of globals.sql, by which its reader knows that it is whole. */
-const COMPLETE = '-- backupd: complete\n';
 
 /** Roles and tablespaces are small, but nothing says how small. */
 const LARGEST_GLOBALS = 64 * 1024 * 1024;
@@ -70,7 +68,7 @@ export async function dumpGlobals(
     );
   }
   return Readable.from(
-    [result.stdout, '\n', await settingsForAll(connection, signal), COMPLETE].map((text) =>
+    [result.stdout, '\n', await settingsForAll(connection, signal), COMPLETE_LINE].map((text) =>
       Buffer.from(text),
     ),
     { objectMode: false },

@@ -295,6 +295,8 @@ function request(connection: Connection, argv: readonly string[]): ExecRequest {
     run: connection.run,
     argv,
     env: { ...connection.environment, PGDATABASE: connection.maintenanceDatabase },
+    // An index may take long to build and says nothing meanwhile.
+    idleMs: 0,
   };
 }
 

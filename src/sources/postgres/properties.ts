@@ -1,14 +1,5 @@
 import { quoteIdent, renameDatabaseIn, splitStatements, leadingWords } from './sql.ts';
-
-/** An entry of an archive's table of contents, as far as a database's own properties need it. */
-export interface TocEntry {
-  readonly dumpId: number;
-  readonly desc: string;
-  readonly tag: string;
-  readonly owner: string;
-  /** SQL that makes it; may be several statements. */
-  readonly defn: string;
-}
+import type { TocEntry } from './toc.ts';
 
 /** What an archive says of the database itself: how to create it and what it is like afterwards. */
 export interface DatabaseProperties {

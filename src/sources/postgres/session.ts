@@ -7,21 +7,10 @@ import { lastLine, psqlRequest, type Connection } from './connection.ts';
 /** A psql that stays, for what must hold a transaction open. Statements run one after the other. */
 export interface Session extends AsyncDisposable {
   /**
-   * Runs statements and resolves with the lines they print.
-   * @throws SqlError where the last of them failed; the session lives on unless the server ended it.
+   * Runs statements and resolves with the lines they print. Only how the last one ended is looked at.
+   * @throws BackupdError `dump-failed` where the last of them failed; the session lives on unless the server ended it.
    */
   run(sql: string): Promise<readonly string[]>;
-}
-
-/** What the server answered to a statement that it refused. */
-export class SqlError extends Error {
-  override readonly name = 'SqlError';
-  readonly sqlState: string;
-
-  constructor(sqlState: string, message: string) {
-    super(message);
-    this.sqlState = sqlState;
-  }
 }
 
 /** Opens a session in this database. Errors do not end it; disposing it does, and with it its transaction. */
@@ -31,17 +20,24 @@ export async function openSession(
   signal: AbortSignal,
 ): Promise<Session> {
   const request = psqlRequest(connection, database, ['-v', 'ON_ERROR_STOP=0', '-f', '-']);
-  const process = await startExec(connection.docker, { ...request, stdin: 'pipe' }, signal);
+  const ending = new AbortController();
+  const process = await startExec(
+    connection.docker,
+    { ...request, stdin: 'pipe' },
+    AbortSignal.any([signal, ending.signal]),
+  );
   const lines = createInterface({ input: process.stdout, crlfDelay: Infinity })[
     Symbol.asyncIterator
   ]();
   let queue: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
 
   async function exchange(sql: string): Promise<readonly string[]> {
     const token = `backupd-${randomBytes(8).toString('hex')}`;
     write(
       process,
-      `${sql}\n;\n\\echo ${token} :ERROR :SQLSTATE :LAST_ERROR_MESSAGE\n\\echo ${token}-end\n`,
+      // One end for the last statement: an empty one behind it would report that all is well (measured).
+      `${sql.replace(/[;\s]+$/, '')}\n;\n\\echo ${token} :ERROR :SQLSTATE :LAST_ERROR_MESSAGE\n\\echo ${token}-end\n`,
     );
     const output: string[] = [];
     let state: string | null = null;
@@ -58,20 +54,32 @@ export async function openSession(
         output.push(next.value);
       }
     }
-    const [failed, sqlState, ...message] = (state ?? '').split(' ');
+    const [failed, , ...message] = (state ?? '').split(' ');
     if (failed === 'true') {
-      throw new SqlError(sqlState ?? '', message.join(' '));
+      throw new BackupdError(
+        'dump-failed',
+        `PostgreSQL in "${connection.container}" refused: ${message.join(' ')}`,
+      );
     }
     return output.filter((line) => line !== '');
   }
 
   return {
     run(sql) {
+      waiting += 1;
       const result = queue.then(async () => exchange(sql));
-      queue = result.catch(() => null);
+      queue = result
+        .catch(() => null)
+        .finally(() => {
+          waiting -= 1;
+        });
       return result;
     },
     async [Symbol.asyncDispose]() {
+      if (waiting > 0) {
+        // It would read its end only after the statement that it works on.
+        ending.abort(new BackupdError('cancelled', 'the session was ended'));
+      }
       process.stdin?.end('\\q\n');
       process.stdout.resume();
       // How it ended does not matter any more: what it held is gone either way.
