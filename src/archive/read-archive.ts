@@ -1,0 +1,158 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { pipeline, Readable, type Transform } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { ArchiveFile } from '../core/manifest.ts';
+import type { StreamReader } from '../core/source.ts';
+import { decoder, singleFrame } from './codecs.ts';
+import { corruptArchive, errnoOf, explainFailure } from './failures.ts';
+import { plainMeter, storedMeter } from './meters.ts';
+import { tap, type Tap } from './tap.ts';
+
+const READ_BYTES = 256 * 1024;
+/** What may be read ahead of the consumer. */
+const BUFFER_BYTES = 1024 * 1024;
+
+/**
+ * The plain bytes of a stored file. The stream ends only where everything held: stored size, SHA-256, the end of the
+ * compressed data, plain size and, with a reader, the format; otherwise it fails with BackupdError `archive-corrupt`, also
+ * after it gave bytes. Opens the file when it is read from. The consumer owns the stream and may destroy it at any time.
+ */
+export function openArchive(
+  path: string,
+  file: ArchiveFile,
+  options: { readonly reader: StreamReader | null },
+  signal: AbortSignal,
+): Readable {
+  return Readable.from(readPlain(path, file, options.reader), {
+    objectMode: false,
+    highWaterMark: BUFFER_BYTES,
+    signal,
+  });
+}
+
+/**
+ * Checks the stored bytes by size and SHA-256, without decoding them.
+ * @throws BackupdError `archive-corrupt`, `storage-unavailable`
+ */
+export async function checkStored(
+  path: string,
+  file: ArchiveFile,
+  signal: AbortSignal,
+): Promise<void> {
+  await using handle = await openStored(path, file);
+  const checked = throughAll([
+    handle.createReadStream({ autoClose: false, highWaterMark: READ_BYTES }),
+    tap(checkedStored(path, file)),
+  ]);
+  try {
+    await finished(checked.resume(), { signal, writable: false });
+  } catch (error) {
+    checked.destroy();
+    signal.throwIfAborted();
+    throw explainFailure(error, path);
+  }
+}
+
+/**
+ * Reads a stored file all the way, as a restore would, and keeps nothing.
+ * @returns how many stored bytes were read
+ * @throws BackupdError `archive-corrupt`, `storage-unavailable`
+ */
+export async function checkContent(
+  path: string,
+  file: ArchiveFile,
+  reader: StreamReader,
+  signal: AbortSignal,
+): Promise<number> {
+  await finished(openArchive(path, file, { reader }, signal).resume());
+  return file.storedBytes;
+}
+
+async function* readPlain(
+  path: string,
+  file: ArchiveFile,
+  reader: StreamReader | null,
+): AsyncGenerator<Buffer> {
+  await using handle = await openStored(path, file);
+  const plain = throughAll([
+    handle.createReadStream({ autoClose: false, highWaterMark: READ_BYTES }),
+    tap(checkedStored(path, file)),
+    ...(file.compression === 'none'
+      ? []
+      : [tap(singleFrame(file.compression)), decoder(file.compression)]),
+    tap(checkedPlain(path, file, reader)),
+  ]);
+  try {
+    for await (const bytes of plain) {
+      yield bytes as Buffer;
+    }
+  } catch (error) {
+    throw explainFailure(error, path);
+  }
+}
+
+/** The last of these streams, fed by the others; it fails with whatever fails in one of them, and ends them when it is destroyed. */
+function throughAll(streams: readonly [Readable, ...Transform[]]): Readable {
+  pipeline(streams, () => {
+    // The last stream was destroyed with the error, and its reader is told.
+  });
+  return streams.at(-1) ?? streams[0];
+}
+
+async function openStored(path: string, file: ArchiveFile): Promise<FileHandle> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (error) {
+    throw errnoOf(error) === 'ENOENT'
+      ? corruptArchive(path, 'is missing', error)
+      : explainFailure(error, path);
+  }
+  try {
+    checkSize(path, file, (await handle.stat()).size);
+  } catch (error) {
+    await handle.close();
+    throw explainFailure(error, path);
+  }
+  return handle;
+}
+
+function checkSize(path: string, file: ArchiveFile, sizeBytes: number): void {
+  const difference = sizeBytes - file.storedBytes;
+  if (difference !== 0) {
+    throw corruptArchive(
+      path,
+      `is ${Math.abs(difference)} bytes ${difference < 0 ? 'shorter' : 'longer'} than recorded`,
+    );
+  }
+}
+
+function checkedStored(path: string, file: ArchiveFile): Tap {
+  const meter = storedMeter();
+  return {
+    chunk: meter.chunk,
+    end() {
+      meter.end();
+      checkSize(path, file, meter.bytes());
+      if (meter.sha256() !== file.sha256) {
+        throw corruptArchive(path, 'its SHA-256 differs from the recorded one');
+      }
+    },
+  };
+}
+
+function checkedPlain(path: string, file: ArchiveFile, reader: StreamReader | null): Tap {
+  const meter = plainMeter(reader);
+  return {
+    chunk: meter.chunk,
+    end() {
+      if (meter.bytes() !== file.dumpBytes) {
+        throw corruptArchive(
+          path,
+          `decodes to ${meter.bytes()} bytes, ${file.dumpBytes} were recorded`,
+        );
+      }
+      meter.end();
+    },
+  };
+}

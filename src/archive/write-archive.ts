@@ -1,0 +1,95 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Compression } from '../core/manifest.ts';
+import type { PartFacts, StreamReader } from '../core/source.ts';
+import { decodeAlongside } from './alongside.ts';
+import { encoders } from './codecs.ts';
+import { explainFailure } from './failures.ts';
+import { plainMeter, storedMeter } from './meters.ts';
+import { tap } from './tap.ts';
+
+export interface WriteProgress {
+  readonly storedBytes: number;
+  readonly dumpBytes: number;
+}
+
+export interface ArchiveWriting {
+  /** The file to make; it must not exist. */
+  readonly path: string;
+  /** How the stream is encoded already. */
+  readonly encoding: Compression;
+  /** How the file is to be; where the stream is encoded already, that is how. */
+  readonly compression: { readonly algorithm: Compression; readonly level: number };
+  /** Sees the plain bytes. */
+  readonly reader: StreamReader;
+  /** Called about four times a second, and at the end. */
+  readonly onProgress: (progress: WriteProgress) => void;
+}
+
+export interface WrittenArchive extends WriteProgress {
+  /** Of the stored bytes, hex. */
+  readonly sha256: string;
+  readonly facts: PartFacts;
+}
+
+const PROGRESS_MS = 250;
+/** What may wait for the disk. */
+const FILE_BUFFER_BYTES = 1024 * 1024;
+
+/**
+ * Stores a dump: plain bytes through the reader, compressed where they are not yet, hashed, into a new file of mode 0600
+ * that is on the disk when this resolves. Takes over the stream and destroys it on failure; the file, whole or in part,
+ * is the caller's to remove.
+ * @throws the stream's own error where it failed first; else BackupdError `archive-corrupt`, `no-space` or
+ *   `storage-unavailable`
+ */
+export async function writeArchive(
+  stream: Readable,
+  how: ArchiveWriting,
+  signal: AbortSignal,
+): Promise<WrittenArchive> {
+  const plain = plainMeter(how.reader);
+  const stored = storedMeter();
+  const stages =
+    how.encoding === 'none'
+      ? [tap(plain), ...encoders(how.compression)]
+      : [decodeAlongside(how.encoding, plain)];
+  const telling = setInterval(() => {
+    how.onProgress({ storedBytes: stored.bytes(), dumpBytes: plain.bytes() });
+  }, PROGRESS_MS);
+  try {
+    await using handle = await createFile(how.path);
+    await pipeline(
+      [
+        stream,
+        ...stages,
+        tap(stored),
+        handle.createWriteStream({ autoClose: false, highWaterMark: FILE_BUFFER_BYTES }),
+      ],
+      { signal },
+    );
+    await handle.sync();
+  } catch (error) {
+    stream.destroy();
+    signal.throwIfAborted();
+    throw explainFailure(error, how.path);
+  } finally {
+    clearInterval(telling);
+  }
+  const counts = { storedBytes: stored.bytes(), dumpBytes: plain.bytes() };
+  how.onProgress(counts);
+  return { ...counts, sha256: stored.sha256(), facts: plain.facts() };
+}
+
+/** Whatever the umask is, the file gets its mode. */
+async function createFile(path: string): Promise<FileHandle> {
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    await handle.chmod(0o600);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  return handle;
+}
