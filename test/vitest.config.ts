@@ -1,7 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
+import { tallyReporter } from './support/tally.ts';
+
 /** Containers share one engine and its disk: their files run one after the other, and nothing is tried twice. */
-const withContainers = { fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 };
+const withContainers = {
+  fileParallelism: false,
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  // Its reaper is an image that cannot be had everywhere; every test removes what it started.
+  env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
+};
 
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
@@ -10,26 +18,44 @@ export default defineConfig({
     unstubEnvs: true,
     retry: 0,
     passWithNoTests: false,
+    reporters: ['default', tallyReporter()],
+    // The order of the groups: the quick ones first, and never two projects at a time.
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 },
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 10_000,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
-        test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...withContainers },
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+          ...withContainers,
+        },
       },
       {
         extends: true,
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          sequence: { groupOrder: 2 },
           ...withContainers,
         },
       },
       {
         extends: true,
-        test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...withContainers },
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          sequence: { groupOrder: 3 },
+          ...withContainers,
+        },
       },
     ],
   },

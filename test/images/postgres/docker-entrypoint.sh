@@ -84,8 +84,8 @@ docker_process_sql() {
 
 create_database() {
   local exists
-  exists=$(POSTGRES_DB=postgres docker_process_sql --tuples-only -v "name=$POSTGRES_DB" <<<"select 1 from pg_database where datname = :'name'")
-  [ -n "$exists" ] || POSTGRES_DB=postgres docker_process_sql --quiet -v "name=$POSTGRES_DB" <<<'create database :"name"'
+  exists=$(docker_process_sql --dbname postgres --tuples-only -v "name=$POSTGRES_DB" <<<"select 1 from pg_database where datname = :'name'")
+  [ -n "$exists" ] || docker_process_sql --dbname postgres --quiet -v "name=$POSTGRES_DB" <<<'create database :"name"'
 }
 
 run_init_file() {
@@ -131,7 +131,7 @@ starts_a_server() {
   done
 }
 
-[ "${1-}" ] && [ "${1#-}" = "$1" ] || set -- postgres "$@"
+case ${1-} in '' | -*) set -- postgres "$@" ;; esac
 
 if starts_a_server "$@"; then
   read_settings
