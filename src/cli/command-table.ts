@@ -1,0 +1,238 @@
+import type { FailureCode } from '../core/errors.ts';
+
+export interface OptionSpec {
+  readonly type: 'boolean' | 'string';
+  /** What stands for the value in the usage line. */
+  readonly value?: string;
+  readonly multiple?: boolean;
+  readonly about: string;
+}
+
+/** Every option there is; a name means the same wherever it is taken. */
+export const OPTIONS = {
+  pin: { type: 'boolean', about: 'keep these backups whatever retention says' },
+  at: {
+    type: 'string',
+    value: 'latest|ID|TIME',
+    about:
+      'latest (the default), an id or a unique beginning of one, or an instant such as 2026-11-22T02:00: the newest backup begun at or before it',
+  },
+  database: {
+    type: 'string',
+    value: 'NAME',
+    multiple: true,
+    about: 'this database only; may be given several times',
+  },
+  as: { type: 'string', value: 'NEW', about: 'restore the one database under another name' },
+  into: {
+    type: 'string',
+    value: 'CONTAINER',
+    about: "a compose service of backupd's own project, else an exact container name",
+  },
+  undo: { type: 'boolean', about: 'swap back what the last restore replaced; twice is a redo' },
+  'drop-previous': { type: 'boolean', about: 'drop for good what restores replaced and kept' },
+  'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
+  yes: { type: 'boolean', about: 'do not ask' },
+  wait: {
+    type: 'string',
+    value: 'DURATION',
+    about: 'wait so long (30s, 10m) for another run of the source; without it: do not wait',
+  },
+  json: { type: 'boolean', about: 'one JSON document on stdout and nothing else' },
+  help: { type: 'boolean', about: 'this text' },
+} as const satisfies Record<string, OptionSpec>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** Options that every command takes. */
+export const COMMON_OPTIONS = ['json', 'help'] as const satisfies readonly OptionName[];
+
+export interface CommandSpec {
+  /** One sentence. */
+  readonly about: string;
+  /** As in the usage line. */
+  readonly operands: readonly string[];
+  readonly options: readonly OptionName[];
+  readonly examples: readonly (readonly [command: string, meaning: string])[];
+  /** The failures that a script should tell apart. */
+  readonly failures: readonly FailureCode[];
+  /** More that must be known, a line each. */
+  readonly notes?: readonly string[];
+}
+
+const READING: readonly FailureCode[] = ['backup-not-found', 'storage-unavailable'];
+
+/** Every command, in the order of the help text. */
+export const COMMANDS = {
+  daemon: {
+    about: 'Runs the schedules and serves metrics; what "backupd" alone does.',
+    operands: [],
+    options: [],
+    examples: [
+      ['backupd', 'what the container runs'],
+      ['backupd daemon', 'the same'],
+    ],
+    failures: ['config-invalid', 'locked', 'storage-unavailable'],
+  },
+  backup: {
+    about: 'Backs up now: the named sources, or all of them.',
+    operands: ['[SOURCE...]'],
+    options: ['pin', 'wait'],
+    examples: [
+      ['backupd backup', 'every source, one after the other'],
+      ['backupd backup db --pin', 'the source db, to be kept whatever retention says'],
+      ['backupd backup db --wait 10m', 'waits for a run that is under way'],
+    ],
+    failures: ['locked', 'source-not-found', 'target-unavailable', 'dump-failed', 'no-space'],
+    notes: ['Goes on with the others when one fails, and ends with the first failure.'],
+  },
+  restore: {
+    about: 'Restores a backup; what was there is kept, and --undo brings it back.',
+    operands: ['[SOURCE]'],
+    options: ['at', 'database', 'as', 'into', 'undo', 'drop-previous', 'dry-run', 'yes', 'wait'],
+    examples: [
+      ['backupd restore db', 'the latest backup of db'],
+      ['backupd restore db --at 2026-11-22T02:00 --dry-run', 'what would be restored'],
+      ['backupd restore db --database shop --as shop_old', 'beside what is there'],
+      ['backupd restore db --undo', 'the way back'],
+    ],
+    failures: [
+      'backup-not-found',
+      'locked',
+      'archive-corrupt',
+      'nothing-to-undo',
+      'target-unavailable',
+      'restore-failed',
+      'verification-failed',
+      'no-space',
+      'cancelled',
+    ],
+    notes: [
+      'Everything is loaded beside and compared before the first database is swapped in; a failure before that changes nothing.',
+      'SOURCE may be left out when there is only one. --undo and --drop-previous need it.',
+    ],
+  },
+  list: {
+    about: 'Lists backups, newest first.',
+    operands: ['[SOURCE]'],
+    options: [],
+    examples: [
+      ['backupd list', 'the backups of every source'],
+      ['backupd list db --json', 'those of db, for a script'],
+    ],
+    failures: ['source-not-found', 'storage-unavailable'],
+  },
+  show: {
+    about: 'Shows one backup: manifest, files, facts, receipts.',
+    operands: ['ID'],
+    options: [],
+    examples: [
+      ['backupd show 20261122T020000Z-full-3fa9', 'that backup'],
+      ['backupd show 20261122T02', 'a unique beginning is enough'],
+    ],
+    failures: READING,
+  },
+  cat: {
+    about: 'Writes a file of a backup to stdout, decompressed.',
+    operands: ['ID', 'FILE'],
+    options: [],
+    examples: [
+      ['backupd cat 20261122T02 globals.sql.zst', 'the roles'],
+      ['backupd cat 20261122T02 shop.dump.zst > shop.dump', 'for pg_restore'],
+    ],
+    failures: [...READING, 'archive-corrupt'],
+    notes: [
+      'Ends with a failure when anything was wrong with the file, also after bytes were written: look at the exit code.',
+      'With --json only errors are JSON.',
+    ],
+  },
+  verify: {
+    about: 'Reads backups back: hashes, decompression, and the format to its end.',
+    operands: ['[SOURCE|ID]'],
+    options: [],
+    examples: [
+      ['backupd verify', 'every backup of every source'],
+      ['backupd verify db', 'those of db'],
+      ['backupd verify 20261122T02', 'one'],
+    ],
+    failures: ['backup-not-found', 'archive-corrupt', 'source-not-found', 'storage-unavailable'],
+  },
+  prune: {
+    about: 'Removes what retention does not keep, with the reason for every verdict.',
+    operands: ['[SOURCE]'],
+    options: ['dry-run', 'yes'],
+    examples: [
+      ['backupd prune --dry-run', 'what would be removed, and why the rest is kept'],
+      ['backupd prune db', 'the backups of db'],
+      ['backupd prune db --yes', 'also when that is more than half of them'],
+    ],
+    failures: ['usage', 'locked', 'source-not-found', 'storage-unavailable'],
+    notes: [
+      'A prune that would remove more than half of the backups of a source, and more than three, removes nothing without --yes (exit 2).',
+    ],
+  },
+  pin: {
+    about: 'Keeps a backup whatever retention says.',
+    operands: ['ID'],
+    options: [],
+    examples: [
+      ['backupd pin 20261122T02', 'keep it'],
+      ['backupd pin 20261122T020000Z-full-3fa9 --json', 'for a script'],
+    ],
+    failures: READING,
+  },
+  unpin: {
+    about: 'Leaves a pinned backup to retention again.',
+    operands: ['ID'],
+    options: [],
+    examples: [
+      ['backupd unpin 20261122T02', 'retention decides again'],
+      ['backupd unpin 20261122T020000Z-full-3fa9 --json', 'for a script'],
+    ],
+    failures: READING,
+  },
+  forget: {
+    about: 'Stops reporting a source that is gone for good; its backups age out by retention.',
+    operands: ['SOURCE'],
+    options: [],
+    examples: [
+      ['backupd forget olddb', 'olddb is no longer missing'],
+      ['backupd forget olddb --json', 'for a script'],
+    ],
+    failures: ['usage', 'source-not-found', 'storage-unavailable'],
+  },
+  status: {
+    about: 'Shows how each source stands.',
+    operands: [],
+    options: [],
+    examples: [
+      ['backupd status', 'a line a source, and every problem'],
+      ['backupd status --json', 'for a monitor'],
+    ],
+    failures: ['unhealthy', 'storage-unavailable'],
+  },
+  check: {
+    about: 'Checks that everything is in place, and says what to do where it is not.',
+    operands: [],
+    options: [],
+    examples: [
+      ['backupd check', 'configuration, Docker, targets, space, clock'],
+      ['backupd check --json', 'for a script'],
+    ],
+    failures: ['unhealthy', 'storage-unavailable'],
+  },
+  config: {
+    about: 'Shows the configuration in force and where each value came from; secrets are hidden.',
+    operands: [],
+    options: [],
+    examples: [
+      ['backupd config', 'options, sources, problems'],
+      ['backupd config --json', 'for a script'],
+    ],
+    failures: ['config-invalid'],
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];

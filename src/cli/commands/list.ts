@@ -1,0 +1,135 @@
+import { BackupdError } from '../../core/errors.ts';
+import {
+  dumpBytes,
+  isDamaged,
+  isPinned,
+  storedBytes,
+  verifiedAt,
+  type CatalogEntry,
+} from '../../core/manifest.ts';
+import type { App } from '../../jobs/context.ts';
+import { knownSources } from '../../store/known-sources.ts';
+import type { CommandOf } from '../arguments.ts';
+import { formatAge, formatSize } from '../format.ts';
+import type { Output } from '../output.ts';
+import { tableLines } from '../table.ts';
+import type { Line, Span } from '../text.ts';
+
+/** `list`: backups, newest first. */
+export async function listCommand(
+  { source }: CommandOf<'list'>,
+  app: App,
+  out: Output,
+): Promise<number> {
+  const entries = source === null ? await allEntries(app) : await entriesOf(source, app);
+  out.printJson(entries.map((entry) => describeEntry(entry)));
+  if (entries.length === 0) {
+    out.note('no backups yet');
+  } else {
+    out.print(...entryTable(entries, Date.now()));
+  }
+  return 0;
+}
+
+async function allEntries({ context }: App): Promise<readonly CatalogEntry[]> {
+  const entries = await context.catalog.all();
+  // Ids sort by time.
+  return entries.toSorted((one, other) => (one.manifest.id < other.manifest.id ? 1 : -1));
+}
+
+async function entriesOf(source: string, { context }: App): Promise<readonly CatalogEntry[]> {
+  const withBackups = await context.catalog.sources();
+  if (withBackups.includes(source)) {
+    return context.catalog.entries(source);
+  }
+  const known = (await knownSources(context.storage.dir)).map((job) => job.source);
+  if (known.includes(source)) {
+    return [];
+  }
+  const names = [...new Set([...withBackups, ...known])].toSorted();
+  throw new BackupdError('source-not-found', `there is no source "${source}"`, {
+    hint: names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`,
+  });
+}
+
+/** What `list --json` says of a backup. */
+export function describeEntry(entry: CatalogEntry): Readonly<Record<string, unknown>> {
+  const { manifest } = entry;
+  return {
+    id: manifest.id,
+    source: manifest.source,
+    engine: manifest.engine,
+    kind: manifest.kind,
+    startedAt: manifest.startedAt,
+    finishedAt: manifest.finishedAt,
+    storedBytes: storedBytes(manifest),
+    dumpBytes: dumpBytes(manifest),
+    databases: manifest.databases,
+    encryption: manifest.encryption,
+    copies: [],
+    verifiedAt: verifiedAt(entry),
+    drilledAt: null,
+    pins: isPinned(entry) ? ['by-hand'] : [],
+    suspicious: manifest.suspicious,
+    damaged: isDamaged(entry),
+    warnings: manifest.warnings,
+  };
+}
+
+function entryTable(entries: readonly CatalogEntry[], nowMs: number): readonly Line[] {
+  return tableLines(
+    [
+      { title: 'ID' },
+      { title: 'SOURCE' },
+      { title: 'AGE', align: 'right' },
+      { title: 'KIND' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'COPIES' },
+      { title: 'VERIFIED' },
+      { title: 'DATABASES' },
+      { title: 'NOTES' },
+    ],
+    entries.map((entry) => {
+      const { manifest } = entry;
+      const verified = verifiedAt(entry);
+      return [
+        manifest.id,
+        manifest.source,
+        formatAge(manifest.startedAt, nowMs),
+        manifest.kind,
+        formatSize(storedBytes(manifest)),
+        '-',
+        verified === null ? '-' : `${formatAge(verified, nowMs)} ago`,
+        shorten(manifest.databases),
+        notes(entry),
+      ];
+    }),
+  );
+}
+
+const LISTED_DATABASES = 4;
+
+function shorten(names: readonly string[]): string {
+  const more = names.length - LISTED_DATABASES;
+  const listed = names.slice(0, LISTED_DATABASES).join(', ');
+  return more > 0 ? `${listed} and ${more} more` : listed;
+}
+
+function notes(entry: CatalogEntry): readonly Span[] {
+  const { suspicious, warnings } = entry.manifest;
+  const all: Span[] = [];
+  if (isDamaged(entry)) {
+    all.push({ text: 'damaged', format: 'red' });
+  }
+  if (suspicious) {
+    all.push({ text: 'suspicious', format: 'yellow' });
+  }
+  if (isPinned(entry)) {
+    all.push('pinned');
+  }
+  if (warnings.length > 0) {
+    const text = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`;
+    all.push({ text, format: 'yellow' });
+  }
+  return all.flatMap((span, index) => (index === 0 ? [span] : [', ', span]));
+}

@@ -1,0 +1,101 @@
+import { dumpBytes, storedBytes, type Manifest, type Receipt } from '../../core/manifest.ts';
+import type { App } from '../../jobs/context.ts';
+import { showBackup } from '../../jobs/show.ts';
+import type { CommandOf } from '../arguments.ts';
+import { formatAge, formatInstant, formatOptionalSize, formatSize } from '../format.ts';
+import { warningLine, type Output } from '../output.ts';
+import { fieldLines, tableLines } from '../table.ts';
+import type { Line } from '../text.ts';
+
+/** `show`: everything that is known of one backup. */
+export async function showCommand(
+  { id }: CommandOf<'show'>,
+  app: App,
+  out: Output,
+): Promise<number> {
+  const { manifest, receipts } = await showBackup(id, app);
+  out.printJson({ ...manifest, receipts });
+  out.print(...backupLines(manifest, receipts, Date.now()));
+  return 0;
+}
+
+function backupLines(
+  manifest: Manifest,
+  receipts: readonly Receipt[],
+  nowMs: number,
+): readonly Line[] {
+  const { startedAt, target, facts, encryption } = manifest;
+  return [
+    ...fieldLines([
+      ['id', { text: manifest.id, format: 'bold' }],
+      ['source', `${manifest.source} (${manifest.engine}), namespace ${manifest.namespace}`],
+      ['kind', `${manifest.kind}, ${manifest.trigger}`],
+      ['begun', `${formatInstant(startedAt)}, ${formatAge(startedAt, nowMs)} ago`],
+      ['finished', formatInstant(manifest.finishedAt)],
+      ['size', `${formatSize(storedBytes(manifest))} (${formatSize(dumpBytes(manifest))} dumped)`],
+      ['container', `${target.container}, image ${target.image}`],
+      ['server', `${facts.serverVersion}, dumped by ${manifest.toolVersion}`],
+      ['encryption', encryption.scheme],
+      ['made by', `backupd ${manifest.backupdVersion}`],
+    ]),
+    ...(manifest.suspicious
+      ? [warningLine('suspicious: never "latest", restored by its id only')]
+      : []),
+    ...manifest.warnings.map(({ message }) => warningLine(message)),
+    '',
+    ...fileTable(manifest),
+    '',
+    ...factTable(manifest),
+    ...(receipts.length === 0 ? [] : ['', ...receipts.map((receipt) => receiptLine(receipt))]),
+  ];
+}
+
+function fileTable({ files }: Manifest): readonly Line[] {
+  return tableLines(
+    [
+      { title: 'FILE' },
+      { title: 'STORED', align: 'right' },
+      { title: 'DUMPED', align: 'right' },
+      { title: 'SHA-256' },
+    ],
+    files.map((file) => [
+      file.name,
+      formatSize(file.storedBytes),
+      formatSize(file.dumpBytes),
+      file.sha256,
+    ]),
+  );
+}
+
+function factTable({ databases, facts }: Manifest): readonly Line[] {
+  return tableLines(
+    [
+      { title: 'DATABASE' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'TABLES', align: 'right' },
+      { title: 'ROWS', align: 'right' },
+    ],
+    databases.map((name) => {
+      const known = facts.databases[name];
+      const tables = Object.values(known?.tables ?? {});
+      const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
+      const exact = tables.every((table) => table.exact);
+      return [
+        name,
+        formatOptionalSize(known?.sizeBytes ?? null),
+        known === undefined ? '-' : String(tables.length),
+        known === undefined ? '-' : `${exact ? '' : 'about '}${rows}`,
+      ];
+    }),
+  );
+}
+
+function receiptLine(receipt: Receipt): Line {
+  const at = formatInstant(receipt.at);
+  if (receipt.type === 'damaged') {
+    return [{ text: 'damaged', format: 'red' }, ` ${at}: ${receipt.message}`];
+  }
+  return receipt.type === 'verified'
+    ? `verified (${receipt.depth}) ${at}`
+    : `${receipt.type} ${at}`;
+}

@@ -1,0 +1,93 @@
+import { FAILURES } from '../../core/errors.ts';
+import type { SourceState, SourceStatus, StatusReport } from '../../core/status.ts';
+import type { App } from '../../jobs/context.ts';
+import { buildStatus } from '../../jobs/status.ts';
+import type { CommandOf } from '../arguments.ts';
+import { hintLine } from '../failure-text.ts';
+import { formatAge, formatInstant, formatOptionalSize } from '../format.ts';
+import type { Output } from '../output.ts';
+import { tableLines } from '../table.ts';
+import type { Format, Line } from '../text.ts';
+
+/** `status`: how each source stands. */
+export async function statusCommand(
+  _args: CommandOf<'status'>,
+  app: App,
+  out: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const now = new Date();
+  const report = await buildStatus(app, await app.discover(signal), now);
+  out.printJson(report);
+  out.print(...statusLines(report, now.getTime()));
+  return report.healthy ? 0 : FAILURES.unhealthy.exitCode;
+}
+
+const FORMATS: Readonly<Record<SourceState, Format>> = {
+  ok: 'green',
+  running: 'cyan',
+  overdue: 'red',
+  failed: 'red',
+  never: 'yellow',
+  missing: 'red',
+};
+
+/** The report for people: a table, what failed last, what restores kept, every problem. */
+export function statusLines(report: StatusReport, nowMs: number): readonly Line[] {
+  return [
+    ...(report.sources.length === 0 ? [] : sourceTable(report.sources, nowMs)),
+    ...report.sources.flatMap((source) => detailLines(source)),
+    ...report.problems.flatMap(({ message, hint }) => problemLines(message, hint)),
+    report.healthy ? { text: 'healthy', format: 'green' } : { text: 'not healthy', format: 'red' },
+  ];
+}
+
+function sourceTable(sources: readonly SourceStatus[], nowMs: number): readonly Line[] {
+  return tableLines(
+    [
+      { title: 'SOURCE' },
+      { title: 'STATE' },
+      { title: 'LAST GOOD', align: 'right' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'BACKUPS', align: 'right' },
+      { title: 'NEXT RUN' },
+      { title: 'COPIES' },
+      { title: 'DRILL' },
+      { title: '3-2-1' },
+    ],
+    sources.map((source) => [
+      source.source,
+      { text: source.state, format: FORMATS[source.state] },
+      source.lastSuccessAt === null ? '-' : `${formatAge(source.lastSuccessAt, nowMs)} ago`,
+      formatOptionalSize(source.sizeBytes),
+      String(source.backups),
+      formatInstant(source.nextRunAt),
+      source.copies.map(({ destination, state }) => `${destination} ${state}`).join(', ') || '-',
+      source.lastDrill === null ? '-' : source.lastDrill.ok ? 'ok' : 'failed',
+      source.threeTwoOne.holds ? 'yes' : `no: ${source.threeTwoOne.missing.join(', ')}`,
+    ]),
+  );
+}
+
+function detailLines({ source, state, lastAttempt, previous }: SourceStatus): readonly Line[] {
+  const failed =
+    state === 'ok' || lastAttempt === null || lastAttempt.message === null
+      ? []
+      : [
+          `${source}: last attempt ${formatInstant(lastAttempt.at)} ${lastAttempt.outcome}: ${lastAttempt.message}`,
+        ];
+  const kept =
+    previous.length === 0
+      ? []
+      : [
+          `${source}: a restore kept ${previous.join(', ')} ("backupd restore ${source} --undo" swaps back, "--drop-previous" drops)`,
+        ];
+  return [...failed, ...kept];
+}
+
+function problemLines(message: string, hint: string | null): readonly Line[] {
+  return [
+    [{ text: 'problem: ', format: 'red' }, message],
+    ...(hint === null ? [] : [hintLine(hint)]),
+  ];
+}

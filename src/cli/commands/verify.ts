@@ -1,0 +1,59 @@
+import { isBackupId } from '../../core/layout.ts';
+import type { App } from '../../jobs/context.ts';
+import { verifyBackups, type Verification } from '../../jobs/verify.ts';
+import type { CommandOf } from '../arguments.ts';
+import { failureLines, firstExitCode } from '../failure-text.ts';
+import { formatSize } from '../format.ts';
+import type { Output } from '../output.ts';
+import type { Line } from '../text.ts';
+
+/** `verify`: reads backups back. @returns the exit code of the first that is not whole */
+export async function verifyCommand(
+  { subject }: CommandOf<'verify'>,
+  app: App,
+  out: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const verifications = await verifyBackups(await asRequest(subject, app), app, signal);
+  out.printJson(
+    verifications.map(({ id, source, ok, depth, checkedBytes, failure }) => ({
+      id,
+      source,
+      ok,
+      depth,
+      checkedBytes,
+      error: failure,
+    })),
+  );
+  if (verifications.length === 0) {
+    out.note('no backups');
+  }
+  for (const verification of verifications) {
+    out.print(verificationLine(verification));
+    const { source, id, failure } = verification;
+    if (failure !== null) {
+      out.note(...failureLines({ ...failure, message: `${source} ${id}: ${failure.message}` }));
+    }
+  }
+  return firstExitCode(verifications.map(({ failure }) => failure));
+}
+
+/** A word that names a source is one; what looks like the beginning of an id is that. */
+async function asRequest(
+  subject: string | null,
+  { context }: App,
+): Promise<{ readonly source: string | null; readonly id: string | null }> {
+  if (subject === null) {
+    return { source: null, id: null };
+  }
+  const isSource = (await context.catalog.sources()).includes(subject);
+  const looksLikeId = isBackupId(subject) || /^\d{4}|\//.test(subject);
+  return isSource || !looksLikeId ? { source: subject, id: null } : { source: null, id: subject };
+}
+
+function verificationLine({ id, source, ok, depth, checkedBytes }: Verification): Line {
+  return [
+    ok ? { text: 'ok     ', format: 'green' } : { text: 'DAMAGED', format: 'red' },
+    `  ${source}  ${id}  ${depth}, ${formatSize(checkedBytes)} read`,
+  ];
+}

@@ -1,0 +1,41 @@
+import type { ConfigProblem } from '../core/discovery.ts';
+import { BackupdError } from '../core/errors.ts';
+
+/**
+ * Refuses to begin with a configuration that is wrong in what the command uses.
+ * @param needs variables; null: any
+ * @throws BackupdError `config-invalid` with every such problem, not only the first
+ */
+export function checkProblems(
+  problems: readonly ConfigProblem[],
+  needs: readonly string[] | null,
+): void {
+  const fatal = problems.filter(
+    (problem) => problem.severity === 'fatal' && (needs === null || concerns(problem, needs)),
+  );
+  if (fatal.length === 0) {
+    return;
+  }
+  const lines = fatal.map(({ option, message, hint }) => {
+    const more = hint === null ? '' : ` (${hint})`;
+    return `${option}: ${message}${more}`;
+  });
+  throw new BackupdError(
+    'config-invalid',
+    fatal.length === 1
+      ? (lines[0] ?? '')
+      : [`${fatal.length} options are wrong`, ...lines].join('\n'),
+    { hint: 'Run "backupd config" to see every option and where its value comes from.' },
+  );
+}
+
+/** Whether a problem is about one of these variables, also where its value stands in a file: `dir in /etc/backupd.yml`. */
+function concerns({ option }: ConfigProblem, needs: readonly string[]): boolean {
+  const [name = ''] = option.split(' ');
+  return needs.some(
+    (need) =>
+      name === need ||
+      name === `${need}_FILE` ||
+      name === need.slice('BACKUPD_'.length).toLowerCase(),
+  );
+}

@@ -1,0 +1,101 @@
+import type { App } from '../jobs/context.ts';
+import type { Command, CommandOf } from './arguments.ts';
+import type { Output } from './output.ts';
+
+/** A command that works on the app and ends by itself. */
+export type AppCommand = Exclude<Command, { readonly name: 'daemon' | 'version' | 'help' }>;
+type Run<C> = (command: C, app: App, out: Output, signal: AbortSignal) => Promise<number>;
+
+export interface Handler<C> {
+  /** `read` changes nothing in `/backups`. */
+  readonly access: 'read' | 'write';
+  /** The variables whose wrong value stops this command; null: any. */
+  readonly needs: readonly string[] | null;
+  /** Modules are loaded when they are needed: `--version` and `--help` are to be there at once. */
+  load(): Promise<Run<C>>;
+}
+
+const STORAGE = ['BACKUPD_CONFIG', 'BACKUPD_DIR', 'BACKUPD_NAMESPACE'] as const;
+const RESTORE = [...STORAGE, 'BACKUPD_TIMEZONE'] as const;
+
+/** Who does what; the keys are the names of the parsed commands. */
+export const HANDLERS: {
+  readonly [Name in AppCommand['name']]: Handler<CommandOf<Name>>;
+} = {
+  backup: {
+    access: 'write',
+    needs: null,
+    load: async () => (await import('./commands/backup.ts')).backupCommand,
+  },
+  restore: {
+    access: 'write',
+    needs: RESTORE,
+    load: async () => (await import('./commands/restore.ts')).restoreCommand,
+  },
+  undo: {
+    access: 'write',
+    needs: RESTORE,
+    load: async () => (await import('./commands/undo.ts')).undoCommand,
+  },
+  'drop-previous': {
+    access: 'write',
+    needs: RESTORE,
+    load: async () => (await import('./commands/undo.ts')).dropPreviousCommand,
+  },
+  list: {
+    access: 'read',
+    needs: STORAGE,
+    load: async () => (await import('./commands/list.ts')).listCommand,
+  },
+  show: {
+    access: 'read',
+    needs: STORAGE,
+    load: async () => (await import('./commands/show.ts')).showCommand,
+  },
+  cat: {
+    access: 'read',
+    needs: STORAGE,
+    load: async () => (await import('./commands/cat.ts')).catCommand,
+  },
+  verify: {
+    access: 'read',
+    needs: STORAGE,
+    load: async () => (await import('./commands/verify.ts')).verifyCommand,
+  },
+  prune: {
+    access: 'write',
+    needs: null,
+    load: async () => (await import('./commands/prune.ts')).pruneCommand,
+  },
+  pin: {
+    access: 'write',
+    needs: STORAGE,
+    load: async () => (await import('./commands/pin.ts')).pinCommand,
+  },
+  unpin: {
+    access: 'write',
+    needs: STORAGE,
+    load: async () => (await import('./commands/pin.ts')).unpinCommand,
+  },
+  forget: {
+    access: 'write',
+    needs: STORAGE,
+    load: async () => (await import('./commands/forget.ts')).forgetCommand,
+  },
+  // These report every problem themselves.
+  status: {
+    access: 'read',
+    needs: [],
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  check: {
+    access: 'read',
+    needs: [],
+    load: async () => (await import('./commands/check.ts')).checkCommand,
+  },
+  config: {
+    access: 'read',
+    needs: [],
+    load: async () => (await import('./commands/config.ts')).configCommand,
+  },
+};

@@ -1,0 +1,167 @@
+import { formatDuration } from '../core/duration.ts';
+import type { Emit, RunEvent } from '../core/events.ts';
+import { formatSize } from './format.ts';
+import { escapeControls, truncate } from './text.ts';
+
+/** How often a bar is drawn anew, and how often a line is printed where there is no terminal. */
+const BAR_EVERY_MS = 200;
+const LINE_EVERY_MS = 10_000;
+const BAR_CELLS = 20;
+/** A rate over less time says nothing. */
+const RATE_AFTER_MS = 1000;
+
+const CLEAR_LINE = '\r\u001B[K';
+
+/** Shows how far the work is: a bar on a terminal, else a plain line now and then. */
+export interface Progress {
+  /** Takes what happens in a run; what is no progress is ignored. */
+  readonly emit: Emit;
+  /** How many plain bytes the next backup of a source probably has; null: unknown. */
+  expect(source: string, bytes: number | null): void;
+  /** Takes the bar off the screen, before something else is printed or when the work is done. */
+  clear(): void;
+}
+
+export interface ProgressTarget {
+  write(text: string): void;
+  /** Of the terminal; null where there is none. */
+  columns(): number | null;
+  elapsedMs(): number;
+}
+
+/** What is under way. */
+interface Activity {
+  readonly key: string;
+  readonly title: string;
+  readonly beganMs: number;
+  readonly bytes: number | null;
+  readonly totalBytes: number | null;
+  /** Whether the total is only what the last backup had. */
+  readonly estimated: boolean;
+}
+
+type Step = Omit<Activity, 'beganMs'>;
+
+export function progressDisplay(target: ProgressTarget): Progress {
+  const steps = stepReader();
+  let activity: Activity | null = null;
+  let shownMs = -Infinity;
+  let barShown = false;
+
+  function show(step: Activity): void {
+    const columns = target.columns();
+    const nowMs = target.elapsedMs();
+    // Without a terminal what ends soon is not worth a line.
+    const since = columns === null ? Math.max(shownMs, step.beganMs) : shownMs;
+    if (nowMs - since < (columns === null ? LINE_EVERY_MS : BAR_EVERY_MS)) {
+      return;
+    }
+    shownMs = nowMs;
+    if (columns === null) {
+      target.write(`${escapeControls(describe(step, nowMs, ''))}\n`);
+    } else {
+      // The last column stays free: a terminal wraps there.
+      target.write(`${CLEAR_LINE}${truncate(describe(step, nowMs, bar(step)), columns - 1)}`);
+      barShown = true;
+    }
+  }
+
+  return {
+    emit(event) {
+      const step = steps.read(event);
+      if (step === null) {
+        return;
+      }
+      const same = activity?.key === step.key;
+      if (!same && target.columns() !== null) {
+        shownMs = -Infinity;
+      }
+      const beganMs = same && activity !== null ? activity.beganMs : target.elapsedMs();
+      activity = { ...step, beganMs };
+      show(activity);
+    },
+    expect(source, bytes) {
+      steps.expect(source, bytes);
+    },
+    clear() {
+      if (barShown) {
+        target.write(CLEAR_LINE);
+        barShown = false;
+        shownMs = -Infinity;
+      }
+    },
+  };
+}
+
+interface StepReader {
+  expect(source: string, bytes: number | null): void;
+  /** Null: the event is no progress. */
+  read(event: RunEvent): Step | null;
+}
+
+function stepReader(): StepReader {
+  const expected = new Map<string, number | null>();
+  const dumped = new Map<string, Map<string, number>>();
+  return {
+    expect(source, bytes) {
+      expected.set(source, bytes);
+    },
+    read(event) {
+      if (event.type === 'backup-started') {
+        dumped.delete(event.source);
+        return backupStep(event.source, 0, expected.get(event.source) ?? null);
+      }
+      if (event.type === 'backup-progress') {
+        const parts = dumped.get(event.source) ?? new Map<string, number>();
+        dumped.set(event.source, parts.set(event.stem, event.dumpBytes));
+        const bytes = parts.values().reduce((sum, part) => sum + part, 0);
+        return backupStep(event.source, bytes, expected.get(event.source) ?? null);
+      }
+      return event.type === 'restore-progress' ? restoreStep(event) : null;
+    },
+  };
+}
+
+function backupStep(source: string, bytes: number, totalBytes: number | null): Step {
+  return { key: source, title: `${source}: backup`, bytes, totalBytes, estimated: true };
+}
+
+function restoreStep(event: Extract<RunEvent, { type: 'restore-progress' }>): Step {
+  const { source, stage, database, bytes, totalBytes } = event;
+  return {
+    key: `${source}/${stage}/${database}`,
+    title: `${source}: ${stage} ${database}`,
+    bytes,
+    totalBytes,
+    estimated: false,
+  };
+}
+
+function bar({ bytes, totalBytes }: Activity): string {
+  if (bytes === null || totalBytes === null || totalBytes === 0) {
+    return '';
+  }
+  const filled = Math.round(Math.min(1, bytes / totalBytes) * BAR_CELLS);
+  return ` [${'#'.repeat(filled)}${'-'.repeat(BAR_CELLS - filled)}]`;
+}
+
+/** `db: backup [####----] 45% 12.3 MB of about 27.0 MB, 5.1 MB/s, 3s left` */
+function describe(step: Activity, nowMs: number, drawn: string): string {
+  const { title, bytes, totalBytes, estimated } = step;
+  const tookMs = nowMs - step.beganMs;
+  if (bytes === null) {
+    return `${title}, ${formatDuration(tookMs)}`;
+  }
+  const known = totalBytes !== null && totalBytes > 0 && (!estimated || bytes <= totalBytes);
+  const percent = known ? ` ${Math.floor((Math.min(bytes, totalBytes) / totalBytes) * 100)}%` : '';
+  const total = known ? ` of ${estimated ? 'about ' : ''}${formatSize(totalBytes)}` : '';
+  const amount = `${title}${known ? drawn : ''}${percent} ${formatSize(bytes)}${total}`;
+  if (tookMs < RATE_AFTER_MS || bytes === 0) {
+    return amount;
+  }
+  const perMs = bytes / tookMs;
+  const left = known
+    ? `, ${formatDuration(Math.max(0, totalBytes - bytes) / perMs)} left`
+    : `, ${formatDuration(tookMs)}`;
+  return `${amount}, ${formatSize(Math.round(perMs * 1000))}/s${left}`;
+}

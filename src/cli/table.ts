@@ -1,0 +1,41 @@
+import { displayWidth, spansOf, type Line, type Span } from './text.ts';
+
+export interface Column {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+}
+
+const GAP = '  ';
+
+/** A table with its titles, a line each row; aligned by what the cells take on a terminal, whatever they hold. */
+export function tableLines(
+  columns: readonly Column[],
+  rows: readonly (readonly Line[])[],
+): readonly Line[] {
+  const titles = columns.map(({ title }): Line => ({ text: title, format: 'dim' }));
+  const all = [titles, ...rows];
+  const widths = columns.map((_, index) =>
+    Math.max(...all.map((row) => displayWidth(row[index] ?? ''))),
+  );
+  return all.map((row) =>
+    columns.flatMap((column, index): readonly Span[] => {
+      const cell = row[index] ?? '';
+      const space = ' '.repeat((widths[index] ?? 0) - displayWidth(cell));
+      const last = index === columns.length - 1;
+      if (column.align === 'right') {
+        return [space, ...spansOf(cell), last ? '' : GAP];
+      }
+      return [...spansOf(cell), last ? '' : space + GAP];
+    }),
+  );
+}
+
+/** `name: value` lines, the values one beneath the other. */
+export function fieldLines(fields: readonly (readonly [string, Line])[]): readonly Line[] {
+  const width = Math.max(...fields.map(([name]) => displayWidth(name)));
+  return fields.map(([name, value]): Line => [
+    { text: `${name}:`, format: 'dim' },
+    ' '.repeat(width - displayWidth(name) + 1),
+    ...spansOf(value),
+  ]);
+}
