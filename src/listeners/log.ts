@@ -1,0 +1,115 @@
+import { pino, type Logger, type LoggerOptions } from 'pino';
+import type { Emit, RunEvent } from '../core/events.ts';
+import { dumpBytes, storedBytes } from '../core/manifest.ts';
+import type { Settings } from '../core/settings.ts';
+import { prettyLines } from './pretty-lines.ts';
+
+/** Where the log goes. */
+export interface LogSink {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+/** Names whose values are never written, wherever they come from. */
+const SECRETS = ['password', 'passphrase', 'secret', 'token', 'env', 'PGPASSWORD', 'authorization'];
+
+/** A logger that writes a line for each entry: JSON, or plain text for people; `auto` asks whether a terminal reads it. */
+export function logger(settings: Pick<Settings, 'logLevel' | 'logFormat'>, sink: LogSink): Logger {
+  const { logLevel, logFormat } = settings;
+  const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && sink.isTTY === true);
+  const options: LoggerOptions = {
+    level: logLevel,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: {
+      paths: SECRETS.flatMap((name) => [name, `*.${name}`]),
+      censor: '[hidden]',
+    },
+  };
+  return pino(options, isPretty ? prettyLines(sink) : sink);
+}
+
+/** Writes what happens to a log: static messages, the facts in fields. */
+export function logEvents(log: Logger): Emit {
+  return (event) => {
+    const news = describe(event);
+    if (news !== null) {
+      log[news.level](news.fields, news.message);
+    }
+  };
+}
+
+interface Entry {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+type Describers = {
+  readonly [Type in RunEvent['type']]: (
+    event: Extract<RunEvent, { readonly type: Type }>,
+  ) => Entry | null;
+};
+
+const DESCRIBERS: Describers = {
+  'backup-started': ({ source, engine, id, trigger }) =>
+    entry('info', 'backup started', { source, engine, id, trigger }),
+  'backup-finished': describeBackup,
+  'backup-failed': describeFailure,
+  'backup-warning': ({ source, warning: { code, message } }) =>
+    entry('warn', 'backup has a warning', { source, code, warning: message }),
+  'run-skipped': ({ source, reason }) => entry('warn', 'run skipped', { source, reason }),
+  'backup-removed': ({ source, id }) =>
+    entry('info', 'backup removed by retention', { source, id }),
+  'prune-held': ({ source, count }) =>
+    entry('error', 'mass removal held', {
+      source,
+      count,
+      hint: 'Look at "backupd prune --dry-run". If it is meant, run "backupd prune --yes".',
+    }),
+  'restore-finished': ({ source, id, durationMs }) =>
+    entry('info', 'restore finished', { source, id, durationMs }),
+  recovered: ({ source, what }) =>
+    entry('warn', 'recovered from an interruption', { source, what }),
+  'recovery-postponed': ({ source, reason }) =>
+    entry('warn', 'recovery postponed', { source, reason }),
+  // For terminals: a line for every megabyte is no log.
+  'backup-progress': () => null,
+  'restore-progress': () => null,
+};
+
+/** Null for what is no news in a log. */
+function describe(event: RunEvent): Entry | null {
+  // The table has for each type the function of just that type, which the compiler cannot follow through the union.
+  return (DESCRIBERS[event.type] as (event: RunEvent) => Entry | null)(event);
+}
+
+function entry(level: Entry['level'], message: string, fields: Entry['fields']): Entry {
+  return { level, message, fields };
+}
+
+function describeBackup(event: RunEvent & { readonly type: 'backup-finished' }): Entry {
+  const { source, manifest, durationMs } = event;
+  return entry('info', 'backup finished', {
+    source,
+    id: manifest.id,
+    durationMs,
+    storedBytes: storedBytes(manifest),
+    dumpBytes: dumpBytes(manifest),
+    databases: manifest.databases.length,
+  });
+}
+
+/** A run that was skipped or cancelled is no failure of the source. */
+function describeFailure(event: RunEvent & { readonly type: 'backup-failed' }): Entry {
+  const { source, id, durationMs } = event;
+  const { code, message: error, hint } = event.failure;
+  const fields = { source, id, durationMs, code, error, hint };
+  if (code === 'locked') {
+    return entry('warn', 'backup skipped', fields);
+  }
+  return code === 'cancelled'
+    ? entry('warn', 'backup cancelled', fields)
+    : entry('error', 'backup failed', fields);
+}
