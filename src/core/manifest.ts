@@ -104,7 +104,7 @@ export function dumpBytes(manifest: Pick<Manifest, 'files'>): number {
 }
 
 /** Whether a person asked to keep it: the last pin or unpin decides. */
-export function isPinned(entry: CatalogEntry): boolean {
+export function isPinned(entry: Pick<CatalogEntry, 'receipts'>): boolean {
   const last = entry.receipts.findLast(
     (receipt) => receipt.type === 'pinned' || receipt.type === 'unpinned',
   );

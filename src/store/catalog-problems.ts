@@ -1,0 +1,115 @@
+import type { Dirent } from 'node:fs';
+import { join } from 'node:path';
+import { BackupdError } from '../core/errors.ts';
+import { isBackupId, isSourceName, STATE_FOLDER } from '../core/layout.ts';
+import { readJson } from './atomic-file.ts';
+import type { CatalogIndex } from './catalog-index.ts';
+import { readEntries, readTree } from './folder.ts';
+import { readReceipts, receiptsFolder } from './receipts.ts';
+import { isRemains } from './removal.ts';
+import { STATE_KINDS } from './state-file.ts';
+import { onStorage } from './storage-error.ts';
+
+/** Something in the directory that is not as backupd left it, or not of backupd at all. */
+export interface CatalogProblem {
+  readonly path: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+const FOREIGN = 'is not of backupd';
+const FOREIGN_HINT =
+  'It is neither used, counted nor removed. Move it elsewhere if it does not belong here.';
+
+/** Everything in the directory that is damaged or foreign, for `check`: it is never used, counted or removed. */
+export async function findProblems(
+  dir: string,
+  index: CatalogIndex,
+): Promise<readonly CatalogProblem[]> {
+  return onStorage(dir, async () => [
+    ...(await findInDirectory(dir, index)),
+    ...(await findInState(join(dir, STATE_FOLDER))),
+  ]);
+}
+
+async function findInDirectory(
+  dir: string,
+  index: CatalogIndex,
+): Promise<readonly CatalogProblem[]> {
+  const problems: CatalogProblem[] = [];
+  for (const entry of await readEntries(dir)) {
+    const path = join(dir, entry.name);
+    // Hidden names and lost+found are the file system's own, or those of tools that make snapshots.
+    if (entry.name.startsWith('.') || entry.name === 'lost+found') {
+      continue;
+    }
+    if (entry.isDirectory() && isSourceName(entry.name)) {
+      problems.push(...(await findInSource(path, entry.name, index)));
+    } else {
+      problems.push({ path, message: FOREIGN, hint: FOREIGN_HINT });
+    }
+  }
+  return problems;
+}
+
+function isOurs(entry: Dirent): boolean {
+  return entry.isDirectory() && (isBackupId(entry.name) || isRemains(entry.name));
+}
+
+async function findInSource(
+  folder: string,
+  source: string,
+  index: CatalogIndex,
+): Promise<readonly CatalogProblem[]> {
+  const entries = await readEntries(folder);
+  if (entries.length > 0 && !entries.some(isOurs)) {
+    return [{ path: folder, message: 'holds no backups', hint: FOREIGN_HINT }];
+  }
+  const foreign = entries
+    .filter((entry) => !isOurs(entry) && !entry.name.startsWith('.'))
+    .map(({ name }) => ({ path: join(folder, name), message: FOREIGN, hint: FOREIGN_HINT }));
+  const { entries: backups, unreadable } = await index.list(source);
+  const damaged = unreadable
+    .filter(({ id }) => entries.some((entry) => entry.name === id && entry.isDirectory()))
+    .map(({ id, error }) => ({
+      path: join(folder, id),
+      message: error.message,
+      hint: (error instanceof BackupdError ? error.hint : null) ?? 'Look at the disk.',
+    }));
+  const receipts: CatalogProblem[] = [];
+  for (const { manifest } of backups) {
+    const backup = join(folder, manifest.id);
+    for (const file of (await readReceipts(backup)).damaged) {
+      receipts.push({
+        path: join(receiptsFolder(backup), file),
+        message: 'is no receipt',
+        hint: 'What it said of the backup is lost; remove it. Verify the backup again.',
+      });
+    }
+  }
+  return [...foreign, ...damaged, ...receipts];
+}
+
+/** State files that do not parse, and those that were set aside. */
+async function findInState(state: string): Promise<readonly CatalogProblem[]> {
+  const problems: CatalogProblem[] = [];
+  for (const kind of STATE_KINDS) {
+    for (const entry of await readTree(join(state, kind))) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.name.endsWith('.damaged')) {
+        problems.push({
+          path,
+          message: 'was damaged and set aside',
+          hint: 'What it recorded is no longer counted. Look at the disk, then remove it.',
+        });
+      } else if (entry.name.endsWith('.json') && (await readJson(path)).state === 'damaged') {
+        problems.push({
+          path,
+          message: 'is damaged',
+          hint: 'Look at the disk. Move the file away to go on without what it recorded.',
+        });
+      }
+    }
+  }
+  return problems;
+}

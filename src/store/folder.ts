@@ -1,0 +1,35 @@
+import type { Dirent } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { hasErrorCode } from './storage-error.ts';
+
+/** What is in a folder; nothing where it is not there. Other errors are those of the file system. */
+export async function readEntries(folder: string): Promise<readonly Dirent[]> {
+  return orNothing(readdir(folder, { withFileTypes: true }));
+}
+
+/** What is in a folder and beneath it, as {@link readEntries}. */
+export async function readTree(folder: string): Promise<readonly Dirent[]> {
+  return orNothing(readdir(folder, { withFileTypes: true, recursive: true }));
+}
+
+/** The names in a folder, as {@link readEntries}. */
+export async function readNames(folder: string): Promise<readonly string[]> {
+  return orNothing(readdir(folder));
+}
+
+/** The names of the folders in a folder, as {@link readEntries}. */
+export async function readFolderNames(folder: string): Promise<readonly string[]> {
+  const entries = await readEntries(folder);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+async function orNothing<T>(reading: Promise<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) {
+      return [];
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BackupdError } from '../core/errors.ts';
+import { RECEIPTS_FOLDER } from '../core/layout.ts';
+import type { Receipt } from '../core/manifest.ts';
+import { createFile, ensureFolder, readJson, syncFolder } from './atomic-file.ts';
+import { readNames } from './folder.ts';
+import { hasErrorCode, onStorage } from './storage-error.ts';
+
+/** `0001-pinned.json`; a number is also taken by one that is just being written: `0001.partial`. */
+const RECEIPT = /^(\d+)-[a-z-]+\.json$/;
+const TAKEN = /^(\d+)(?:-[a-z-]+\.json|\.partial)$/;
+
+export function receiptsFolder(backup: string): string {
+  return join(backup, RECEIPTS_FOLDER);
+}
+
+/**
+ * Writes a receipt of the backup in this folder under the next free number. Processes that do so at once get numbers of
+ * their own: the number is taken by creating its draft exclusively, and found to be free still once it is ours.
+ * @throws BackupdError `backup-not-found` where the backup is gone, `no-space`, `storage-unavailable`
+ */
+export async function writeReceipt(backup: string, receipt: Receipt): Promise<void> {
+  const folder = receiptsFolder(backup);
+  await onStorage(folder, async () => {
+    try {
+      await ensureFolder(folder);
+      await takeNumber(folder, receipt);
+      await syncFolder(folder);
+    } catch (error) {
+      if (hasErrorCode(error, 'ENOENT')) {
+        throw new BackupdError('backup-not-found', `there is no backup in ${backup} any more`, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  });
+}
+
+async function takeNumber(folder: string, receipt: Receipt): Promise<void> {
+  for (;;) {
+    const number = Math.max(0, ...(await readdir(folder)).map(takenNumber)) + 1;
+    if (await tryNumber(folder, number, receipt)) {
+      return;
+    }
+  }
+}
+
+/** @returns false where another process has this number */
+async function tryNumber(folder: string, number: number, receipt: Receipt): Promise<boolean> {
+  const digits = String(number).padStart(4, '0');
+  const draft = join(folder, `${digits}.partial`);
+  try {
+    await createFile(draft, `${JSON.stringify(receipt)}\n`);
+  } catch (error) {
+    if (hasErrorCode(error, 'EEXIST')) {
+      return false;
+    }
+    await rm(draft, { force: true });
+    throw error;
+  }
+  // Whoever had it between our look and our draft has given it its name by now.
+  const isTaken = (await readdir(folder)).some(
+    (file) => RECEIPT.test(file) && takenNumber(file) === number,
+  );
+  if (isTaken) {
+    await rm(draft);
+    return false;
+  }
+  await rename(draft, join(folder, `${digits}-${receipt.type}.json`));
+  return true;
+}
+
+function takenNumber(file: string): number {
+  return Number(TAKEN.exec(file)?.[1] ?? 0);
+}
+
+/** What was read of a backup's receipts; `damaged` names the files that are none. */
+export interface Receipts {
+  /** In the order of their numbers. */
+  readonly receipts: readonly Receipt[];
+  readonly damaged: readonly string[];
+}
+
+/** The receipts of the backup in this folder. Types that only a newer backupd knows come along as they are. */
+export async function readReceipts(backup: string): Promise<Receipts> {
+  const folder = receiptsFolder(backup);
+  const receipts: Receipt[] = [];
+  const damaged: string[] = [];
+  const files = (await readNames(folder)).filter((file) => RECEIPT.test(file));
+  for (const file of files.toSorted((one, other) => takenNumber(one) - takenNumber(other))) {
+    const stored = await readJson(join(folder, file));
+    if (stored.state === 'present' && isReceipt(stored.value)) {
+      receipts.push(stored.value);
+    } else {
+      damaged.push(file);
+    }
+  }
+  return { receipts, damaged };
+}
+
+function isReceipt(value: unknown): value is Receipt {
+  const { type, at } = (value ?? {}) as Partial<Receipt>;
+  return typeof type === 'string' && typeof at === 'string' && !Number.isNaN(Date.parse(at));
+}
