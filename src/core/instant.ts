@@ -3,8 +3,8 @@ const WITH_OFFSET = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\
 
 /**
  * An instant in extended ISO 8601: `2026-11-22T02:00Z`, `2026-11-22T02:00+01:00`, or without an offset in the given
- * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant, of one that it
- * skips the instant at which it skips.
+ * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant; one that it skips
+ * is as long after the skip.
  * @returns null where the text is no instant, or names no real date
  */
 export function parseInstant(text: string, timezone: string): Date | null {
@@ -20,7 +20,13 @@ export function parseInstant(text: string, timezone: string): Date | null {
   const [year, month, day, hour, minute, second] = match.slice(1).map((part) => Number(part ?? 0));
   const wallMs = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second);
   const wall = new Date(wallMs);
-  if (wall.getUTCDate() !== day || (hour ?? 0) > 23 || (minute ?? 0) > 59 || (second ?? 0) > 59) {
+  if (
+    wall.getUTCMonth() + 1 !== month ||
+    wall.getUTCDate() !== day ||
+    (hour ?? 0) > 23 ||
+    (minute ?? 0) > 59 ||
+    (second ?? 0) > 59
+  ) {
     return null;
   }
   return fromWallClock(wallMs, timezone);
@@ -33,7 +39,7 @@ function fromWallClock(wallMs: number, timezone: string): Date {
     (nearMs) => wallMs - offsetMs(nearMs, timezone),
   );
   const fitting = candidates.filter((atMs) => atMs + offsetMs(atMs, timezone) === wallMs);
-  return new Date(fitting.length > 0 ? Math.max(...fitting) : Math.min(...candidates));
+  return new Date(Math.max(...(fitting.length > 0 ? fitting : candidates)));
 }
 
 /** What a clock in this time zone shows at an instant, less what UTC shows. */

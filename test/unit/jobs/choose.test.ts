@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest';
+import { formatBackupId, type BackupKind } from '../../../src/core/layout.ts';
+import type { CatalogEntry, Receipt } from '../../../src/core/manifest.ts';
+import { chooseBackup, chooseDatabases } from '../../../src/jobs/choose.ts';
+
+interface Sketch {
+  readonly suspicious?: boolean;
+  readonly kind?: BackupKind;
+  readonly receipts?: readonly Receipt[];
+}
+
+function backup(startedAt: string, sketch: Sketch = {}): CatalogEntry {
+  const kind = sketch.kind ?? 'full';
+  const id = formatBackupId({ startedAt: new Date(startedAt), kind, suffix: 'abcd' });
+  return {
+    manifest: {
+      format: 1,
+      id,
+      namespace: 'n',
+      source: 'db',
+      engine: 'postgres',
+      kind,
+      parent: null,
+      trigger: 'manual',
+      startedAt,
+      finishedAt: startedAt,
+      backupdVersion: '0',
+      target: { container: 'db', image: 'postgres:17', imageId: 'sha256:0', repoDigests: [] },
+      toolVersion: '',
+      files: [],
+      databases: ['shop', 'blog'],
+      encryption: { scheme: 'none', keyIds: [] },
+      position: null,
+      warnings: [],
+      suspicious: sketch.suspicious ?? false,
+    },
+    receipts: sketch.receipts ?? [],
+  };
+}
+
+const monday = backup('2026-11-23T02:00:00.000Z');
+const tuesday = backup('2026-11-24T02:00:00.000Z');
+const damaged: Receipt = { type: 'damaged', at: '2026-11-25T00:00:00.000Z', message: 'cut' };
+
+test('latest is the newest one that is good', () => {
+  const entries = [
+    backup('2026-11-25T05:00:00.000Z', { kind: 'safety' }),
+    backup('2026-11-25T03:00:00.000Z', { suspicious: true }),
+    backup('2026-11-25T02:00:00.000Z', { receipts: [damaged] }),
+    tuesday,
+    monday,
+  ];
+
+  expect(chooseBackup(entries, 'latest', 'UTC')).toEqual({ entry: tuesday, gap: null });
+});
+
+test('an id finds what latest leaves out', () => {
+  const suspicious = backup('2026-11-25T03:00:00.000Z', { suspicious: true });
+
+  expect(chooseBackup([suspicious, tuesday], '20261125', 'UTC').entry).toBe(suspicious);
+});
+
+test('an instant is the newest good backup begun at or before it, with the gap in words', () => {
+  const choice = chooseBackup([tuesday, monday], '2026-11-24T01:59', 'UTC');
+
+  expect(choice.entry).toBe(monday);
+  expect(choice.gap).toContain('23h 59m before 2026-11-24T01:59:00.000Z');
+});
+
+test('an instant is read in the configured time zone', () => {
+  expect(chooseBackup([tuesday, monday], '2026-11-24T03:00', 'Europe/Berlin')).toEqual({
+    entry: tuesday,
+    gap: null,
+  });
+});
+
+test.each([
+  ['latest', 'backup-not-found'],
+  ['2026-11-22T00:00', 'backup-not-found'],
+  ['20251231', 'backup-not-found'],
+  ['yesterday', 'usage'],
+  ['', 'usage'],
+])('with none that fits, --at %j is %s', (at, code) => {
+  const entries = at === 'latest' ? [] : [tuesday, monday];
+
+  expect(() => chooseBackup(entries, at, 'UTC')).toThrow(expect.objectContaining({ code }));
+});
+
+test('the beginning of two ids is ambiguous', () => {
+  expect(() => chooseBackup([tuesday, monday], '20261123T020000Z', 'UTC')).not.toThrow();
+  const twice = [
+    tuesday,
+    {
+      ...tuesday,
+      manifest: {
+        ...tuesday.manifest,
+        id: formatBackupId({
+          startedAt: new Date('2026-11-24T03:00:00Z'),
+          kind: 'full',
+          suffix: '0000',
+        }),
+      },
+    },
+  ];
+
+  expect(() => chooseBackup(twice, '20261124', 'UTC')).toThrow(
+    expect.objectContaining({ code: 'usage' }),
+  );
+});
+
+test('all databases under their own names, or one under another', () => {
+  expect(chooseDatabases(monday.manifest, [], null)).toEqual([
+    { name: 'shop', restoredAs: 'shop' },
+    { name: 'blog', restoredAs: 'blog' },
+  ]);
+  expect(chooseDatabases(monday.manifest, ['blog'], 'blog2')).toEqual([
+    { name: 'blog', restoredAs: 'blog2' },
+  ]);
+});
+
+test('a database that is not in the backup, and one name for two', () => {
+  expect(() => chooseDatabases(monday.manifest, ['shop', 'nope'], null)).toThrow(
+    expect.objectContaining({
+      code: 'backup-not-found',
+      message: expect.stringContaining('"nope"'),
+    }),
+  );
+  expect(() => chooseDatabases(monday.manifest, [], 'copy')).toThrow(
+    expect.objectContaining({ code: 'usage' }),
+  );
+});
