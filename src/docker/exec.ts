@@ -1,0 +1,360 @@
+import type Docker from 'dockerode';
+import { randomBytes } from 'node:crypto';
+import { pipeline, Transform, type Readable, type Writable } from 'node:stream';
+import { BackupdError } from '../core/errors.ts';
+import { openChannel, readExit, type ExecChannel, type ExecExit } from './channel.ts';
+import { demultiplex, StreamCut } from './demux.ts';
+import { cutFailure, programName, toolFailure, type FailedTool } from './exec-failure.ts';
+import { execInput } from './exec-input.ts';
+import { EXEC_VARIABLE, killRun, RUN_VARIABLE } from './kill.ts';
+import { silenceGuard } from './silence.ts';
+import { stderrTail } from './stderr-tail.ts';
+
+/** What to run in a container. */
+export interface ExecRequest {
+  readonly containerId: string;
+  /** The container's name, for messages. */
+  readonly container: string;
+  /** Marks the process and all it starts, so that `killRun` finds them. */
+  readonly run: string;
+  /** Public (`docker events` shows it): never a secret. */
+  readonly argv: readonly string[];
+  /** May hold secrets. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: the container's default user. */
+  readonly user?: string;
+  readonly stdin?: 'pipe';
+  /** All of stdin; for `runExec` only. May hold secrets. */
+  readonly input?: string | Buffer;
+  /** The most stdout that `runExec` takes; default 16 MiB. */
+  readonly maxBytes?: number;
+  /** Given every line of stderr as it comes. */
+  readonly onStderrLine?: (line: string) => void;
+  /**
+   * A process that is silent for so long is ended: no byte of stdout or stderr, none taken from its stdin. 0: never.
+   * Default: ten minutes for `startExec` without stdin, which is how dumps run; else 0, for an index is built in silence,
+   * and a session waits.
+   */
+  readonly idleMs?: number;
+}
+
+/** A process that runs in a container. Its owner reads stdout to its end, or destroys it, which ends the process. */
+export interface ExecProcess {
+  /**
+   * Ends when the process closed it, however that exited: see `exited`, or use `verdictStream`. Destroyed with an error
+   * only after the process is dead (or could not be ended): aborted, silent, given up, cut off from Docker.
+   */
+  readonly stdout: Readable;
+  /** Null unless asked for. `end()` is the end of the process's stdin; destroying it before that ends the process. */
+  readonly stdin: Writable | null;
+  readonly stderr: { text(): string };
+  /**
+   * How it ended. Settles only after all of stdout was read or that was destroyed. Rejects with the signal's reason,
+   * or with a BackupdError where we ended it. Need not be awaited.
+   */
+  readonly exited: Promise<ExecExit>;
+}
+
+const DUMP_IDLE_MS = 10 * 60_000;
+const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
+const BUFFERED_BYTES = 256 * 1024;
+/** Within the ten seconds a shutdown may take. */
+const KILL_TIMEOUT_MS = 8000;
+
+/**
+ * Starts a process in a container. Aborting the signal ends it, and all it started.
+ * @throws BackupdError `target-unavailable` where it cannot be started; a tool that is missing exits with 126 or 127 instead.
+ */
+export async function startExec(
+  docker: Docker,
+  request: ExecRequest,
+  signal: AbortSignal,
+): Promise<ExecProcess> {
+  const mark = randomBytes(8).toString('hex');
+  let mayRun = false;
+  try {
+    const channel = await openChannel(
+      docker,
+      {
+        containerId: request.containerId,
+        container: request.container,
+        argv: request.argv,
+        env: { ...request.env, [RUN_VARIABLE]: request.run, [EXEC_VARIABLE]: mark },
+        user: request.user ?? null,
+        hasStdin: request.stdin === 'pipe',
+      },
+      () => {
+        mayRun = true;
+      },
+      signal,
+    );
+    return attach({ docker, request, channel, mark }, signal);
+  } catch (error) {
+    if (mayRun) {
+      await endProcess({ docker, request, mark });
+    }
+    throw error;
+  }
+}
+
+interface Started {
+  readonly docker: Docker;
+  readonly request: ExecRequest;
+  readonly channel: ExecChannel;
+  readonly mark: string;
+}
+
+/** Ties a started process together. */
+function attach(started: Started, signal: AbortSignal): ExecProcess {
+  const { request, channel } = started;
+  const stderr = stderrTail(request.onStderrLine);
+  const life = lifeOf(started, onOver, signal);
+  const silence = silenceGuard(idleMsOf(request), {
+    isHeldUp: () => channel.socket.isPaused(),
+    onSilent: () => {
+      stdout.destroy(silentFor(request));
+    },
+  });
+  const stdout = demultiplex(channel.socket, {
+    onStderr: stderr.push,
+    onChunk: silence.heard,
+    onEnd: life.conclude,
+    onDestroy: life.breakOff,
+  });
+  const input =
+    request.stdin === 'pipe'
+      ? execInput(channel.socket, {
+          tool: toolOf(request),
+          onTaken: silence.heard,
+          onGivenUp: (error) => {
+            stdout.destroy(error ?? givenUp(request));
+          },
+        })
+      : null;
+  // Told by `exited` as well; without these an error that nobody listens for would end the whole program.
+  stdout.on('error', () => {});
+  input?.stream.on('error', () => {});
+
+  function onAbort(): void {
+    stdout.destroy(toError(signal.reason));
+  }
+  function onOver(reason: Error | null): void {
+    signal.removeEventListener('abort', onAbort);
+    silence.stop();
+    stderr.end();
+    input?.close(reason);
+  }
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) {
+    onAbort();
+  }
+  return { stdout, stdin: input?.stream ?? null, stderr, exited: life.exited };
+}
+
+/** Every way a process can end leads to one of the two, once. */
+interface Life {
+  readonly exited: Promise<ExecExit>;
+  /** Its output ended by itself. */
+  readonly conclude: () => void;
+  /** Its output was destroyed before its end (null: nobody wants it any more); resolves with what that shall say. */
+  readonly breakOff: (error: Error | null) => Promise<Error | null>;
+}
+
+function lifeOf(
+  started: Started,
+  onOver: (reason: Error | null) => void,
+  signal: AbortSignal,
+): Life {
+  const { docker, request, channel } = started;
+  const { promise: exited, resolve, reject } = Promise.withResolvers<ExecExit>();
+  // Whoever does not wait for it learns the same from the streams.
+  exited.catch(() => null);
+
+  async function abandon(reason: Error): Promise<void> {
+    onOver(reason);
+    channel.socket.destroy();
+    await endProcess(started);
+    reject(signal.aborted ? signal.reason : reason);
+  }
+
+  /** Null where it could not be found out, which ended in `abandon`. */
+  async function findExit(): Promise<ExecExit | null> {
+    onOver(null);
+    try {
+      const exit = await readExit(docker, channel, request, signal);
+      if (exit.ending === 'connection-cut') {
+        await endProcess(started);
+      }
+      resolve(exit);
+      return exit;
+    } catch (error) {
+      await abandon(toError(error));
+      return null;
+    }
+  }
+
+  return {
+    exited,
+    conclude() {
+      void findExit();
+    },
+    async breakOff(error) {
+      if (error instanceof StreamCut) {
+        const exit = await findExit();
+        return exit === null ? error : cutFailure(toolOf(request), exit, error);
+      }
+      await abandon(error ?? givenUp(request));
+      return error;
+    },
+  };
+}
+
+/** What a process gave that ran to its end. */
+export interface ExecResult {
+  /** Null where nobody knows, which is a failure. */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a process in a container to its end and keeps what it printed; exit codes are the caller's to judge.
+ * @throws BackupdError `target-unavailable` where it cannot be started or its output is cut, `internal` where that is more than `maxBytes`.
+ */
+export async function runExec(
+  docker: Docker,
+  request: ExecRequest,
+  signal: AbortSignal,
+): Promise<ExecResult> {
+  const hasInput = request.input !== undefined;
+  const process = await startExec(
+    docker,
+    { ...request, idleMs: request.idleMs ?? 0, ...(hasInput ? { stdin: 'pipe' } : {}) },
+    signal,
+  );
+  process.stdin?.end(request.input);
+  const output: Buffer[] = [];
+  const cut = await collect(process.stdout, output, request);
+  const { exitCode } = await process.exited;
+  // A process that fails before it has read its input breaks the connection; its exit code says more than that.
+  if (cut !== null && (exitCode === 0 || exitCode === null)) {
+    throw cut;
+  }
+  const stdout = Buffer.concat(output).toString('utf8');
+  return { exitCode, stdout, stderr: process.stderr.text() };
+}
+
+/** Reads all into `output`; resolves with the error where the stream was destroyed. */
+async function collect(
+  stdout: Readable,
+  output: Buffer[],
+  request: ExecRequest,
+): Promise<Error | null> {
+  const maxBytes = request.maxBytes ?? DEFAULT_MAX_BYTES;
+  let bytes = 0;
+  try {
+    for await (const chunk of stdout as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        stdout.destroy(tooMuch(request, maxBytes));
+      } else {
+        output.push(chunk);
+      }
+    }
+    return null;
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+function tooMuch(request: ExecRequest, maxBytes: number): BackupdError {
+  return new BackupdError(
+    'internal',
+    `${programName(request.argv)} in container "${request.container}" printed more than ${maxBytes} bytes`,
+  );
+}
+
+/**
+ * The stdout of a process as a verdict: ends only after that exited with 0; otherwise it is destroyed with a BackupdError of the
+ * given code that names tool, container, exit code, and what it said. Takes stdout over; destroying it ends the process.
+ * Errors of the process's own (the signal's reason, `timeout`) come through as they are.
+ */
+export function verdictStream(process: ExecProcess, of: FailedTool): Readable {
+  const verdict = new Transform({
+    highWaterMark: BUFFERED_BYTES,
+    transform(chunk, _encoding, callback) {
+      callback(null, chunk);
+    },
+    flush(tell) {
+      void judge(process, of).then(tell);
+    },
+    destroy(reason, tell) {
+      process.stdout.destroy(reason ?? undefined);
+      // Not closed before the process is dead.
+      void Promise.allSettled([process.exited]).then(() => tell(inCodeOf(of, reason)));
+    },
+  });
+  pipeline(process.stdout, verdict, () => {
+    // The verdict carries every error on.
+  });
+  return verdict;
+}
+
+/** From the moment the tool ran, that Docker is away is the tool's failure. */
+function inCodeOf(of: FailedTool, reason: Error | null): Error | null {
+  return reason instanceof BackupdError && reason.code === 'target-unavailable'
+    ? new BackupdError(of.code, reason.message, { hint: reason.hint ?? '', cause: reason })
+    : reason;
+}
+
+/** Null where it exited with 0. */
+async function judge(process: ExecProcess, of: FailedTool): Promise<Error | null> {
+  try {
+    const exit = await process.exited;
+    return exit.exitCode === 0 ? null : toolFailure(of, exit, process.stderr.text());
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+/** Ends what one exec started. It has a failure to tell already: that this failed too must not hide it, and the next run sweeps. */
+async function endProcess({ docker, request, mark }: Omit<Started, 'channel'>): Promise<void> {
+  const place = {
+    containerId: request.containerId,
+    container: request.container,
+    user: request.user ?? null,
+  };
+  await killRun(docker, place, { exec: mark }, AbortSignal.timeout(KILL_TIMEOUT_MS)).catch(
+    () => null,
+  );
+}
+
+function idleMsOf(request: ExecRequest): number {
+  return request.idleMs ?? (request.stdin === 'pipe' ? 0 : DUMP_IDLE_MS);
+}
+
+function toolOf({ argv, container }: ExecRequest): FailedTool {
+  return { tool: programName(argv), code: 'target-unavailable', container };
+}
+
+function silentFor(request: ExecRequest): BackupdError {
+  const seconds = Math.round(idleMsOf(request) / 1000);
+  return new BackupdError(
+    'timeout',
+    `${programName(request.argv)} in container "${request.container}" was silent for ${seconds} s and was ended`,
+    {
+      hint: 'It waits for something: a lock, a frozen server, a full disk. Look at the server in that container.',
+    },
+  );
+}
+
+function givenUp(request: ExecRequest): BackupdError {
+  return new BackupdError(
+    'cancelled',
+    `${programName(request.argv)} in container "${request.container}" was ended before its end`,
+  );
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}

@@ -1,0 +1,155 @@
+import type Docker from 'dockerode';
+import type { Readable } from 'node:stream';
+import { BackupdError } from '../core/errors.ts';
+import { dockerStatus } from './call.ts';
+import { openChannel, readExit, type ChannelRequest, type ExecChannel } from './channel.ts';
+import { demultiplex, StreamCut } from './demux.ts';
+import { stderrTail } from './stderr-tail.ts';
+
+/** In the environment of every process we start, and of all that it starts in turn: the run it belongs to. */
+export const RUN_VARIABLE = 'BACKUPD_RUN';
+/** The same for one exec alone. */
+export const EXEC_VARIABLE = 'BACKUPD_EXEC';
+
+/** Where to look. */
+export interface KillPlace {
+  readonly containerId: string;
+  /** For messages; the id where it is not known. */
+  readonly container?: string;
+  /** Whose processes; default: the container's default user. */
+  readonly user?: string | null;
+}
+
+/** Which processes: of one run, of all runs whose mark begins so, or of one exec. */
+export type KillWhat =
+  | { readonly run: string }
+  | { readonly prefix: string }
+  | { readonly exec: string };
+
+/**
+ * Finds processes by their environment, in any POSIX shell, without ps, pkill, or anything to write to.
+ * $1: the variable with its value, $2: "prefix" where the value may go on. One pass every tenth of a second: TERM for
+ * two seconds, then KILL for two. What a process starts meanwhile is found by the next pass.
+ * An environ that cannot be opened is another user's, whose process is none of ours; one of a zombie is empty.
+ */
+const SCRIPT = `
+command -v tr >/dev/null && command -v sleep >/dev/null || { echo 'no tr or no sleep' >&2; exit 3; }
+nl='
+'
+end=$nl
+[ "$2" != prefix ] || end=
+pass=0
+while :; do
+  found=
+  for dir in /proc/[0-9]*; do
+    environ=
+    { environ=$(tr '\\000' '\\n'); } 2>/dev/null <"$dir/environ" || continue
+    case "$nl$environ$nl" in
+      *"$nl$1$end"*) found="$found \${dir#/proc/}" ;;
+    esac
+  done
+  [ -n "$found" ] || exit 0
+  pass=$((pass + 1))
+  signal=TERM
+  [ "$pass" -le 20 ] || signal=KILL
+  [ "$pass" -le 40 ] || { echo "still there:$found" >&2; exit 4; }
+  for pid in $found; do
+    kill -"$signal" "$pid" 2>/dev/null || :
+  done
+  sleep 0.1 2>/dev/null || sleep 1
+done`;
+
+/**
+ * Ends processes of ours in a container and resolves once they are gone. A container that is gone or does not run has none.
+ * @throws BackupdError `target-unavailable` where they cannot be looked for or do not die.
+ */
+export async function killRun(
+  docker: Docker,
+  at: KillPlace,
+  what: KillWhat,
+  signal: AbortSignal,
+): Promise<void> {
+  const request: ChannelRequest = {
+    containerId: at.containerId,
+    container: at.container ?? at.containerId.slice(0, 12),
+    argv: ['sh', '-c', SCRIPT, 'sh', ...markOf(what)],
+    env: {},
+    user: at.user ?? null,
+    hasStdin: false,
+  };
+  let channel: ExecChannel;
+  try {
+    channel = await openChannel(docker, request, () => {}, signal);
+  } catch (error) {
+    if (isNotRunning(error)) {
+      return;
+    }
+    throw error;
+  }
+  await finish(docker, channel, request, signal);
+}
+
+function markOf(what: KillWhat): readonly [string, 'whole' | 'prefix'] {
+  if ('run' in what) {
+    return [`${RUN_VARIABLE}=${what.run}`, 'whole'];
+  }
+  return 'prefix' in what
+    ? [`${RUN_VARIABLE}=${what.prefix}`, 'prefix']
+    : [`${EXEC_VARIABLE}=${what.exec}`, 'whole'];
+}
+
+/** Docker says 409 of a paused container too, and that one has processes that live on. */
+function isNotRunning(error: unknown): boolean {
+  const status = dockerStatus(error);
+  return (
+    status === 404 ||
+    (status === 409 && error instanceof BackupdError && !/paused/i.test(error.message))
+  );
+}
+
+async function finish(
+  docker: Docker,
+  channel: ExecChannel,
+  request: ChannelRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const stderr = stderrTail();
+  const stdout = demultiplex(channel.socket, { onStderr: stderr.push });
+  function onAbort(): void {
+    stdout.destroy(toError(signal.reason));
+  }
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const said = await readToEnd(stdout);
+    const exit = await readExit(docker, channel, request, signal);
+    if (exit.exitCode !== 0 && !exit.ending.startsWith('container-')) {
+      const words = `${stderr.text()} ${said}`.trim() || `exit code ${exit.exitCode ?? 'unknown'}`;
+      throw new BackupdError(
+        'target-unavailable',
+        `cannot end processes in container "${request.container}": ${words}`,
+        {
+          hint: 'Restart the container to end what runs there. To do it itself, backupd needs sh, tr and sleep in the image.',
+        },
+      );
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Nothing is said on stdout but by Docker itself, where it could not start the shell. */
+async function readToEnd(stdout: Readable): Promise<string> {
+  try {
+    return Buffer.concat((await stdout.toArray()) as Buffer[]).toString('utf8');
+  } catch (error) {
+    if (error instanceof StreamCut) {
+      // How the process ended, which is asked next, says what that means.
+      return '';
+    }
+    throw error;
+  }
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
