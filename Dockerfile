@@ -1,0 +1,40 @@
+FROM node:24-trixie-slim AS dependencies
+WORKDIR /opt/backupd
+COPY package.json package-lock.json .npmrc ./
+# Without install scripts: the one package that has some (ssh2) would compile what it can do without. The optional
+# package is a Node for development.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts \
+    && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+
+FROM debian:trixie-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* \
+    # For any user: what is written there is readable by its owner only.
+    && install -d -m 1777 /backups
+COPY --from=dependencies /usr/local/bin/node /usr/local/bin/
+COPY image/ /usr/local/bin/
+WORKDIR /opt/backupd
+COPY --from=dependencies /opt/backupd/node_modules node_modules
+COPY LICENSE package.json ./
+COPY src src
+
+ENV NODE_ENV=production
+# Compiled once, here, and only read later. Node keeps one folder for each user id, named after it; a user that has none
+# compiles at each start.
+ENV NODE_COMPILE_CACHE=/opt/backupd/.cache
+RUN backupd --version && backupd --help >/dev/null
+
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="backupd" \
+    org.opencontainers.image.description="Backups, with restores that were tried, for the databases of a docker-compose stack" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION"
+
+VOLUME /backups
+EXPOSE 9321
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s CMD ["healthcheck"]
+# An init, because the program's children may leave children of their own.
+ENTRYPOINT ["tini", "--", "backupd"]
