@@ -5,7 +5,7 @@ import { isSourceName } from '../core/layout.ts';
 import { suggest } from '../core/suggest.ts';
 import type { ReadText } from './environment.ts';
 import { plainName } from './formats.ts';
-import { unknownOption, wrongValue } from './problems.ts';
+import { unknownOption, wrongValue, type Origin } from './problems.ts';
 import { globalSchema, sourceKeys, type GlobalKey, type SourceKey } from './schema.ts';
 
 /** The entry of one source, as written. */
@@ -89,10 +89,8 @@ function readMapping(mapping: Mapping, path: string): ConfigFile {
     if (setting !== undefined && typeof value === 'string') {
       settings[setting] = value;
     } else if (setting !== undefined) {
-      const { kind } = globalSchema[setting];
-      problems.push(
-        wrongValue(kind, JSON.stringify(value), { source: null, option, detail: 'it is no text' }),
-      );
+      const { expected } = globalSchema[setting].kind;
+      problems.push(wrongShape(value, `a text: ${expected}`, { source: null, option }));
     } else if (key !== 'sources') {
       problems.push(
         unknownOption({ source: null, option }, `"${key}" is no option`, suggest(key, TOP_KEYS)),
@@ -111,9 +109,9 @@ function readSources(value: unknown, path: string): Pick<ConfigFile, 'sources' |
     return { sources, problems };
   }
   if (!isMapping(value)) {
-    const what = { expected: 'a mapping of names to options of sources' };
-    const origin = { source: null, option: `sources in ${path}`, detail: '' };
-    return { sources, problems: [wrongValue(what, JSON.stringify(value), origin)] };
+    const origin = { source: null, option: `sources in ${path}` };
+    const expected = 'a mapping of names to options of sources';
+    return { sources, problems: [wrongShape(value, expected, origin)] };
   }
   for (const [name, entry] of Object.entries(value)) {
     const option = `sources.${name} in ${path}`;
@@ -122,9 +120,7 @@ function readSources(value: unknown, path: string): Pick<ConfigFile, 'sources' |
     } else if (isMapping(entry)) {
       sources.set(name, readEntry(entry, { name, path, problems }));
     } else if (entry !== '') {
-      const what = { expected: 'a mapping of options' };
-      const origin = { source: name, option, detail: '' };
-      problems.push(wrongValue(what, JSON.stringify(entry), origin));
+      problems.push(wrongShape(entry, 'a mapping of options', { source: name, option }));
     }
   }
   return { sources, problems };
@@ -146,12 +142,8 @@ function readEntry(
     } else if (typeof value === 'string' || (LISTS.includes(found) && isTextList(value))) {
       read[found] = value;
     } else {
-      problems.push({
-        ...origin,
-        message: `${JSON.stringify(value)} is not valid, expected ${LISTS.includes(found) ? 'a text or a list of texts' : 'a text'}`,
-        hint: null,
-        severity: 'source',
-      });
+      const expected = LISTS.includes(found) ? 'a text or a list of texts' : 'a text';
+      problems.push(wrongShape(value, expected, origin));
     }
   }
   return read;
@@ -159,6 +151,17 @@ function readEntry(
 
 function isTextList(value: unknown): value is readonly string[] {
   return (
-    Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string')
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((item) => typeof item === 'string' && item !== '')
   );
+}
+
+function wrongShape(value: unknown, expected: string, origin: Origin): ConfigProblem {
+  return {
+    ...origin,
+    message: `${JSON.stringify(value)} is not valid, expected ${expected}`,
+    hint: null,
+    severity: origin.source === null ? 'fatal' : 'source',
+  };
 }

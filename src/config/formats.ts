@@ -131,7 +131,7 @@ export const compression: Format<{
 };
 
 export const absolutePath: Format<string> = {
-  expected: 'an absolute path such as /backups',
+  expected: 'an absolute path, which begins with "/"',
   parse(text) {
     if (!text.startsWith('/') || text.includes('\0')) {
       throw new FormatError();

@@ -105,22 +105,22 @@ function fileCandidates({ sources }: LoadedConfig): readonly Candidate[] {
 
 /** Of several containers of one compose service (scaled, or being recreated) the one that runs; else none. */
 function pickRunning(candidates: readonly Candidate[]): Settled {
-  const kept: Candidate[] = candidates.filter(({ service }) => service === null);
+  const refused = new Set<Candidate>();
   const problems: ConfigProblem[] = [];
-  const services = Map.groupBy(
-    candidates.filter(({ service }) => service !== null),
-    ({ service }) => service,
-  );
+  const services = Map.groupBy(candidates, (candidate) => candidate.service ?? candidate);
   for (const group of services.values()) {
     const running = group.filter(({ isRunning }) => isRunning);
     const chosen = group.length === 1 ? group : running;
-    if (chosen.length === 1) {
-      kept.push(...chosen);
-    } else {
-      problems.push(...group.map((candidate) => severalContainers(candidate, group)));
+    for (const candidate of group) {
+      if (chosen.length !== 1) {
+        problems.push(severalContainers(candidate, group));
+      }
+      if (chosen.length !== 1 || candidate !== chosen[0]) {
+        refused.add(candidate);
+      }
     }
   }
-  return { candidates: kept, problems };
+  return { candidates: candidates.filter((candidate) => !refused.has(candidate)), problems };
 }
 
 function severalContainers(candidate: Candidate, group: readonly Candidate[]): ConfigProblem {

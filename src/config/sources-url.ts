@@ -40,13 +40,6 @@ export function parseSources(
   return { sources, problems };
 }
 
-/** A source as `BACKUPD_SOURCES` has it. */
-export function formatSource(source: DeclaredSource): string {
-  const url = `${source.engine}://${encodeURIComponent(source.container)}`;
-  const databases = source.databases?.map((name) => encodeURIComponent(name)).join(',');
-  return `${source.name}=${url}${databases === undefined ? '' : `/${databases}`}`;
-}
-
 /** The text without what stands before an `@`: nothing does that is right, and it may be a password. */
 export function hideCredentials(text: string): string {
   return text

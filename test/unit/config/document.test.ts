@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { expect, it } from 'vitest';
+import { describeConfiguration } from '../../../src/config/document.ts';
+import { parseConfigFile } from '../../../src/config/file.ts';
+import { jobsFrom } from '../../../src/config/jobs.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { globalSchema, sourceKeys, toSnakeCase } from '../../../src/config/schema.ts';
+import { textFiles } from './text-files.ts';
+
+interface ComposeFile {
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly labels?: Readonly<Record<string, string>>;
+        readonly environment?: Readonly<Record<string, string>>;
+      }
+    >
+  >;
+}
+
+const TEXT = describeConfiguration();
+const EXAMPLES = [...TEXT.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml]) => yaml ?? '');
+const COMPOSE = EXAMPLES.filter((yaml) => yaml.startsWith('services:'));
+
+async function read(path: string): Promise<string> {
+  return readFile(new URL(`../../../${path}`, import.meta.url), 'utf8');
+}
+
+it('is what docs/configuration.md says; else run "npm run docs"', async () => {
+  expect(await read('docs/configuration.md')).toBe(TEXT);
+});
+
+it('names every option', () => {
+  for (const { env } of Object.values(globalSchema)) {
+    expect(TEXT).toContain(`| \`${env}\` |`);
+  }
+  for (const key of sourceKeys('label')) {
+    expect(TEXT).toContain(`| \`backupd.${toSnakeCase(key)}\` |`);
+  }
+});
+
+it('has tables whose rows all have the cells of their heads', () => {
+  for (const block of TEXT.split('\n\n').filter((part) => part.startsWith('| '))) {
+    const counts = block.split('\n').map((line) => line.split(' | ').length);
+    expect(new Set(counts).size, block).toBe(1);
+  }
+});
+
+it('has compose examples', () => {
+  expect(COMPOSE).toHaveLength(3);
+});
+
+it.each(COMPOSE)('has compose examples that are right: %#', async (yaml) => {
+  const { services } = parse(yaml) as ComposeFile;
+  const config = await loadConfig(services['backupd']?.environment ?? {}, textFiles({}));
+  expect(config.problems).toEqual([]);
+  const containers = Object.entries(services).map(([service, { labels }]) => ({
+    id: service,
+    name: service,
+    image: 'postgres:17',
+    state: 'running',
+    labels: {
+      ...labels,
+      'com.docker.compose.project': 'shop',
+      'com.docker.compose.service': service,
+    },
+  }));
+  const found = jobsFrom(config, containers, { project: 'shop' });
+  expect(found.problems).toEqual([]);
+  expect(found.jobs).not.toEqual([]);
+});
+
+it('has an example of a file that is right', () => {
+  const [file] = EXAMPLES.filter((yaml) => !yaml.startsWith('services:'));
+  expect(parseConfigFile(file ?? 'none', '/c.yml').problems).toEqual([]);
+});
+
+it('comes with an example file that has every option and no problem', async () => {
+  const text = await read('config/backupd.example.yml');
+  const config = await loadConfig({ BACKUPD_CONFIG: '/c.yml' }, textFiles({ '/c.yml': text }));
+  const found = jobsFrom(config, [], { project: null });
+  expect([...config.problems, ...found.problems]).toEqual([]);
+  expect(found.jobs.map(({ source }) => source)).toEqual(['orders', 'wiki']);
+  const file = parseConfigFile(text, '/c.yml');
+  expect(Object.keys(file.settings).toSorted()).toEqual(
+    Object.keys(globalSchema)
+      .filter((key) => key !== 'config' && key !== 'sources')
+      .toSorted(),
+  );
+  const used = [...file.sources.values()].flatMap((entry) => Object.keys(entry));
+  expect(sourceKeys('file').filter((key) => !used.includes(key))).toEqual(['enable']);
+});
+
+it('shows the defaults in the example file', async () => {
+  const file = parseConfigFile(await read('config/backupd.example.yml'), '/c.yml');
+  for (const [key, { default: value }] of Object.entries(globalSchema)) {
+    if (value !== null && key !== 'timezone') {
+      expect(file.settings[key as keyof typeof file.settings]).toBe(value);
+    }
+  }
+});
