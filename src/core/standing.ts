@@ -1,0 +1,185 @@
+import type { Attempt, Outcome } from './events.ts';
+import type { Job } from './job.ts';
+import {
+  dumpBytes,
+  isDamaged,
+  isGood,
+  storedBytes,
+  verifiedAt,
+  type CatalogEntry,
+} from './manifest.ts';
+import { maxAgeMs, intervalMs, nextRunAt, type ScheduleState } from './schedule.ts';
+import type { Previous } from './source.ts';
+import type { SourceState, SourceStatus } from './status.ts';
+
+/** All that is known of one source. */
+export interface Observed {
+  readonly job: Job;
+  /** Whether its target is there; true where Docker could not be asked, since nobody knows. */
+  readonly present: boolean;
+  /** Whether a backup of it runs in a process that lives. */
+  readonly running: boolean;
+  /** Newest first. */
+  readonly entries: readonly CatalogEntry[];
+  readonly record: {
+    /** Newest first. */
+    readonly attempts: readonly Attempt[];
+    readonly totals: Readonly<Record<Outcome, number>>;
+    readonly removedTotal: number;
+  };
+  readonly previous: readonly Previous[];
+  /** Null where the daemon never saw it. */
+  readonly schedule: ScheduleState | null;
+}
+
+/** How a source stands at an instant. */
+export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
+  const { job, entries, record } = observed;
+  const lastGood = entries.find((entry) => isGood(entry)) ?? null;
+  const ages = readAges(job, lastGood, nowMs);
+  const settled = settledState(observed, lastGood, ages);
+  const attempt = lastAttempt(observed);
+  return {
+    source: job.source,
+    engine: job.engine ?? entries[0]?.manifest.engine ?? null,
+    state: observed.running ? 'running' : settled,
+    healthy: isHealthy(settled, observed),
+    ...describeLastGood(lastGood),
+    ...ages,
+    nextRunAt: nextRun(observed, nowMs),
+    lastAttempt:
+      attempt === null
+        ? null
+        : {
+            at: attempt.at,
+            outcome: attempt.outcome,
+            code: attempt.failure?.code ?? null,
+            message: attempt.failure?.message ?? null,
+          },
+    copies: [],
+    lastDrill: null,
+    threeTwoOne: {
+      holds: false,
+      missing:
+        lastGood === null
+          ? ['a backup', 'a third copy', 'a copy off this site']
+          : ['a third copy', 'a copy off this site'],
+    },
+    previous: observed.previous.flatMap(({ databases }) =>
+      databases.flatMap(({ kept }) => (kept === null ? [] : [kept.name])),
+    ),
+    backups: entries.length,
+    storedBytes: entries.reduce((sum, entry) => sum + storedBytes(entry.manifest), 0),
+    warnings: countWarnings(entries),
+    runsTotal: record.totals,
+    removedTotal: record.removedTotal,
+    lastVerifiedAt: lastVerified(entries),
+    damagedBackups: entries.filter((entry) => isDamaged(entry)).length,
+  };
+}
+
+type Ages = Pick<SourceStatus, 'ageSeconds' | 'maxAgeSeconds' | 'intervalSeconds'>;
+
+/**
+ * The age counts from when the backup was done, so that a dump which takes long is not late because of it; the interval
+ * is the one in which it began.
+ */
+function readAges(job: Job, lastGood: CatalogEntry | null, nowMs: number): Ages {
+  const takenAtMs = lastGood === null ? nowMs : Date.parse(lastGood.manifest.startedAt);
+  const interval = intervalMs(job.schedule, takenAtMs);
+  const maxAge = maxAgeMs(job, takenAtMs);
+  return {
+    ageSeconds:
+      lastGood === null
+        ? null
+        : Math.max(0, Math.floor((nowMs - Date.parse(lastGood.manifest.finishedAt)) / 1000)),
+    maxAgeSeconds: maxAge === null ? null : maxAge / 1000,
+    intervalSeconds: interval === null ? null : interval / 1000,
+  };
+}
+
+/** What holds apart from a run that is under way. */
+function settledState(
+  observed: Observed,
+  lastGood: CatalogEntry | null,
+  { ageSeconds, maxAgeSeconds }: Ages,
+): Exclude<SourceState, 'running'> {
+  if (!observed.present) {
+    return 'missing';
+  }
+  if (lastGood === null) {
+    return 'never';
+  }
+  if (hasFailedSince(observed, lastGood)) {
+    return 'failed';
+  }
+  return maxAgeSeconds !== null && (ageSeconds ?? 0) > maxAgeSeconds ? 'overdue' : 'ok';
+}
+
+/** A source that never runs by itself has nothing to answer for, unless somebody ran it and it failed. */
+function isHealthy(settled: SourceState, observed: Observed): boolean {
+  const isOff = observed.job.schedule.patterns.length === 0 && !('ms' in observed.job.maxAge);
+  return settled === 'ok' || (settled === 'never' && isOff && !hasFailedSince(observed, null));
+}
+
+/** Runs that were skipped or cut off by a shutdown say nothing about the source. */
+function hasFailedSince({ record }: Observed, lastGood: CatalogEntry | null): boolean {
+  const last = record.attempts.find(({ outcome }) => outcome === 'success' || outcome === 'failed');
+  const sinceMs = lastGood === null ? -Infinity : Date.parse(lastGood.manifest.startedAt);
+  return last?.outcome === 'failed' && Date.parse(last.at) > sinceMs;
+}
+
+/** A run that was skipped attempted nothing. */
+function lastAttempt({ record }: Observed): Attempt | null {
+  return record.attempts.find(({ outcome }) => outcome !== 'skipped') ?? null;
+}
+
+function describeLastGood(
+  lastGood: CatalogEntry | null,
+): Pick<
+  SourceStatus,
+  'lastSuccessAt' | 'lastSuccessId' | 'sizeBytes' | 'dumpBytes' | 'durationSeconds'
+> {
+  if (lastGood === null) {
+    return {
+      lastSuccessAt: null,
+      lastSuccessId: null,
+      sizeBytes: null,
+      dumpBytes: null,
+      durationSeconds: null,
+    };
+  }
+  const { manifest } = lastGood;
+  const durationMs = Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt);
+  return {
+    lastSuccessAt: manifest.finishedAt,
+    lastSuccessId: manifest.id,
+    sizeBytes: storedBytes(manifest),
+    dumpBytes: dumpBytes(manifest),
+    durationSeconds: durationMs / 1000,
+  };
+}
+
+function nextRun({ job, present, schedule }: Observed, nowMs: number): string | null {
+  // After the clock was set back the coming occurrence may have run already.
+  const handledMs = schedule?.handledUntilMs ?? nowMs;
+  const next = present ? nextRunAt(job.schedule, Math.max(nowMs, handledMs)) : null;
+  return next === null ? null : new Date(next).toISOString();
+}
+
+/** Warnings of the newest backup by code; older ones were answered by it. */
+function countWarnings([newest]: readonly CatalogEntry[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { code } of newest?.manifest.warnings ?? []) {
+    counts[code] = (counts[code] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function lastVerified(entries: readonly CatalogEntry[]): string | null {
+  const instants = entries
+    .map((entry) => verifiedAt(entry))
+    .filter((instant) => instant !== null)
+    .toSorted();
+  return instants.at(-1) ?? null;
+}

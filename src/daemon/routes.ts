@@ -1,0 +1,50 @@
+import { access, constants } from 'node:fs/promises';
+import { toFailure } from '../core/errors.ts';
+import type { App, Discovery } from '../jobs/context.ts';
+import { collectProblems, listStatuses } from '../jobs/status.ts';
+import type { Metrics } from '../listeners/metrics.ts';
+import { plainText, type Answer, type Routes } from './http.ts';
+
+/** How long Docker may take to say that it is there. */
+const PING_TIMEOUT_MS = 5000;
+
+/** What the daemon answers over HTTP. */
+export function daemonRoutes(
+  app: App,
+  metrics: Metrics,
+  /** What was found last; a scrape asks nobody. */
+  lastDiscovery: () => Discovery,
+): Routes {
+  return {
+    '/metrics': () => scrape(app, metrics, lastDiscovery()),
+    '/healthz': async () => Promise.resolve(plainText(200, 'ok')),
+    '/readyz': () => readiness(app),
+  };
+}
+
+async function scrape(app: App, metrics: Metrics, discovery: Discovery): Promise<Answer> {
+  const body = await metrics.render({
+    sources: await listStatuses(app, discovery, new Date()),
+    configProblems: collectProblems(app, discovery).length,
+    disk: await app.context.storage.space(),
+  });
+  return { status: 200, contentType: metrics.contentType, body };
+}
+
+/** Ready is who could make a backup now: Docker answers and the directory can be written. */
+async function readiness(app: App): Promise<Answer> {
+  const reasons = [
+    await reasonOf(() => app.ping(AbortSignal.timeout(PING_TIMEOUT_MS))),
+    await reasonOf(() => access(app.context.storage.dir, constants.R_OK | constants.W_OK)),
+  ].filter((reason) => reason !== null);
+  return reasons.length === 0 ? plainText(200, 'ok') : plainText(503, reasons.join('\n'));
+}
+
+async function reasonOf(check: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await check();
+    return null;
+  } catch (error) {
+    return toFailure(error).message;
+  }
+}

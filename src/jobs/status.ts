@@ -1,0 +1,146 @@
+import type { ConfigProblem } from '../core/discovery.ts';
+import type { Job } from '../core/job.ts';
+import { judgeSource } from '../core/standing.ts';
+import type { SourceStatus, StatusReport } from '../core/status.ts';
+import { readAttempts } from '../store/attempts.ts';
+import { knownSources } from '../store/known-sources.ts';
+import { readLock } from '../store/lock.ts';
+import { readPrevious } from '../store/previous.ts';
+import type { App, Discovery } from './context.ts';
+import { readSchedule } from './schedule-record.ts';
+
+/**
+ * How every source stands, from what is on disk; asks neither Docker nor a network.
+ *
+ * Unhealthy are: a source that is, configuration that keeps one or all from running, Docker that cannot be asked, and
+ * no source at all. What is merely said (an unknown variable, a folder that is not ours) does not make it unhealthy:
+ * the backups are being made.
+ * @throws BackupdError `storage-unavailable`
+ */
+export async function buildStatus(
+  app: Pick<App, 'problems' | 'context'>,
+  discovery: Discovery,
+  now: Date,
+): Promise<StatusReport> {
+  const config = collectProblems(app, discovery);
+  const sources = await listStatuses(app, discovery, now);
+  const grave = [
+    ...describeConfig(config.filter(({ severity }) => severity !== 'loud')),
+    ...(discovery.docker === null ? [] : [discovery.docker]),
+    ...(sources.length === 0 && discovery.docker === null ? [NO_SOURCE] : []),
+  ];
+  const said = [
+    ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
+    ...(await describeStorage(app)),
+  ];
+  return {
+    healthy: grave.length === 0 && sources.every(({ healthy }) => healthy),
+    sources,
+    destinations: [],
+    problems: [...grave, ...said],
+  };
+}
+
+/**
+ * How every source stands: those that are there, and those that are gone while they have backups. Reads no more of the
+ * catalog than that takes.
+ */
+export async function listStatuses(
+  app: Pick<App, 'problems' | 'context'>,
+  discovery: Discovery,
+  now: Date,
+): Promise<readonly SourceStatus[]> {
+  const jobs = await listJobs(app, discovery, collectProblems(app, discovery));
+  const sources: SourceStatus[] = [];
+  for (const { job, present } of jobs) {
+    const status = await readSource(app, job, { present, nowMs: now.getTime() });
+    if (present || status.backups > 0) {
+      sources.push(status);
+    }
+  }
+  return sources;
+}
+
+/** The problems of the configuration and those that looking at the containers found, each once. */
+export function collectProblems(
+  app: Pick<App, 'problems'>,
+  discovery: Pick<Discovery, 'problems'>,
+): readonly ConfigProblem[] {
+  const byText = new Map<string, ConfigProblem>();
+  for (const problem of [...app.problems, ...discovery.problems]) {
+    byText.set(JSON.stringify([problem.source, problem.option, problem.message]), problem);
+  }
+  return [...byText.values()];
+}
+
+type StatusProblem = StatusReport['problems'][number];
+
+const NO_SOURCE: StatusProblem = {
+  code: 'config-invalid',
+  message: 'there is no source',
+  hint: 'Put the label backupd.enable=true on the container of a database, or name one in BACKUPD_SOURCES.',
+};
+
+function describeConfig(problems: readonly ConfigProblem[]): readonly StatusProblem[] {
+  return problems.map(({ option, message, hint, severity }) => ({
+    code: severity === 'loud' ? 'config-warning' : 'config-invalid',
+    message: `${option}: ${message}`,
+    hint,
+  }));
+}
+
+async function describeStorage(app: Pick<App, 'context'>): Promise<readonly StatusProblem[]> {
+  const found = await app.context.catalog.problems();
+  if (found.length === 0) {
+    return [];
+  }
+  const [first] = found;
+  return [
+    {
+      code: 'storage-damaged',
+      message: `${found.length} in ${app.context.storage.dir} that cannot be used as a backup, the first is ${first?.path}: ${first?.message}`,
+      hint: 'Run "backupd check" to see all of them. They are neither counted nor removed.',
+    },
+  ];
+}
+
+interface ListedJob {
+  readonly job: Job;
+  readonly present: boolean;
+}
+
+/** Those that are there, and those that once were and were not forgotten; by name. */
+async function listJobs(
+  { context }: Pick<App, 'context'>,
+  discovery: Discovery,
+  problems: readonly ConfigProblem[],
+): Promise<readonly ListedJob[]> {
+  const there = new Map(discovery.sources.map(({ job }) => [job.source, job]));
+  const misconfigured = new Set(problems.map(({ source }) => source));
+  const gone = (await knownSources(context.storage.dir)).filter(({ source }) => !there.has(source));
+  return [
+    ...[...there.values()].map((job) => ({ job, present: true })),
+    // Nobody knows whether it is gone where Docker is silent, or where its own configuration keeps it from being seen.
+    ...gone.map((job) => ({
+      job,
+      present: discovery.docker !== null || misconfigured.has(job.source),
+    })),
+  ].toSorted((one, other) => (one.job.source < other.job.source ? -1 : 1));
+}
+
+async function readSource(
+  { context }: Pick<App, 'context'>,
+  job: Job,
+  { present, nowMs }: { readonly present: boolean; readonly nowMs: number },
+): Promise<SourceStatus> {
+  const { dir } = context.storage;
+  const [entries, record, lock, previous, schedule] = await Promise.all([
+    context.catalog.entries(job.source),
+    readAttempts(dir, job.source),
+    readLock(dir, job.source),
+    readPrevious(dir, job.source),
+    readSchedule(dir, job.source),
+  ]);
+  const running = lock?.alive === true && lock.run !== null;
+  return judgeSource({ job, present, running, entries, record, previous, schedule }, nowMs);
+}

@@ -1,0 +1,184 @@
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { SourceStatus } from '../core/status.ts';
+
+/** What is true at the moment of a scrape. */
+export interface Snapshot {
+  readonly sources: readonly SourceStatus[];
+  readonly configProblems: number;
+  readonly disk: { readonly freeBytes: number; readonly sizeBytes: number };
+}
+
+export interface Metrics {
+  readonly contentType: string;
+  /** The text of a scrape. Nothing is counted in this process, so it is right after a restart too. */
+  render(snapshot: Snapshot): Promise<string>;
+}
+
+/** The metrics of this process, and those of the backups as each snapshot has them. */
+export function metrics(version: string): Metrics {
+  const own = new Registry();
+  collectDefaultMetrics({ register: own });
+  return {
+    contentType: own.contentType,
+    async render(snapshot) {
+      // A registry for each scrape: a source that was forgotten leaves no series behind.
+      const registry = new Registry();
+      describeBackupd(registry, version, snapshot);
+      describeSources(registry, snapshot.sources);
+      return `${await registry.metrics()}${await own.metrics()}`;
+    },
+  };
+}
+
+function describeBackupd(
+  registry: Registry,
+  version: string,
+  { configProblems, disk }: Snapshot,
+): void {
+  gauge(registry, 'backupd_build_info', 'The version that runs.', ['version']).set({ version }, 1);
+  gauge(
+    registry,
+    'backupd_config_problems',
+    'Problems of the configuration, see "backupd status".',
+  ).set(configProblems);
+  gauge(registry, 'backupd_disk_free_bytes', 'Free space where the backups are.').set(
+    disk.freeBytes,
+  );
+  gauge(registry, 'backupd_disk_size_bytes', 'Size of the file system where the backups are.').set(
+    disk.sizeBytes,
+  );
+}
+
+/** Gauges with one value for each source. */
+const SOURCE_GAUGES: readonly (readonly [
+  name: string,
+  help: string,
+  value: (status: SourceStatus) => number,
+])[] = [
+  [
+    'backupd_backup_last_success_timestamp_seconds',
+    'When the last good backup was done; 0: never.',
+    ({ lastSuccessAt }) => seconds(lastSuccessAt),
+  ],
+  [
+    'backupd_backup_last_attempt_timestamp_seconds',
+    'When the last attempt began; 0: never.',
+    ({ lastAttempt }) => seconds(lastAttempt?.at ?? null),
+  ],
+  [
+    'backupd_backup_last_attempt_success',
+    'Whether the last attempt left a backup.',
+    ({ lastAttempt }) => Number(lastAttempt?.outcome === 'success'),
+  ],
+  [
+    'backupd_backup_age_seconds',
+    'Time since the last good backup was done; +Inf: never.',
+    ({ ageSeconds }) => ageSeconds ?? Infinity,
+  ],
+  [
+    'backupd_backup_max_age_seconds',
+    'The age beyond which the source is overdue; 0: it never is.',
+    ({ maxAgeSeconds }) => maxAgeSeconds ?? 0,
+  ],
+  [
+    'backupd_backup_expected_interval_seconds',
+    'Time from one scheduled run to the next; 0: the schedule is off.',
+    ({ intervalSeconds }) => intervalSeconds ?? 0,
+  ],
+  [
+    'backupd_backup_next_run_timestamp_seconds',
+    'When the next run is scheduled; 0: none is.',
+    ({ nextRunAt }) => seconds(nextRunAt),
+  ],
+  [
+    'backupd_backup_size_bytes',
+    'Stored size of the last good backup; 0: there is none.',
+    ({ sizeBytes }) => sizeBytes ?? 0,
+  ],
+  [
+    'backupd_backup_dump_bytes',
+    'Plain size of the last good backup; 0: there is none.',
+    ({ dumpBytes }) => dumpBytes ?? 0,
+  ],
+  [
+    'backupd_backup_duration_seconds',
+    'How long the last good backup took; 0: there is none.',
+    ({ durationSeconds }) => durationSeconds ?? 0,
+  ],
+  [
+    'backupd_backup_running',
+    'Whether a backup runs now.',
+    ({ state }) => Number(state === 'running'),
+  ],
+  ['backupd_backups', 'Backups there are, good or not.', ({ backups }) => backups],
+  ['backupd_backups_stored_bytes', 'Stored size of all backups.', ({ storedBytes }) => storedBytes],
+  [
+    'backupd_verify_last_success_timestamp_seconds',
+    'When a backup last passed a verification; 0: never.',
+    ({ lastVerifiedAt }) => seconds(lastVerifiedAt),
+  ],
+  [
+    'backupd_verify_failed_backups',
+    'Backups in which the last verification found damage.',
+    ({ damagedBackups }) => damagedBackups,
+  ],
+];
+
+function describeSources(registry: Registry, sources: readonly SourceStatus[]): void {
+  for (const [name, help, value] of SOURCE_GAUGES) {
+    const series = gauge(registry, name, help, ['source']);
+    for (const status of sources) {
+      series.set({ source: status.source }, value(status));
+    }
+  }
+  const info = gauge(registry, 'backupd_source_info', 'The sources there are.', [
+    'source',
+    'engine',
+  ]);
+  const warnings = gauge(registry, 'backupd_backup_warnings', 'Warnings of the newest backup.', [
+    'source',
+    'code',
+  ]);
+  const runs = counter(registry, 'backupd_backup_runs_total', 'Runs by how they ended.', [
+    'source',
+    'result',
+  ]);
+  const removed = counter(
+    registry,
+    'backupd_retention_removed_total',
+    'Backups that retention removed.',
+    ['source', 'destination'],
+  );
+  for (const { source, engine, warnings: counts, runsTotal, removedTotal } of sources) {
+    info.set({ source, engine: engine ?? 'unknown' }, 1);
+    for (const [code, count] of Object.entries(counts)) {
+      warnings.set({ source, code }, count);
+    }
+    for (const [result, count] of Object.entries(runsTotal)) {
+      runs.inc({ source, result }, count);
+    }
+    removed.inc({ source, destination: 'local' }, removedTotal);
+  }
+}
+
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[] = [],
+): Gauge {
+  return new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
+}
+
+function counter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+): Counter {
+  return new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
+}
+
+function seconds(instant: string | null): number {
+  return instant === null ? 0 : Date.parse(instant) / 1000;
+}
