@@ -42,10 +42,10 @@ function isVariable(name: string): boolean {
   return GLOBAL_VARIABLES.has(name) || parseSourceVariable(name) !== null;
 }
 
-/** The variable that `<name>_FILE` stands for; null where it is a variable of its own or none at all. */
+/** The variable whose value a file has by this name; null where it is none of those: `password_file` is an option itself. */
 function variableOfFile(name: string): string | null {
   const variable = name.endsWith('_FILE') ? name.slice(0, -'_FILE'.length) : '';
-  return !isVariable(name) && isVariable(variable) ? variable : null;
+  return isVariable(variable) ? variable : null;
 }
 
 /** Reads every `BACKUPD_*` variable, and the files that those ending in `_FILE` name. */
@@ -73,7 +73,7 @@ export async function readEnvironment(
       }
     } else if (!isVariable(name)) {
       unknown.push(name);
-    } else if (environment[`${name}_FILE`] === undefined || isVariable(`${name}_FILE`)) {
+    } else if (environment[`${name}_FILE`] === undefined) {
       variables.set(name, { value, from: name });
     }
   }

@@ -9,7 +9,7 @@ import { unknownOption, wrongValue, type Origin } from './problems.ts';
 import { globalSchema, sourceKeys, type GlobalKey, type SourceKey } from './schema.ts';
 
 /** The entry of one source, as written. */
-export type FileEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;
+type FileEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;
 
 /** What a configuration file says, as written; what means nothing is left out and told. */
 export interface ConfigFile {

@@ -22,12 +22,6 @@ export interface JobsFound {
   readonly options: ReadonlyMap<string, readonly OptionInForce[]>;
 }
 
-/** Candidates that may run, and why others do not. */
-interface Settled {
-  readonly candidates: readonly Candidate[];
-  readonly problems: readonly ConfigProblem[];
-}
-
 /**
  * The sources of labels, `BACKUPD_SOURCES` and file with everything configured about them. A source with a wrong value is
  * left out and told.
@@ -41,12 +35,11 @@ export function jobsFrom(
   const scope = { discover: config.settings.discover, project: own.project };
   const labelled = readLabels(containers ?? [], scope);
   const all = [...labelled.candidates, ...declaredCandidates(config), ...fileCandidates(config)];
-  const onePerService = pickRunning(all);
-  const onePerName = refuseDuplicates(onePerService.candidates);
+  const settled = pickRunning(all);
   const problems = [
     ...labelled.problems,
-    ...onePerService.problems,
-    ...onePerName.problems,
+    ...settled.problems,
+    ...describeDuplicates(settled.candidates),
     ...(containers === null ? [] : describeUnused(config, new Set(all.map(({ name }) => name)))),
   ];
   const stopped = new Set(
@@ -56,7 +49,7 @@ export function jobsFrom(
   );
   const jobs: Job[] = [];
   const options = new Map<string, readonly OptionInForce[]>();
-  for (const candidate of onePerName.candidates.filter(({ name }) => !stopped.has(name))) {
+  for (const candidate of settled.candidates.filter(({ name }) => !stopped.has(name))) {
     const read = readOptions(candidate, config);
     problems.push(...read.problems);
     if (read.problems.length === 0 && read.values.enable !== false) {
@@ -104,7 +97,10 @@ function fileCandidates({ sources }: LoadedConfig): readonly Candidate[] {
 }
 
 /** Of several containers of one compose service (scaled, or being recreated) the one that runs; else none. */
-function pickRunning(candidates: readonly Candidate[]): Settled {
+function pickRunning(candidates: readonly Candidate[]): {
+  readonly candidates: readonly Candidate[];
+  readonly problems: readonly ConfigProblem[];
+} {
   const refused = new Set<Candidate>();
   const problems: ConfigProblem[] = [];
   const services = Map.groupBy(candidates, (candidate) => candidate.service ?? candidate);
@@ -134,14 +130,11 @@ function severalContainers(candidate: Candidate, group: readonly Candidate[]): C
   };
 }
 
-function refuseDuplicates(candidates: readonly Candidate[]): Settled {
-  const groups = [...Map.groupBy(candidates, ({ name }) => name).values()];
-  return {
-    candidates: groups.filter((group) => group.length === 1).flat(),
-    problems: groups
-      .filter((group) => group.length > 1)
-      .flatMap((group) => group.map((candidate) => duplicate(candidate, group))),
-  };
+/** Two sources of one name stop each other. */
+function describeDuplicates(candidates: readonly Candidate[]): readonly ConfigProblem[] {
+  return [...Map.groupBy(candidates, ({ name }) => name).values()]
+    .filter((group) => group.length > 1)
+    .flatMap((group) => group.map((candidate) => duplicate(candidate, group)));
 }
 
 function duplicate({ name, where }: Candidate, group: readonly Candidate[]): ConfigProblem {

@@ -65,10 +65,7 @@ function isInScope({ labels }: ContainerListing, { discover, project }: Scope): 
   if (labels[COMPOSE_ONEOFF]?.toLowerCase() === 'true') {
     return false;
   }
-  return (
-    discover === 'host' ||
-    (discover === 'project' && project !== null && labels[COMPOSE_PROJECT] === project)
-  );
+  return discover === 'host' || (discover === 'project' && labels[COMPOSE_PROJECT] === project);
 }
 
 interface ReadContainer {

@@ -30,7 +30,7 @@ export interface Given {
 export type GivenOptions = Readonly<Partial<Record<SourceKey, Given>>>;
 
 /** What variables and file say of sources, before any container was looked at. */
-export interface SourceConfig {
+interface SourceConfig {
   readonly declared: readonly DeclaredSource[];
   /** The variable that declares them. */
   readonly declaredIn: string;

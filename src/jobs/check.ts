@@ -9,9 +9,10 @@ import { storedBytes, type CatalogEntry, type ManifestSummary } from '../core/ma
 import { nextRunAt } from '../core/schedule.ts';
 import type { TargetRef } from '../core/source.ts';
 import type { App, BoundSource, Discovery } from './context.ts';
+import { collectProblems } from './status.ts';
 
 /** One thing that must be in place; the hint says what to do where it is not. */
-export interface Check {
+interface Check {
   readonly name:
     | 'configuration'
     | 'docker'
@@ -43,7 +44,7 @@ const CLOCK_TOLERANCE_MS = 60_000;
 export async function check(app: App, signal: AbortSignal): Promise<CheckReport> {
   const discovery = await app.discover(signal);
   const checks = [
-    ...checkConfiguration([...app.problems, ...discovery.problems]),
+    ...checkConfiguration(collectProblems(app, discovery)),
     await checkDocker(app, signal),
     ...checkAnySource(discovery),
   ];
@@ -66,13 +67,10 @@ function failed(name: Check['name'], subject: string, thrown: unknown): Check {
 
 /** Unlike `status` this minds a mistyped option too: whoever runs it wants to know whether all is as meant. */
 function checkConfiguration(problems: readonly ConfigProblem[]): readonly Check[] {
-  const unique = new Map(
-    problems.map((problem) => [`${problem.option}\n${problem.message}`, problem] as const),
-  );
-  if (unique.size === 0) {
+  if (problems.length === 0) {
     return [good('configuration', 'options', 'every option has a valid value')];
   }
-  return [...unique.values()].map(({ option, message, hint }) => ({
+  return problems.map(({ option, message, hint }) => ({
     name: 'configuration',
     subject: option,
     ok: false,
