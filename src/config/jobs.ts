@@ -211,7 +211,10 @@ function readOptions({ name, target, given }: Candidate, config: LoadedConfig): 
   for (const key of Object.keys(sourceSchema) as SourceKey[]) {
     const strongest = layers.find((layer) => layer[key] !== undefined)?.[key];
     if (strongest === undefined) {
-      inForce.push(fromGlobal(key, config));
+      // Name and container belong to the declaration and are not given otherwise.
+      if (key !== 'name' && key !== 'container') {
+        inForce.push(fromGlobal(key, config));
+      }
       continue;
     }
     const { value, option, from } = strongest;

@@ -206,13 +206,18 @@ describe('where a value of a source comes from', () => {
 
   it('says that a global value is the default where nothing else is said', async () => {
     const { options } = await findJobs({ containers: [container({ enable: 'true' })] });
-    expect(options.get('db')).toEqual(
-      expect.arrayContaining([
-        { name: 'enable', value: 'true', from: 'label backupd.enable' },
-        { name: 'databases', value: null, from: 'default' },
-        { name: 'maxAge', value: '1.5x', from: 'BACKUPD_MAX_AGE' },
-      ]),
-    );
+    expect(options.get('db')).toEqual([
+      { name: 'enable', value: 'true', from: 'label backupd.enable' },
+      { name: 'engine', value: null, from: 'default' },
+      { name: 'databases', value: null, from: 'default' },
+      { name: 'exclude', value: null, from: 'default' },
+      { name: 'user', value: null, from: 'default' },
+      { name: 'passwordFile', value: null, from: 'default' },
+      { name: 'schedule', value: '0 2 * * *', from: 'BACKUPD_SCHEDULE' },
+      { name: 'keep', value: 'hourly=24 daily=7 weekly=4 monthly=12', from: 'BACKUPD_KEEP' },
+      { name: 'maxAge', value: '1.5x', from: 'BACKUPD_MAX_AGE' },
+      { name: 'facts', value: 'exact', from: 'BACKUPD_FACTS' },
+    ]);
   });
 });
 
