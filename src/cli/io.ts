@@ -72,8 +72,13 @@ export function guardStream(stream: Writable): Guard {
 /** Resolves when everything written so far was handed on or refused. */
 export async function flush(stream: Writable): Promise<void> {
   await new Promise<void>((resolve) => {
-    stream.write('', () => {
-      resolve();
-    });
+    if (stream.destroyed || stream.errored !== null) {
+      // Such a stream never calls back, and tells its error in the next tick.
+      setImmediate(resolve);
+    } else {
+      stream.write('', () => {
+        resolve();
+      });
+    }
   });
 }
