@@ -1,0 +1,146 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { ConfigProblem } from '../../../src/core/discovery.ts';
+import type { Discovery } from '../../../src/jobs/context.ts';
+import { buildStatus } from '../../../src/jobs/status.ts';
+import { recordAttempt } from '../../../src/store/attempts.ts';
+import { forgetSource, recordSource } from '../../../src/store/known-sources.ts';
+import { acquireLock } from '../../../src/store/lock.ts';
+import { boundSource } from '../cli/paper-source.ts';
+import { fakeApp, type FakeApp } from '../cli/support.ts';
+
+const NOW = new Date('2026-11-22T12:00:00Z');
+const SIGNAL = new AbortController().signal;
+
+function found(change: Partial<Discovery> = {}): Discovery {
+  return { sources: [boundSource('db')], problems: [], docker: null, ...change };
+}
+
+function problem(severity: ConfigProblem['severity'], source: string | null = null): ConfigProblem {
+  return {
+    source,
+    option: 'BACKUPD_X',
+    message: `it is ${severity}`,
+    hint: 'Change it.',
+    severity,
+  };
+}
+
+/** State and health by source, and whether all is well. */
+async function standing(
+  { app }: FakeApp,
+  discovery: Discovery,
+): Promise<readonly [healthy: boolean, sources: Readonly<Record<string, string>>]> {
+  const report = await buildStatus(app, discovery, NOW);
+  const sources = Object.fromEntries(report.sources.map(({ source, state }) => [source, state]));
+  return [report.healthy, sources];
+}
+
+describe('sources', () => {
+  test('one that has what it should is well', async () => {
+    await using world = await fakeApp();
+    await world.add();
+    expect(await standing(world, found())).toEqual([true, { db: 'ok' }]);
+  });
+
+  test('runs are told from what the processes recorded', async () => {
+    await using world = await fakeApp();
+    await world.add();
+    const at = '2026-11-22T11:00:00.000Z';
+    const failure = { code: 'dump-failed', message: 'it did', hint: null } as const;
+    const { dir } = world.app.context.storage;
+    await recordAttempt(dir, 'db', {
+      at,
+      finishedAt: at,
+      outcome: 'failed',
+      trigger: 'manual',
+      id: null,
+      failure,
+    });
+    const report = await buildStatus(world.app, found(), NOW);
+    expect(report.healthy).toBe(false);
+    expect(report.sources[0]).toMatchObject({
+      state: 'failed',
+      runsTotal: { success: 0, failed: 1, skipped: 0, interrupted: 0 },
+      lastAttempt: { at, outcome: 'failed', code: 'dump-failed', message: 'it did' },
+    });
+  });
+
+  test('running is who holds the lock and says so, until it lets go', async () => {
+    await using world = await fakeApp();
+    await world.add();
+    const { dir } = world.app.context.storage;
+    {
+      await using lock = await acquireLock(dir, 'db', { command: 'test', waitMs: 0 }, SIGNAL);
+      expect(await standing(world, found())).toEqual([true, { db: 'ok' }]);
+      await lock.describe({ id: 'x', startedAt: NOW.toISOString(), trigger: 'manual' });
+      expect(await standing(world, found())).toEqual([true, { db: 'running' }]);
+    }
+    expect(await standing(world, found())).toEqual([true, { db: 'ok' }]);
+  });
+
+  test('one that vanished is missing while it has backups, until it is forgotten', async () => {
+    await using world = await fakeApp();
+    const { dir } = world.app.context.storage;
+    await recordSource(dir, boundSource('db').job);
+    await recordSource(dir, boundSource('empty').job);
+    await world.add();
+    const without = found({ sources: [boundSource('other')] });
+    expect(await standing(world, without)).toEqual([false, { db: 'missing', other: 'never' }]);
+    await forgetSource(dir, 'db');
+    expect(await standing(world, without)).toEqual([false, { other: 'never' }]);
+  });
+
+  test.each([
+    ['Docker is silent', { docker: { code: 'target-unavailable', message: 'no', hint: null } }],
+    ['its own configuration is wrong', { problems: [problem('source', 'db')] }],
+  ] as const)('one that was there before is not missing where %s', async (_name, change) => {
+    await using world = await fakeApp();
+    await recordSource(world.app.context.storage.dir, boundSource('db').job);
+    await world.add();
+    expect(await standing(world, found({ sources: [], ...change }))).toEqual([false, { db: 'ok' }]);
+  });
+});
+
+describe('problems', () => {
+  test.each([
+    ['fatal', false, 'config-invalid'],
+    ['source', false, 'config-invalid'],
+    ['loud', true, 'config-warning'],
+  ] as const)('a %s one of the configuration', async (severity, healthy, code) => {
+    const twice = problem(severity);
+    await using world = await fakeApp({ problems: [twice] });
+    await world.add();
+    const report = await buildStatus(world.app, found({ problems: [twice] }), NOW);
+    expect(report).toMatchObject({
+      healthy,
+      problems: [{ code, message: `BACKUPD_X: it is ${severity}`, hint: 'Change it.' }],
+    });
+    expect(report.problems).toHaveLength(1);
+  });
+
+  test('Docker that cannot be asked', async () => {
+    await using world = await fakeApp();
+    const docker = { code: 'target-unavailable', message: 'no socket', hint: 'Mount it.' } as const;
+    const report = await buildStatus(world.app, found({ sources: [], docker }), NOW);
+    expect(report).toMatchObject({ healthy: false, problems: [docker] });
+  });
+
+  test('no source at all', async () => {
+    await using world = await fakeApp();
+    const report = await buildStatus(world.app, found({ sources: [] }), NOW);
+    expect(report.healthy).toBe(false);
+    expect(report.problems.map(({ message }) => message)).toEqual(['there is no source']);
+  });
+
+  test('what is not ours in the directory is said, and the backups are well all the same', async () => {
+    await using world = await fakeApp();
+    await world.add();
+    await mkdir(join(world.app.context.storage.dir, 'Foreign Folder'));
+    const report = await buildStatus(world.app, found(), NOW);
+    expect(report.healthy).toBe(true);
+    expect(report.problems).toMatchObject([{ code: 'storage-damaged' }]);
+    expect(report.problems[0]?.message).toContain('Foreign Folder');
+  });
+});
