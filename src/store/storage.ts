@@ -12,8 +12,8 @@ import { onStorage } from './storage-error.ts';
 export interface StorageOptions {
   /** As configured; null: as recorded. */
   readonly namespace: string | null;
-  /** Where nothing is configured and nothing recorded. */
-  readonly fallbackNamespace: string;
+  /** Asked only where nothing is configured and nothing recorded. */
+  readonly fallbackNamespace: () => Promise<string>;
   /** `read` creates nothing and works on a read-only mount. */
   readonly access: 'read' | 'write';
 }
@@ -72,7 +72,7 @@ async function readRecords(dir: string, options: StorageOptions): Promise<Record
       },
     );
   }
-  return { identity, namespace: found ?? namespace ?? fallbackNamespace };
+  return { identity, namespace: found ?? namespace ?? (await fallbackNamespace()) };
 }
 
 /** Two processes that come to an empty directory at once must agree, so the records are made under a lock. */

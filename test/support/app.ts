@@ -1,0 +1,78 @@
+import type { Failure } from '../../src/core/errors.ts';
+import type { ConfigProblem } from '../../src/core/discovery.ts';
+import type { RunEvent } from '../../src/core/events.ts';
+import type { Job } from '../../src/core/job.ts';
+import type { Source } from '../../src/core/source.ts';
+import type { App } from '../../src/jobs/context.ts';
+import type { Catalog } from '../../src/store/catalog.ts';
+import { sampleJob } from './storage.ts';
+
+export interface AppOptions {
+  readonly dir: string;
+  readonly catalog: Catalog;
+  /** What discovery finds. */
+  readonly jobs?: readonly Job[];
+  readonly problems?: readonly ConfigProblem[];
+  readonly docker?: Failure | null;
+}
+
+export interface SampleApp extends App {
+  /** What was told to listeners. */
+  readonly events: RunEvent[];
+}
+
+/** An app on a real directory whose discovery finds what it is told; it has no Docker and no engine. */
+export function sampleApp(options: AppOptions): SampleApp {
+  const { dir, catalog } = options;
+  const events: RunEvent[] = [];
+  function unavailable(): never {
+    throw new Error('there is no Docker here');
+  }
+  return {
+    events,
+    settings: {
+      dir,
+      namespace: 'demo',
+      discover: 'project',
+      timezone: 'UTC',
+      concurrency: 1,
+      httpPort: null,
+      logLevel: 'silent',
+      logFormat: 'json',
+      keep: sampleJob().keep,
+      schedule: sampleJob().schedule,
+    },
+    options: [],
+    problems: [],
+    context: {
+      storage: {
+        dir,
+        identity: '0123456789abcdef',
+        namespace: 'demo',
+        space: () => Promise.resolve({ freeBytes: 1e9, sizeBytes: 2e9 }),
+      },
+      catalog,
+      emit: (event) => events.push(event),
+      backupdVersion: '0.0.0',
+      command: 'test',
+    },
+    discover: () =>
+      Promise.resolve({
+        sources: (options.jobs ?? []).map((job) => ({
+          job,
+          source: namedSource(job.source),
+          options: [],
+        })),
+        problems: options.problems ?? [],
+        docker: options.docker ?? null,
+      }),
+    bind: unavailable,
+    reader: unavailable,
+    ping: unavailable,
+  };
+}
+
+/** What retention and the like look at of a source: its name. */
+function namedSource(name: string): Source {
+  return { name, engine: 'postgres' } as Source;
+}

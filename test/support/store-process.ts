@@ -1,0 +1,145 @@
+/**
+ * A process of its own that works on a directory of backups, for tests of what happens when one dies or several meet:
+ * `node store-process.ts ACTION DIR [N]`. Writes lines of JSON to stdout.
+ */
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { watchFileSteps } from './file-steps.ts';
+import { backupId, commitBackup } from './storage.ts';
+
+const [, , action = '', dir = '', argument = '0'] = process.argv;
+const number = Number(argument);
+const signal = new AbortController().signal;
+
+const steps: string[] = [];
+let counting = false;
+if (action.startsWith('step-')) {
+  await watchFileSteps((step) => {
+    if (!counting) {
+      return;
+    }
+    steps.push(step);
+    if (steps.length === number) {
+      process.kill(process.pid, 'SIGKILL');
+    }
+  });
+}
+const { acquireLock, addAttempt, journal, openCatalog, openStorage, rewriteLock, toFailure } =
+  await import('./store-modules.ts');
+
+function say(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+const actions: Readonly<Record<string, () => Promise<void>>> = {
+  /** Commits backup 1, dies before the N-th step. */
+  async 'step-commit'() {
+    const catalog = openCatalog({ dir, namespace: 'demo' });
+    counting = true;
+    await commitBackup(catalog, { id: backupId(1) });
+  },
+  async 'step-remove'() {
+    const catalog = openCatalog({ dir, namespace: 'demo' });
+    counting = true;
+    await catalog.remove({ source: 'db', id: backupId(1) });
+  },
+  async 'step-receipt'() {
+    const catalog = openCatalog({ dir, namespace: 'demo' });
+    const entry = await catalog.find(backupId(1));
+    counting = true;
+    await catalog.addReceipt(entry, { type: 'pinned', at: '2026-01-02T00:00:00.000Z' });
+  },
+  async 'step-journal'() {
+    counting = true;
+    await journal(dir, 'db').write({
+      step: 'building',
+      source: 'db',
+      run: 'new',
+      target: {
+        containerId: '1',
+        container: 'demo-db-1',
+        image: 'postgres:17',
+        imageId: '',
+        repoDigests: [],
+      },
+    });
+  },
+  async 'open-storage'() {
+    const options = { namespace: null, fallbackNamespace: () => Promise.resolve(argument) };
+    try {
+      const { identity, namespace } = await openStorage(dir, { ...options, access: 'write' });
+      say({ identity, namespace });
+    } catch (error) {
+      say(toFailure(error));
+    }
+  },
+  async receipts() {
+    const catalog = openCatalog({ dir, namespace: 'demo' });
+    const entry = await catalog.find(backupId(1));
+    for (let index = 0; index < number; index += 1) {
+      await catalog.addReceipt(entry, {
+        type: 'damaged',
+        at: '2026-01-02T00:00:00.000Z',
+        message: `${process.pid} ${index}`,
+      });
+    }
+  },
+  async attempts() {
+    for (let index = 0; index < number; index += 1) {
+      await addAttempt(dir, 'db', index);
+    }
+  },
+  /** Holds the lock of `db` until it is killed. */
+  async hold() {
+    const lock = await acquireLock(dir, 'db', { command: 'backup db', waitMs: 0 }, signal);
+    await lock.describe({
+      id: backupId(1),
+      startedAt: '2026-01-01T01:00:00.000Z',
+      trigger: 'manual',
+    });
+    say('held');
+    await delay(60_000);
+  },
+  /** Takes the lock of `db` as often as it can for N ms, now and then leaving it as a dead process does. */
+  async rush() {
+    const endsAtMs = performance.now() + number;
+    const counts = { taken: 0, inherited: 0, violations: 0 };
+    while (performance.now() < endsAtMs) {
+      try {
+        const lock = await acquireLock(dir, 'db', { command: 'rush', waitMs: 0 }, signal);
+        counts.taken += 1;
+        counts.inherited += lock.dead === null ? 0 : 1;
+        await workAlone(counts);
+        if (counts.taken % 2 === 0) {
+          await lock[Symbol.asyncDispose]();
+        } else {
+          await rewriteLock(dir, 'db');
+        }
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'locked') {
+          throw error;
+        }
+      }
+    }
+    say(counts);
+  },
+};
+
+async function workAlone(counts: { violations: number }): Promise<void> {
+  const path = join(dir, 'alone');
+  try {
+    const file = await open(path, 'wx');
+    await file.close();
+  } catch {
+    counts.violations += 1;
+    return;
+  }
+  await rm(path);
+}
+
+await actions[action]?.();
+if (action.startsWith('step-')) {
+  say(steps);
+}
+process.exit(0);

@@ -1,0 +1,77 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { backupId, commitBackup, emptyCatalog, sampleManifest } from '../../support/storage.ts';
+
+const AT = '2026-02-01T00:00:00.000Z';
+
+describe('what is foreign or damaged', () => {
+  test('is told, never counted, never swept', async () => {
+    await using fixture = await emptyCatalog();
+    const { catalog, dir } = fixture;
+    await commitBackup(catalog, { id: backupId(1) });
+    await commitBackup(catalog, { id: backupId(2) });
+    const db = join(dir, 'db');
+    async function backup(name: string, manifest: string | null): Promise<void> {
+      await mkdir(join(db, name));
+      await writeFile(join(db, name, 'shop.dump.zst'), 'archive');
+      if (manifest !== null) {
+        await writeFile(join(db, name, 'manifest.json'), manifest);
+      }
+    }
+    await backup(backupId(10), null);
+    await backup(backupId(11), 'not json');
+    await backup(backupId(12), '{"format":2}');
+    await backup(backupId(13), JSON.stringify(sampleManifest({ id: backupId(99) })));
+    const foreign = sampleManifest({ id: backupId(14), namespace: 'foreign' });
+    await backup(backupId(14), JSON.stringify(foreign));
+    await backup('holiday photos', null);
+    await writeFile(join(db, 'notes.txt'), '');
+    await mkdir(join(dir, 'photos', '2026'), { recursive: true });
+    await mkdir(join(dir, 'Upper Case'));
+    await mkdir(join(dir, 'lost+found'));
+    await mkdir(join(dir, '.snapshots'));
+    await mkdir(join(dir, 'empty'));
+    // Ours, and nothing to complain of.
+    await mkdir(join(db, `${backupId(15)}.partial`));
+    await mkdir(join(db, `${backupId(16)}.removed`));
+
+    const problems = await catalog.problems();
+    const expected = [
+      join(dir, 'Upper Case'),
+      ...[10, 11, 12, 13, 14].map((number) => join(db, backupId(number))),
+      join(db, 'holiday photos'),
+      join(db, 'notes.txt'),
+      join(dir, 'photos'),
+    ];
+    expect(problems.map(({ path }) => path).toSorted()).toEqual(expected.toSorted());
+    expect(problems.every(({ hint, message }) => hint.endsWith('.') && message !== '')).toBe(true);
+    expect((await catalog.entries('db')).map(({ manifest }) => manifest.id)).toEqual([
+      backupId(2),
+      backupId(1),
+    ]);
+    expect(await catalog.sources()).toEqual(['db']);
+    expect(await catalog.all()).toHaveLength(2);
+    expect(await catalog.sweep('db')).toEqual([
+      `${backupId(15)}.partial`,
+      `${backupId(16)}.removed`,
+    ]);
+    expect(await readdir(db)).toHaveLength(9);
+    expect(await catalog.problems()).toHaveLength(expected.length);
+  });
+
+  test('covers receipts and our own state', async () => {
+    await using fixture = await emptyCatalog();
+    const { catalog, dir } = fixture;
+    const id = backupId(1);
+    await commitBackup(catalog, { id });
+    await catalog.addReceipt(await catalog.find(id), { type: 'pinned', at: AT });
+    const damaged = join(dir, 'db', id, 'receipts', '0002-verified.json');
+    await writeFile(damaged, '{');
+    const journal = join(dir, '.backupd', 'journals', 'db.json');
+    await mkdir(join(dir, '.backupd', 'journals'), { recursive: true });
+    await writeFile(journal, '');
+    expect((await catalog.problems()).map(({ path }) => path)).toEqual([damaged, journal]);
+    expect((await catalog.find(id)).receipts).toEqual([{ type: 'pinned', at: AT }]);
+  });
+});
