@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { App, Discovery } from '../jobs/context.ts';
+import type { App, BoundSource, Discovery } from '../jobs/context.ts';
 import { recoverSource } from '../jobs/recover.ts';
 import { alarm, type Alarm } from './alarm.ts';
 import { reportChanges } from './look.ts';
@@ -9,6 +9,8 @@ import { troubleFields } from './trouble.ts';
 /** How often the containers are listed. */
 const LOOK_EVERY_MS = 30_000;
 const LOOK_TIMEOUT_MS = 30_000;
+/** What takes longer is left to the next run of the source, which clears up as well. */
+const RECOVERY_TIMEOUT_MS = 120_000;
 /** The longest sleep: a clock that was set, or a machine that slept, is noticed after it. */
 const LONGEST_SLEEP_MS = 30_000;
 
@@ -24,39 +26,49 @@ export interface Loops {
 }
 
 /**
- * Lists the containers again and again until the signal aborts; a source that is new in this life is first cleared of
- * what an earlier one left.
+ * Lists the containers again and again until the signal aborts. A source that is new in this life is first cleared of
+ * what an earlier one left, and followed from then on; one whose target hangs meanwhile holds up no other.
  */
 export async function followSources(loops: Loops, signal: AbortSignal): Promise<void> {
   const cleared = new Set<string>();
+  const clearing = new Map<string, Promise<void>>();
   const pause = alarm();
+
+  async function clear(bound: BoundSource): Promise<void> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(RECOVERY_TIMEOUT_MS)]);
+    await recoverSource(bound, loops.app.context, limit);
+    clearing.delete(bound.job.source);
+    cleared.add(bound.job.source);
+    pause.ring();
+  }
+
+  async function look(): Promise<void> {
+    const found = await lookForSources(loops, signal);
+    for (const bound of found.sources) {
+      const { source } = bound.job;
+      if (!cleared.has(source) && !clearing.has(source)) {
+        clearing.set(source, clear(bound));
+      }
+    }
+    const sources = found.sources.filter(({ job }) => cleared.has(job.source));
+    await loops.scheduler.follow({ ...found, sources }, Date.now());
+    loops.wake.ring();
+  }
+
   while (!signal.aborted) {
-    await attempt(
-      loops,
-      'sources not followed',
-      () => lookForSources(loops, cleared, signal),
-      signal,
-    );
+    await attempt(loops, 'sources not followed', look, signal);
     await pause.sleep(LOOK_EVERY_MS, signal);
   }
+  await Promise.all(clearing.values());
 }
 
-async function lookForSources(
-  loops: Loops,
-  cleared: Set<string>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { app, log, scheduler, wake } = loops;
-  const found = await app.discover(AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]));
+async function lookForSources(loops: Loops, signal: AbortSignal): Promise<Discovery> {
+  const { app, log } = loops;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
+  const found = await app.discover(limit);
   reportChanges(app, loops.seen, found, log);
   loops.seen = found;
-  const newcomers = found.sources.filter(({ job }) => !cleared.has(job.source));
-  await Promise.all(newcomers.map((bound) => recoverSource(bound, app.context, signal)));
-  for (const { job } of newcomers) {
-    cleared.add(job.source);
-  }
-  await scheduler.follow(found, Date.now());
-  wake.ring();
+  return found;
 }
 
 /** Sleeps to the next occurrence, offers what is due, and so on until the signal aborts. */

@@ -126,5 +126,6 @@ describe('a scrape', () => {
     const described = text.split('\n').filter((line) => line.startsWith('# TYPE '));
     expect(text).toContain('\nprocess_resident_memory_bytes ');
     expect(new Set(described).size).toBe(described.length);
+    expect(described.filter((line) => line.endsWith('_total gauge'))).toEqual([]);
   });
 });
