@@ -79,6 +79,9 @@ export function output(io: Io, json: boolean): Output {
       const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
       const answer = await ask(`${question} [y/N] `, io, within);
       signal.throwIfAborted();
+      if (answer === null) {
+        stderr.write('\n');
+      }
       return /^y(?:es)?$/i.test(answer?.trim() ?? '');
     },
     close() {
@@ -94,9 +97,12 @@ async function ask(question: string, io: Io, signal: AbortSignal): Promise<strin
   try {
     return await new Promise<string | null>((resolve) => {
       lines.once('line', resolve);
-      lines.once('close', () => {
-        resolve(null);
-      });
+      // A terminal that is gone answers nothing: its error is one of the ways to a no.
+      for (const end of ['close', 'error']) {
+        lines.on(end, () => {
+          resolve(null);
+        });
+      }
     });
   } finally {
     lines.close();

@@ -117,6 +117,9 @@ function stepReader(): StepReader {
         const bytes = parts.values().reduce((sum, part) => sum + part, 0);
         return backupStep(event.source, bytes, expected.get(event.source) ?? null);
       }
+      if (event.type === 'verify-progress') {
+        return verifyStep(event);
+      }
       return event.type === 'restore-progress' ? restoreStep(event) : null;
     },
   };
@@ -135,6 +138,11 @@ function restoreStep(event: Extract<RunEvent, { type: 'restore-progress' }>): St
     totalBytes,
     estimated: false,
   };
+}
+
+function verifyStep(event: Extract<RunEvent, { type: 'verify-progress' }>): Step {
+  const { source, id, bytes, totalBytes } = event;
+  return { key: id, title: `${source}: verify ${id}`, bytes, totalBytes, estimated: false };
 }
 
 function bar({ bytes, totalBytes }: Activity): string {
