@@ -36,7 +36,8 @@ interface Life {
   readonly troubles: string[];
   /** Follows what the world has now and offers what is due; resolves when the runs ended that may end. */
   at(instant: string): Promise<readonly string[]>;
-  stop(): void;
+  /** Takes nothing more and cuts off what runs; resolves when that has ended. */
+  stop(): Promise<void>;
 }
 
 interface LifeOptions {
@@ -82,9 +83,10 @@ function life(options: LifeOptions = {}): Life {
       }
       return runs.slice(before);
     },
-    stop() {
+    async stop() {
       queue.close();
       stopping.abort();
+      await queue.idle();
     },
   };
 }
@@ -179,9 +181,9 @@ describe('over restarts', () => {
     const dying = life({ outcome: () => held.promise, waitForRuns: false });
     await dying.at('2026-11-22T02:00:00Z');
     await expect.poll(() => dying.runs).toEqual(['db schedule']);
-    dying.stop();
+    const stopped = dying.stop();
     held.resolve('interrupted');
-    await held.promise;
+    await stopped;
     expect(await life().at('2026-11-22T02:05:00Z')).toEqual(['db catch-up']);
   });
 
