@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ArchiveFile } from '../core/manifest.ts';
@@ -39,11 +39,7 @@ export async function checkStored(
   file: ArchiveFile,
   signal: AbortSignal,
 ): Promise<void> {
-  await using handle = await openStored(path, file);
-  const checked = throughAll([
-    handle.createReadStream({ autoClose: false, highWaterMark: READ_BYTES }),
-    tap(checkedStored(path, file)),
-  ]);
+  const checked = throughAll([await openStored(path, file), tap(checkedStored(path, file))]);
   try {
     await finished(checked.resume(), { signal, writable: false });
   } catch (error) {
@@ -55,16 +51,26 @@ export async function checkStored(
 
 /**
  * Reads a stored file all the way, as a restore would, and keeps nothing.
+ * @param how `onBytes` is told how many plain bytes came with each piece
  * @returns how many stored bytes were read
  * @throws BackupdError `archive-corrupt`, `storage-unavailable`
  */
 export async function checkContent(
   path: string,
   file: ArchiveFile,
-  reader: StreamReader,
+  how: { readonly reader: StreamReader; readonly onBytes: (bytes: number) => void },
   signal: AbortSignal,
 ): Promise<number> {
-  await finished(openArchive(path, file, { reader }, signal).resume());
+  const plain = openArchive(path, file, { reader: how.reader }, signal);
+  plain.on('data', (bytes: Buffer) => {
+    how.onBytes(bytes.length);
+  });
+  try {
+    await finished(plain);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
   return file.storedBytes;
 }
 
@@ -73,9 +79,8 @@ async function* readPlain(
   file: ArchiveFile,
   reader: StreamReader | null,
 ): AsyncGenerator<Buffer> {
-  await using handle = await openStored(path, file);
   const plain = throughAll([
-    handle.createReadStream({ autoClose: false, highWaterMark: READ_BYTES }),
+    await openStored(path, file),
     tap(checkedStored(path, file)),
     ...(file.compression === 'none'
       ? []
@@ -99,22 +104,23 @@ function throughAll(streams: readonly [Readable, ...Transform[]]): Readable {
   return streams.at(-1) ?? streams[0];
 }
 
-async function openStored(path: string, file: ArchiveFile): Promise<FileHandle> {
-  let handle: FileHandle;
+/** The stored bytes, if there are as many as recorded; the stream closes the file when it ends or is destroyed. */
+async function openStored(path: string, file: ArchiveFile): Promise<Readable> {
   try {
-    handle = await open(path, 'r');
+    const handle = await open(path, 'r');
+    const stored = handle.createReadStream({ highWaterMark: READ_BYTES });
+    try {
+      checkSize(path, file, (await handle.stat()).size);
+    } catch (error) {
+      stored.destroy();
+      throw error;
+    }
+    return stored;
   } catch (error) {
     throw errnoOf(error) === 'ENOENT'
       ? corruptArchive(path, 'is missing', error)
       : explainFailure(error, path);
   }
-  try {
-    checkSize(path, file, (await handle.stat()).size);
-  } catch (error) {
-    await handle.close();
-    throw explainFailure(error, path);
-  }
-  return handle;
 }
 
 function checkSize(path: string, file: ArchiveFile, sizeBytes: number): void {

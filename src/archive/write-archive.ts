@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { Writable, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { callbackify } from 'node:util';
 import type { Compression } from '../core/manifest.ts';
 import type { PartFacts, StreamReader } from '../core/source.ts';
 import { decodeAlongside } from './alongside.ts';
@@ -60,15 +61,7 @@ export async function writeArchive(
   }, PROGRESS_MS);
   try {
     await using handle = await createFile(how.path);
-    await pipeline(
-      [
-        stream,
-        ...stages,
-        tap(stored),
-        handle.createWriteStream({ autoClose: false, highWaterMark: FILE_BUFFER_BYTES }),
-      ],
-      { signal },
-    );
+    await pipeline([stream, ...stages, tap(stored), fileEnd(handle)], { signal });
     await handle.sync();
   } catch (error) {
     stream.destroy();
@@ -92,4 +85,16 @@ async function createFile(path: string): Promise<FileHandle> {
     throw error;
   }
   return handle;
+}
+
+/** Where the bytes go. The handle stays open; closing it waits for what is being written. */
+function fileEnd(handle: FileHandle): Writable {
+  // Each call writes all of its bytes, from where the last one ended.
+  const append = callbackify(async (bytes: Buffer) => handle.writeFile(bytes));
+  return new Writable({
+    highWaterMark: FILE_BUFFER_BYTES,
+    write(bytes: Buffer, _encoding, done) {
+      append(bytes, done);
+    },
+  });
 }

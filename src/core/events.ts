@@ -53,6 +53,20 @@ export type RunEvent =
       readonly id: BackupId;
       readonly durationMs: number;
     }
+  | {
+      readonly type: 'verify-progress';
+      readonly source: string;
+      readonly id: BackupId;
+      readonly bytes: number;
+      readonly totalBytes: number;
+    }
+  | {
+      readonly type: 'verified';
+      readonly source: string;
+      readonly id: BackupId;
+      /** Null: it is whole. */
+      readonly failure: Failure | null;
+    }
   | { readonly type: 'recovered'; readonly source: string; readonly what: string }
   | { readonly type: 'recovery-postponed'; readonly source: string; readonly reason: string };
 

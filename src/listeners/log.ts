@@ -70,6 +70,7 @@ const DESCRIBERS: Describers = {
     }),
   'restore-finished': ({ source, id, durationMs }) =>
     entry('info', 'restore finished', { source, id, durationMs }),
+  verified: describeVerification,
   recovered: ({ source, what }) =>
     entry('warn', 'recovered from an interruption', { source, what }),
   'recovery-postponed': ({ source, reason }) =>
@@ -77,6 +78,7 @@ const DESCRIBERS: Describers = {
   // For terminals: a line for every megabyte is no log.
   'backup-progress': () => null,
   'restore-progress': () => null,
+  'verify-progress': () => null,
 };
 
 /** Null for what is no news in a log. */
@@ -112,4 +114,17 @@ function describeFailure(event: RunEvent & { readonly type: 'backup-failed' }): 
   return code === 'cancelled'
     ? entry('warn', 'backup cancelled', fields)
     : entry('error', 'backup failed', fields);
+}
+
+function describeVerification(event: RunEvent & { readonly type: 'verified' }): Entry {
+  const { source, id, failure } = event;
+  return failure === null
+    ? entry('info', 'backup verified', { source, id })
+    : entry('error', 'backup is not whole', {
+        source,
+        id,
+        code: failure.code,
+        error: failure.message,
+        hint: failure.hint,
+      });
 }

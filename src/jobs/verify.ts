@@ -1,0 +1,218 @@
+import { access, constants } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
+import { checkContent, checkStored } from '../archive/read-archive.ts';
+import { BackupdError, toFailure, type Failure, type FailureCode } from '../core/errors.ts';
+import { isBackupId, type BackupId } from '../core/layout.ts';
+import { dumpBytes, type Manifest, type Receipt } from '../core/manifest.ts';
+import { knownSources } from '../store/known-sources.ts';
+import type { App } from './context.ts';
+
+/** What a look at one backup found. */
+export interface Verification {
+  readonly id: BackupId;
+  readonly source: string;
+  readonly ok: boolean;
+  /** `stored`: size and SHA-256; `content`: also decompressed, and its format checked to the end. */
+  readonly depth: 'stored' | 'content';
+  /** Stored bytes that were read and found right. */
+  readonly checkedBytes: number;
+  /** Null where it is whole. */
+  readonly failure: Failure | null;
+}
+
+/** What is to be verified; both null: all backups. */
+export interface VerifyRequest {
+  readonly source: string | null;
+  /** An id, or a unique beginning of one. */
+  readonly id: string | null;
+}
+
+type VerifyApp = Pick<App, 'context' | 'reader'>;
+
+const PROGRESS_MS = 250;
+
+/**
+ * Reads backups back, newest first, and writes down what it found where the directory can be written. What is wrong with
+ * one does not keep the others from being read.
+ * @throws BackupdError `backup-not-found` or `usage` for an id, `source-not-found`, `storage-unavailable`, `cancelled`
+ */
+export async function verifyBackups(
+  request: VerifyRequest,
+  app: VerifyApp,
+  signal: AbortSignal,
+): Promise<readonly Verification[]> {
+  const writable = await isWritable(app.context.storage.dir);
+  const verifications: Verification[] = [];
+  for (const backup of await chooseBackups(request, app)) {
+    const verification = await verifyBackup(backup, { ...app, writable }, signal);
+    if (verification !== null) {
+      const { source, id, failure } = verification;
+      app.context.emit({ type: 'verified', source, id, failure });
+      verifications.push(verification);
+    }
+  }
+  return verifications;
+}
+
+/** Backups on a read-only mount can be verified; that they were is then not written down. */
+async function isWritable(dir: string): Promise<boolean> {
+  try {
+    await access(dir, constants.W_OK);
+    return true;
+  } catch {
+    // Whatever else is wrong with it, reading will tell.
+    return false;
+  }
+}
+
+/** Retention may remove a backup while it is read; one of another namespace is none of ours. */
+const OF_NO_CONCERN: ReadonlySet<FailureCode> = new Set(['backup-not-found', 'config-invalid']);
+
+interface BackupRef {
+  readonly source: string;
+  readonly id: BackupId;
+}
+
+async function chooseBackups(
+  { source, id }: VerifyRequest,
+  { context: { catalog, storage } }: VerifyApp,
+): Promise<readonly BackupRef[]> {
+  if (id !== null) {
+    const { manifest } = await catalog.find(id);
+    return [{ source: manifest.source, id: manifest.id }];
+  }
+  const there = await catalog.sources();
+  if (source !== null && !there.includes(source)) {
+    await checkKnown(source, there, storage.dir);
+  }
+  const chosen = there.filter((name) => source === null || name === source);
+  const damaged = (await catalog.problems()).flatMap(({ path }) =>
+    backupAt(relative(storage.dir, path)),
+  );
+  const backups: BackupRef[] = [];
+  for (const name of chosen) {
+    const ids = (await catalog.entries(name)).map(({ manifest }) => manifest.id);
+    const others = damaged.filter((backup) => backup.source === name).map((backup) => backup.id);
+    const newestFirst = [...new Set([...ids, ...others])].toSorted().toReversed();
+    backups.push(...newestFirst.map((each) => ({ source: name, id: each })));
+  }
+  return backups;
+}
+
+/** A source without backups yet is no mistake. */
+async function checkKnown(source: string, there: readonly string[], dir: string): Promise<void> {
+  const known = (await knownSources(dir)).map((job) => job.source);
+  if (!known.includes(source)) {
+    const names = [...new Set([...there, ...known])].toSorted();
+    throw new BackupdError('source-not-found', `there is no source "${source}"`, {
+      hint: names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`,
+    });
+  }
+}
+
+/** The backup whose folder this is; none for anything else in the directory. */
+function backupAt(path: string): readonly BackupRef[] {
+  const [source = '', id = '', ...deeper] = path.split(sep);
+  return isBackupId(id) && deeper.length === 0 ? [{ source, id }] : [];
+}
+
+/** Null for a backup that is gone, or was never one of ours. */
+async function verifyBackup(
+  { source, id }: BackupRef,
+  app: VerifyApp & { readonly writable: boolean },
+  signal: AbortSignal,
+): Promise<Verification | null> {
+  const { catalog } = app.context;
+  let manifest: Manifest;
+  try {
+    manifest = await catalog.manifest(source, id);
+  } catch (error) {
+    const failure = toFailure(error);
+    return OF_NO_CONCERN.has(failure.code)
+      ? null
+      : { source, id, ok: false, depth: 'stored', checkedBytes: 0, failure };
+  }
+  const verification = await readBackup(manifest, app, signal);
+  const receipt = receiptOf(verification);
+  if (receipt === null || !app.writable) {
+    return verification;
+  }
+  try {
+    await catalog.addReceipt({ manifest }, receipt);
+    return verification;
+  } catch (error) {
+    const failure = toFailure(error);
+    return OF_NO_CONCERN.has(failure.code)
+      ? null
+      : { ...verification, ok: false, failure: verification.failure ?? failure };
+  }
+}
+
+async function readBackup(
+  manifest: Manifest,
+  app: VerifyApp,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const { source, id, encryption } = manifest;
+  const reading: Reading = {
+    depth: encryption.scheme === 'none' ? 'content' : 'stored',
+    checkedBytes: 0,
+  };
+  try {
+    await readFiles(manifest, reading, app, signal);
+    return { source, id, ok: true, ...reading, failure: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { source, id, ok: false, ...reading, failure: toFailure(error) };
+  }
+}
+
+/** How far the reading of a backup came. */
+interface Reading {
+  readonly depth: Verification['depth'];
+  checkedBytes: number;
+}
+
+async function readFiles(
+  manifest: Manifest,
+  reading: Reading,
+  app: VerifyApp,
+  signal: AbortSignal,
+): Promise<void> {
+  const totalBytes = dumpBytes(manifest);
+  let bytes = 0;
+  let toldAt = performance.now();
+
+  function progress(more: number): void {
+    bytes += more;
+    const now = performance.now();
+    if (now - toldAt >= PROGRESS_MS) {
+      toldAt = now;
+      const { source, id } = manifest;
+      app.context.emit({ type: 'verify-progress', source, id, bytes, totalBytes });
+    }
+  }
+
+  for (const file of manifest.files) {
+    const path = app.context.catalog.path(manifest, file.name);
+    if (reading.depth === 'content') {
+      const reader = app.reader(manifest.engine, file.format);
+      await checkContent(path, file, { reader, onBytes: progress }, signal);
+    } else {
+      await checkStored(path, file, signal);
+      progress(file.dumpBytes);
+    }
+    reading.checkedBytes += file.storedBytes;
+  }
+}
+
+/** Null where nothing was learnt of the backup: what could not be read may be whole. */
+function receiptOf({ depth, failure }: Verification): Receipt | null {
+  const at = new Date().toISOString();
+  if (failure === null) {
+    return { type: 'verified', at, depth };
+  }
+  return failure.code === 'archive-corrupt'
+    ? { type: 'damaged', at, message: failure.message }
+    : null;
+}
