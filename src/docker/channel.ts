@@ -44,6 +44,7 @@ export interface ExecExit {
 const EXIT_DEADLINE_MS = 5000;
 /** A container that dies takes its processes first; Docker says a moment later that it stopped. */
 const STOP_NOTICE_MS = 500;
+const LAST_SIGNAL = 64;
 const FIRST_POLL_MS = 10;
 const SLOWEST_POLL_MS = 200;
 
@@ -178,7 +179,8 @@ async function findEnding(
   if (state.Pid === 0) {
     return 'not-started';
   }
-  const wasKilled = state.ExitCode === null || state.ExitCode > 128;
+  const { ExitCode: exitCode } = state;
+  const wasKilled = exitCode === null || (exitCode > 128 && exitCode <= 128 + LAST_SIGNAL);
   const deadlineAt = performance.now() + (wasKilled ? STOP_NOTICE_MS : 0);
   for (;;) {
     const ending = await lookAtContainer(docker, channel, request, signal);
