@@ -1,4 +1,4 @@
-import { FAILURES, toFailure, type Failure } from '../core/errors.ts';
+import { BackupdError, FAILURES, toFailure, type Failure } from '../core/errors.ts';
 import type { Line } from './text.ts';
 
 /** What is reported of anything that was thrown; after a signal asked to stop, stopping is what happened. */
@@ -41,6 +41,16 @@ export function failureJson(failure: Failure): string {
 
 export function exitCodeOf(failure: Pick<Failure, 'code'>): number {
   return FAILURES[failure.code].exitCode;
+}
+
+/** What to report where the result itself could not be written. */
+export function notWritten(error: NodeJS.ErrnoException): BackupdError {
+  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+  return new BackupdError(
+    full ? 'no-space' : 'internal',
+    `the result could not be written to standard output: ${error.message}`,
+    { hint: 'Free space where the output goes, or send it elsewhere.', cause: error },
+  );
 }
 
 /** Of several outcomes: the exit code of the first failure, 0 where there is none. */

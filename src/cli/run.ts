@@ -3,7 +3,14 @@ import type { Emit } from '../core/events.ts';
 import type { App } from '../jobs/context.ts';
 import { parseCommand, wantsJson, type Command } from './arguments.ts';
 import { checkProblems } from './config-problems.ts';
-import { bugLines, exitCodeOf, failureJson, failureLines, failureOf } from './failure-text.ts';
+import {
+  bugLines,
+  exitCodeOf,
+  failureJson,
+  failureLines,
+  failureOf,
+  notWritten,
+} from './failure-text.ts';
 import { HANDLERS, type AppCommand, type Handler } from './handlers.ts';
 import { helpText } from './help.ts';
 import { flush, guardStream, type Io } from './io.ts';
@@ -132,13 +139,4 @@ function report(
   if (failure.code === 'internal') {
     out.note(...bugLines(thrown, version));
   }
-}
-
-function notWritten(error: Error & { readonly code?: string }): BackupdError {
-  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-  return new BackupdError(
-    full ? 'no-space' : 'internal',
-    `the result could not be written to standard output: ${error.message}`,
-    { hint: 'Free space where the output goes, or send it elsewhere.', cause: error },
-  );
 }

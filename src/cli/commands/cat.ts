@@ -3,6 +3,7 @@ import { FAILURES } from '../../core/errors.ts';
 import { openBackupFile } from '../../jobs/cat.ts';
 import type { App } from '../../jobs/context.ts';
 import type { CommandOf } from '../arguments.ts';
+import { notWritten } from '../failure-text.ts';
 import type { Output } from '../output.ts';
 
 /**
@@ -19,11 +20,15 @@ export async function catCommand(
   try {
     await pipeline(plain, out.stdout, { end: false, signal });
   } catch (error) {
-    // `cat | head` has what it wanted: nothing to report.
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') {
-      return FAILURES.cancelled.exitCode;
+    const unwritten: NodeJS.ErrnoException | null = out.stdout.errored;
+    if (unwritten === null) {
+      throw error;
     }
-    throw error;
+    if (unwritten.code !== 'EPIPE') {
+      throw notWritten(unwritten);
+    }
+    // `cat | head` has what it wanted: nothing to report.
+    return FAILURES.cancelled.exitCode;
   }
   return 0;
 }

@@ -5,7 +5,7 @@ import type { CommandOf } from '../arguments.ts';
 import { failureLines, firstExitCode } from '../failure-text.ts';
 import { formatSize } from '../format.ts';
 import type { Output } from '../output.ts';
-import type { Line } from '../text.ts';
+import type { Line, Span } from '../text.ts';
 
 /** `verify`: reads backups back. @returns the exit code of the first that is not whole */
 export async function verifyCommand(
@@ -51,9 +51,18 @@ async function asRequest(
   return isSource || !looksLikeId ? { source: subject, id: null } : { source: null, id: subject };
 }
 
-function verificationLine({ id, source, ok, depth, checkedBytes }: Verification): Line {
+function verificationLine(verification: Verification): Line {
+  const { id, source, depth, checkedBytes } = verification;
   return [
-    ok ? { text: 'ok     ', format: 'green' } : { text: 'DAMAGED', format: 'red' },
+    verdictSpan(verification),
     `  ${source}  ${id}  ${depth}, ${formatSize(checkedBytes)} read`,
   ];
+}
+
+/** What could not be read may be whole: only what was read and found wrong is damaged. */
+function verdictSpan({ failure }: Verification): Span {
+  if (failure === null) {
+    return { text: 'ok     ', format: 'green' };
+  }
+  return { text: failure.code === 'archive-corrupt' ? 'DAMAGED' : 'FAILED ', format: 'red' };
 }

@@ -112,6 +112,15 @@ describe('on a terminal', () => {
     expect(written).toEqual(['\r\u001B[Kdb: load shop [###…', '\r\u001B[Kdb: index shop, 0s']);
   });
 
+  it('shows how far a verification is', () => {
+    const { progress, written } = display(100);
+    const id = '20261122T020000Z-full-3fa9' as BackupId;
+    progress.emit({ type: 'verify-progress', source: 'db', id, bytes: 500, totalBytes: 1000 });
+    expect(written).toEqual([
+      '\r\u001B[Kdb: verify 20261122T020000Z-full-3fa9 [##########----------] 50% 500 B of 1.0 kB',
+    ]);
+  });
+
   it('leaves the line empty when it is cleared, and writes nothing when nothing was drawn', () => {
     const { progress, written } = display(80);
     progress.clear();
