@@ -1,5 +1,4 @@
 /** What `store-process.ts` loads after it began to watch the file system. */
-import { recordAttempt } from '../../src/store/attempts.ts';
 import { lockPlace, lookAtLock, rewriteLock as rewrite } from '../../src/store/lock-file.ts';
 
 export { toFailure } from '../../src/core/errors.ts';
@@ -7,18 +6,6 @@ export { journal } from '../../src/store/journal.ts';
 export { acquireLock } from '../../src/store/lock.ts';
 export { openCatalog } from '../../src/store/catalog.ts';
 export { openStorage } from '../../src/store/storage.ts';
-
-export async function addAttempt(dir: string, source: string, index: number): Promise<void> {
-  const at = new Date(Date.UTC(2026, 0, 1, 0, 0, index)).toISOString();
-  await recordAttempt(dir, source, {
-    at,
-    finishedAt: at,
-    outcome: 'success',
-    trigger: 'manual',
-    id: null,
-    failure: null,
-  });
-}
 
 /** Makes the record of a lock say that its holder is a process that is no more. */
 export async function rewriteLock(dir: string, source: string): Promise<void> {

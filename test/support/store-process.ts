@@ -2,6 +2,7 @@
  * A process of its own that works on a directory of backups, for tests of what happens when one dies or several meet:
  * `node store-process.ts ACTION DIR [N]`. Writes lines of JSON to stdout.
  */
+import { writeFileSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,16 +21,27 @@ if (action.startsWith('step-')) {
       return;
     }
     steps.push(step);
+    if (action === 'step-receipt-overtaken' && step === 'open 0001.partial') {
+      const path = join(dir, 'db', backupId(1), 'receipts', '0001-unpinned.json');
+      writeFileSync(path, JSON.stringify({ type: 'unpinned', at: '2026-01-01T00:00:00.000Z' }));
+    }
     if (steps.length === number) {
       process.kill(process.pid, 'SIGKILL');
     }
   });
 }
-const { acquireLock, addAttempt, journal, openCatalog, openStorage, rewriteLock, toFailure } =
+const { acquireLock, journal, openCatalog, openStorage, rewriteLock, toFailure } =
   await import('./store-modules.ts');
 
 function say(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+async function pin(): Promise<void> {
+  const catalog = openCatalog({ dir, namespace: 'demo' });
+  const entry = await catalog.find(backupId(1));
+  counting = true;
+  await catalog.addReceipt(entry, { type: 'pinned', at: '2026-01-02T00:00:00.000Z' });
 }
 
 const actions: Readonly<Record<string, () => Promise<void>>> = {
@@ -44,16 +56,14 @@ const actions: Readonly<Record<string, () => Promise<void>>> = {
     counting = true;
     await catalog.remove({ source: 'db', id: backupId(1) });
   },
-  async 'step-receipt'() {
-    const catalog = openCatalog({ dir, namespace: 'demo' });
-    const entry = await catalog.find(backupId(1));
-    counting = true;
-    await catalog.addReceipt(entry, { type: 'pinned', at: '2026-01-02T00:00:00.000Z' });
-  },
+  'step-receipt': pin,
+  /** As if another process had taken the number at the last moment. */
+  'step-receipt-overtaken': pin,
   async 'step-journal'() {
     counting = true;
     await journal(dir, 'db').write({
       step: 'building',
+      engine: 'postgres',
       source: 'db',
       run: 'new',
       target: {
@@ -65,6 +75,7 @@ const actions: Readonly<Record<string, () => Promise<void>>> = {
       },
     });
   },
+  /** Opens the directory for writing. */
   async 'open-storage'() {
     const options = { namespace: null, fallbackNamespace: () => Promise.resolve(argument) };
     try {
@@ -74,21 +85,20 @@ const actions: Readonly<Record<string, () => Promise<void>>> = {
       say(toFailure(error));
     }
   },
+  /** Writes N receipts of backup 1 at once. */
   async receipts() {
     const catalog = openCatalog({ dir, namespace: 'demo' });
     const entry = await catalog.find(backupId(1));
-    for (let index = 0; index < number; index += 1) {
-      await catalog.addReceipt(entry, {
-        type: 'damaged',
-        at: '2026-01-02T00:00:00.000Z',
-        message: `${process.pid} ${index}`,
-      });
-    }
-  },
-  async attempts() {
-    for (let index = 0; index < number; index += 1) {
-      await addAttempt(dir, 'db', index);
-    }
+    const indices = Array.from({ length: number }, (_, index) => index);
+    await Promise.all(
+      indices.map((index) =>
+        catalog.addReceipt(entry, {
+          type: 'damaged',
+          at: '2026-01-02T00:00:00.000Z',
+          message: `${process.pid} ${index}`,
+        }),
+      ),
+    );
   },
   /** Holds the lock of `db` until it is killed. */
   async hold() {

@@ -31,17 +31,37 @@ describe('receipts', () => {
     );
   });
 
-  test('of many processes at once are all there, each under a number of its own', async () => {
+  test.each([
+    ['one process', 1, 60],
+    ['several processes', 3, 20],
+  ])(
+    'written by %s at once are all there, each under a number of its own',
+    async (_who, processes, each) => {
+      await using fixture = await emptyCatalog();
+      const { catalog, dir } = fixture;
+      const id = backupId(1);
+      await commitBackup(catalog, { id });
+      await Promise.all(
+        Array.from({ length: processes }, () => runStoreProcess('receipts', dir, each)),
+      );
+      const files = await readdir(join(dir, 'db', id, 'receipts'));
+      expect(new Set(files.map((file) => file.slice(0, 4))).size).toBe(60);
+      const { receipts } = await catalog.find(id);
+      const said = receipts.map((receipt) => (receipt.type === 'damaged' ? receipt.message : ''));
+      expect(new Set(said).size).toBe(60);
+    },
+  );
+
+  test('give way to one that took their number at the last moment', async () => {
     await using fixture = await emptyCatalog();
     const { catalog, dir } = fixture;
     const id = backupId(1);
     await commitBackup(catalog, { id });
-    await Promise.all([1, 2, 3].map(() => runStoreProcess('receipts', dir, 30)));
-    const files = await readdir(join(dir, 'db', id, 'receipts'));
-    expect(new Set(files.map((file) => file.slice(0, 4))).size).toBe(90);
-    const { receipts } = await catalog.find(id);
-    const messages = receipts.map((receipt) => (receipt.type === 'damaged' ? receipt.message : ''));
-    expect(new Set(messages).size).toBe(90);
+    await runStoreProcess('step-receipt-overtaken', dir);
+    expect(await readdir(join(dir, 'db', id, 'receipts'))).toEqual([
+      '0001-unpinned.json',
+      '0002-pinned.json',
+    ]);
   });
 
   test('of a newer backupd come along', async () => {

@@ -14,7 +14,6 @@ import {
   removeScheduleState,
   writeScheduleState,
 } from '../../../src/store/schedule-state.ts';
-import { runStoreProcess } from '../../support/run-store-process.ts';
 import { sampleJob, temporaryFolder } from '../../support/storage.ts';
 
 function attempt(number: number, outcome: Outcome): Attempt {
@@ -45,12 +44,15 @@ describe('attempts', () => {
     expect((await readAttempts(dir, 'other')).removedTotal).toBe(0);
   });
 
-  test('of several processes at once are all counted', async () => {
+  test('of several runs that end at once are all counted', async () => {
     await using folder = await temporaryFolder();
-    await Promise.all([1, 2, 3].map(() => runStoreProcess('attempts', folder.dir, 4)));
-    const record = await readAttempts(folder.dir, 'db');
-    expect(record.totals.success).toBe(12);
-    expect(record.attempts).toHaveLength(12);
+    const { dir } = folder;
+    await Promise.all(
+      [1, 2, 3, 4, 5].map((number) => recordAttempt(dir, 'db', attempt(number, 'success'))),
+    );
+    const record = await readAttempts(dir, 'db');
+    expect(record.totals.success).toBe(5);
+    expect(record.attempts).toHaveLength(5);
   });
 
   test.each(['{"attempts": [', '{"attempts": 1}', ''])(
@@ -83,7 +85,13 @@ describe('a journal', () => {
   test('is read as it was written last, until it is cleared', async () => {
     await using folder = await temporaryFolder();
     const log = journal(folder.dir, 'db');
-    const state: JournalState = { step: 'building', source: 'db', target, run: 'r1' };
+    const state: JournalState = {
+      step: 'building',
+      source: 'db',
+      engine: 'postgres',
+      target,
+      run: 'r1',
+    };
     expect(await readJournal(folder.dir, 'db')).toBeNull();
     await log.write({ ...state, run: 'r0' });
     await log.write(state);
