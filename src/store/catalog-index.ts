@@ -9,13 +9,13 @@ import { hasErrorCode, onStorage, storageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
 
 /** A folder named as a backup that is none: damaged, of a newer format, or of somebody else. */
-export interface UnreadableBackup {
+interface UnreadableBackup {
   readonly id: BackupId;
   readonly error: Error;
 }
 
 /** What a folder of a source holds. */
-export interface Listing {
+interface Listing {
   /** Newest first. */
   readonly entries: readonly CatalogEntry[];
   readonly unreadable: readonly UnreadableBackup[];

@@ -12,10 +12,9 @@ import { onStorage } from './storage-error.ts';
 import type { Storage } from './storage.ts';
 
 export type { Draft } from './draft.ts';
-export type { CatalogProblem } from './catalog-problems.ts';
 
 /** What names a backup. */
-export type BackupRef = Pick<Manifest, 'source' | 'id'>;
+type BackupRef = Pick<Manifest, 'source' | 'id'>;
 
 /**
  * The backups in the directory. A backup exists when its manifest exists; manifests never change, so each is read once.

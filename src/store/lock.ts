@@ -22,7 +22,7 @@ import { isRunning, readOwnIdentity, type ProcessIdentity } from './process-iden
 import { hasErrorCode, onStorage, storageError } from './storage-error.ts';
 import { join } from 'node:path';
 
-export type { LockHolder, LockRun } from './lock-file.ts';
+export type { LockHolder } from './lock-file.ts';
 
 export interface LockRequest {
   /** What a person would call this process: `daemon`, `backup db`. */
