@@ -82,7 +82,7 @@ export async function runContainer(
   return runProcess(argv, exec);
 }
 
-export async function execIn(
+async function execIn(
   container: string,
   argv: readonly string[],
   options: ExecOptions,
