@@ -27,7 +27,9 @@ export async function openApp(options: OpenOptions): Promise<App> {
   const surroundings = surroundingsOf(docker);
   const storage = await openStorage(config.settings.dir, {
     namespace: config.settings.namespace,
-    fallbackNamespace: async () => (await surroundings.project()) ?? 'default',
+    // A reader records nothing, so it need not ask Docker.
+    fallbackNamespace: async () =>
+      (options.access === 'write' ? await surroundings.project() : null) ?? 'default',
     access: options.access,
   });
   const sources = sourceBinder({ config, docker, surroundings, storage });

@@ -167,18 +167,21 @@ export type JournalState =
   | {
       readonly step: 'building';
       readonly source: string;
+      readonly engine: Engine;
       readonly target: TargetRef;
       readonly run: string;
     }
   | {
       readonly step: 'swapping';
       readonly source: string;
+      readonly engine: Engine;
       readonly id: string;
       readonly beside: Beside;
     }
   | {
       readonly step: 'undoing';
       readonly source: string;
+      readonly engine: Engine;
       /** Unique to this undo. */
       readonly run: string;
       readonly previous: Previous;

@@ -31,6 +31,10 @@ export type KillWhat =
  * $1: the variable with its value, $2: "prefix" where the value may go on. One pass every tenth of a second: TERM for
  * two seconds, then KILL for two. What a process starts meanwhile is found by the next pass.
  * An environ that cannot be opened is another user's, whose process is none of ours; one of a zombie is empty.
+ *
+ * Children first, and a process only when it has none left: a child that outlives its parent falls to the first process
+ * of the container, and where that is PostgreSQL (up to 17) it takes the child's death by a signal for a crash of its own
+ * server and restarts (measured). Stopped while we look again, a process cannot have a new child.
  */
 const SCRIPT = `
 command -v tr >/dev/null && command -v sleep >/dev/null || { echo 'no tr or no sleep' >&2; exit 3; }
@@ -38,23 +42,43 @@ nl='
 '
 end=$nl
 [ "$2" != prefix ] || end=
-pass=0
-while :; do
+scan() {
   found=
+  parents=' '
   for dir in /proc/[0-9]*; do
     environ=
     { environ=$(tr '\\000' '\\n'); } 2>/dev/null <"$dir/environ" || continue
     case "$nl$environ$nl" in
-      *"$nl$1$end"*) found="$found \${dir#/proc/}" ;;
+      *"$nl$1$end"*) ;;
+      *) continue ;;
     esac
+    found="$found \${dir#/proc/}"
+    while read -r key value; do
+      [ "$key" != PPid: ] || parents="$parents$value "
+    done 2>/dev/null <"$dir/status" || :
   done
+}
+pass=0
+while :; do
+  scan "$1"
   [ -n "$found" ] || exit 0
   pass=$((pass + 1))
   signal=TERM
   [ "$pass" -le 20 ] || signal=KILL
   [ "$pass" -le 40 ] || { echo "still there:$found" >&2; exit 4; }
+  leaves=
   for pid in $found; do
-    kill -"$signal" "$pid" 2>/dev/null || :
+    case "$parents" in *" $pid "*) continue ;; esac
+    leaves="$leaves $pid"
+    kill -STOP "$pid" 2>/dev/null || :
+  done
+  scan "$1"
+  for pid in $leaves; do
+    case "$parents" in
+      *" $pid "*) ;;
+      *) kill -"$signal" "$pid" 2>/dev/null || : ;;
+    esac
+    kill -CONT "$pid" 2>/dev/null || :
   done
   sleep 0.1 2>/dev/null || sleep 1
 done`;

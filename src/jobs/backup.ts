@@ -330,14 +330,14 @@ async function describe({
     suspicious: false,
   };
   // One that a person pinned is what they expect, however small it is.
-  const last = (await context.catalog.entries(source.name)).find(
-    (entry) => isGood(entry) || isPinned(entry),
-  );
-  if (last === undefined) {
+  const entries = await context.catalog.entries(source.name);
+  const newest = entries.find((entry) => isGood(entry) || isPinned(entry));
+  if (newest === undefined) {
     return manifest;
   }
-  const shrunk = findShrinkage(last.manifest, manifest);
-  const missing = findMissingDatabases(last.manifest, manifest);
+  const last = await context.catalog.manifest(source.name, newest.manifest.id);
+  const shrunk = findShrinkage(last, manifest);
+  const missing = findMissingDatabases(last, manifest);
   return {
     ...manifest,
     warnings: [...manifest.warnings, ...shrunk, ...missing],

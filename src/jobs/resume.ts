@@ -56,7 +56,8 @@ async function resumeAt(
   }
 }
 
-function targetOf(state: JournalState): TargetRef {
+/** The container that a restore or undo works in. */
+export function targetOf(state: JournalState): TargetRef {
   switch (state.step) {
     case 'building':
       return state.target;

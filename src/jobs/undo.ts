@@ -1,12 +1,12 @@
 import { BackupdError } from '../core/errors.ts';
 import type { Previous, Source } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
-import { journal } from '../store/journal.ts';
+import { journal, readJournal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';
 import { readPrevious, recordPrevious, removePrevious } from '../store/previous.ts';
 import type { App } from './context.ts';
 import type { RestoreReport } from './restore.ts';
-import { resumeInterrupted } from './resume.ts';
+import { resumeInterrupted, targetOf } from './resume.ts';
 
 export interface UndoRequest {
   readonly source: string;
@@ -41,6 +41,10 @@ export async function planUndo(
   app: App,
   signal: AbortSignal,
 ): Promise<UndoDecision> {
+  if ((await readJournal(app.context.storage.dir, request.source)) !== null) {
+    await using lock = await lockSource(request.source, request.waitMs, app, signal);
+    await resumeJournal(request.source, app, AbortSignal.any([signal, lock.lost]));
+  }
   const { previous } = await findUndoable(request.source, app, signal);
   return {
     source: request.source,
@@ -61,8 +65,8 @@ export async function runUndo(
   const { dir } = app.context.storage;
   await using lock = await lockSource(decision.source, decision.waitMs, app, signal);
   const running = AbortSignal.any([signal, lock.lost]);
+  await resumeJournal(decision.source, app, running);
   const { source, previous } = await findUndoable(decision.source, app, running);
-  await resumeInterrupted(source, app.context, running);
   const log = journal(dir, decision.source);
   const replaced = await source.restorer.undo(previous, log, running);
   reach('undone');
@@ -94,6 +98,7 @@ export async function dropPrevious(
   const { dir } = app.context.storage;
   await using lock = await lockSource(request.source, request.waitMs, app, signal);
   const running = AbortSignal.any([signal, lock.lost]);
+  await resumeJournal(request.source, app, running);
   const dropped: string[] = [];
   for (const { source, previous } of await findAllKept(request.source, app, running)) {
     await source.restorer.dropPrevious(previous, running);
@@ -128,6 +133,20 @@ async function lockSource(
 ): Promise<Lock> {
   const { context } = app;
   return acquireLock(context.storage.dir, source, { command: context.command, waitMs }, signal);
+}
+
+/** What an interrupted restore swapped can be undone, too. */
+async function resumeJournal(name: string, app: App, signal: AbortSignal): Promise<void> {
+  const state = await readJournal(app.context.storage.dir, name);
+  if (state !== null) {
+    const target = targetOf(state);
+    const { source } = await app.bind(
+      { source: name, engine: state.engine, target },
+      target.container,
+      signal,
+    );
+    await resumeInterrupted(source, app.context, signal);
+  }
 }
 
 async function findUndoable(name: string, app: App, signal: AbortSignal): Promise<Undoable> {

@@ -58,7 +58,13 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
     },
 
     async build(into, plan, journal, signal) {
-      await journal.write({ step: 'building', source, target: into, run: plan.run });
+      await journal.write({
+        step: 'building',
+        source,
+        engine: 'postgres',
+        target: into,
+        run: plan.run,
+      });
       reach('restore-journaled');
       return loadBeside(await connect(into, signal), into, plan, signal);
     },
@@ -85,7 +91,13 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
         plan.onProgress({ stage: 'swap', database: database.restoredAs });
       }
       const connection = await connect(beside.target, AbortSignal.timeout(SWAP_TIMEOUT_MS));
-      await journal.write({ step: 'swapping', source, id: plan.manifest.id, beside });
+      await journal.write({
+        step: 'swapping',
+        source,
+        engine: 'postgres',
+        id: plan.manifest.id,
+        beside,
+      });
       reach('swap-journaled');
       await runSwap(
         connection,
@@ -124,7 +136,7 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
         taken.add(name);
         return name;
       });
-      await journal.write({ step: 'undoing', source, run, previous, keptAs });
+      await journal.write({ step: 'undoing', source, engine: 'postgres', run, previous, keptAs });
       reach('undo-journaled');
       await runSwap(
         connection,

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../../core/errors.ts';
 import { startExec } from '../../docker/exec.ts';
 import type { Connection } from './connection.ts';
@@ -8,7 +9,7 @@ import { readFreeBytes } from './preflight.ts';
 const LEAST_FREE_BYTES = 48 * 1024 * 1024;
 /** What may be sent to the server between two looks; it becomes about three times as much on disk (rows, WAL, indexes). */
 const BYTES_PER_LOOK = 16 * 1024 * 1024;
-const LOOK_SECONDS = 0.2;
+const LOOK_MS = 200;
 
 /** Looks at the server's disk all the time; disposing it ends that. */
 export interface SpaceWatch extends AsyncDisposable {
@@ -31,34 +32,23 @@ export async function watchSpace(
   let sentBytes = 0;
   let looked = Promise.withResolvers<void>();
 
-  function look(line: string): void {
-    const freeBytes = Number(line.trim().split(/\s+/).at(-3)) * 1024;
+  function look(freeBytes: number): void {
     if (freeBytes < LEAST_FREE_BYTES) {
-      failing.abort(
-        new BackupdError(
-          'no-space',
-          `the disk of "${connection.container}" has only ${Math.floor(freeBytes / 1e6)} MB left`,
-          {
-            hint: 'Free space there and restore again, or restore into another container (--into).',
-          },
-        ),
-      );
+      failing.abort(noSpace(connection, freeBytes));
     }
     sentBytes = 0;
     looked.resolve();
     looked = Promise.withResolvers<void>();
   }
 
-  const watching =
-    directory === null
-      ? Promise.resolve()
-      : lookOn(connection, directory, look, AbortSignal.any([signal, ending.signal])).catch(
-          (error: unknown) => {
-            if (!ending.signal.aborted) {
-              failing.abort(error);
-            }
-          },
-        );
+  async function watch(path: string): Promise<void> {
+    try {
+      await lookOn(connection, { path, look, ending: ending.signal }, signal);
+    } catch (error) {
+      failing.abort(error);
+    }
+  }
+  const watching = directory === null ? Promise.resolve() : watch(directory);
 
   return {
     failed: failing.signal,
@@ -79,14 +69,29 @@ export async function watchSpace(
   };
 }
 
-/** One exec that goes on, since one for each look costs a tenth of a core. */
+function noSpace(connection: Connection, freeBytes: number): BackupdError {
+  return new BackupdError(
+    'no-space',
+    `the disk of "${connection.container}" has only ${Math.floor(freeBytes / 1e6)} MB left`,
+    { hint: 'Free space there and restore again, or restore into another container (--into).' },
+  );
+}
+
+interface Looking {
+  readonly path: string;
+  readonly look: (freeBytes: number) => void;
+  readonly ending: AbortSignal;
+}
+
+/**
+ * One exec that goes on, since one for each look costs a tenth of a core. It looks whenever a line asks it to and ends
+ * with its input, so that nothing has to be killed.
+ */
 async function lookOn(
   connection: Connection,
-  directory: string,
-  look: (line: string) => void,
+  { path, look, ending }: Looking,
   signal: AbortSignal,
 ): Promise<void> {
-  const script = `while df -Pk -- "$0" | tail -n 1; do sleep ${LOOK_SECONDS} || exit; done`;
   const process = await startExec(
     connection.docker,
     {
@@ -94,14 +99,51 @@ async function lookOn(
       container: connection.container,
       // A mark of its own: ending the watch must not end the restore.
       run: `${connection.run}-space`,
-      argv: ['sh', '-c', script, directory],
+      argv: ['sh', '-c', 'while read -r _; do df -Pk -- "$0" | tail -n 1; done', path],
+      stdin: 'pipe',
     },
     signal,
   );
-  createInterface({ input: process.stdout, crlfDelay: Infinity }).on('line', look);
+  const answers = createInterface({ input: process.stdout, crlfDelay: Infinity })[
+    Symbol.asyncIterator
+  ]();
+  while (!ending.aborted) {
+    process.stdin?.write('\n');
+    const answer = await answers.next();
+    if (answer.done === true) {
+      break;
+    }
+    look(freeBytesIn(connection, answer.value));
+    await waitFor(LOOK_MS, ending);
+  }
+  process.stdin?.end();
+  await answers.next();
   const { exitCode } = await process.exited;
-  throw new BackupdError(
-    'restore-failed',
-    `the disk of "${connection.container}" could not be watched: df ended with ${exitCode ?? 'no code'}`,
-  );
+  if (exitCode !== 0) {
+    throw new BackupdError(
+      'restore-failed',
+      `the disk of "${connection.container}" could not be watched: the shell ended with ${exitCode ?? 'no code'}`,
+    );
+  }
+}
+
+function freeBytesIn(connection: Connection, line: string): number {
+  const available = line.trim().split(/\s+/).at(-3);
+  if (available === undefined || !/^\d+$/.test(available)) {
+    throw new BackupdError(
+      'restore-failed',
+      `the free space of "${connection.container}" cannot be told: df says "${line}"`,
+    );
+  }
+  return Number(available) * 1024;
+}
+
+async function waitFor(ms: number, ending: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal: ending });
+  } catch (error) {
+    if (!ending.aborted) {
+      throw error;
+    }
+  }
 }
