@@ -10,6 +10,16 @@ export const NOTHING_SEEN: Discovery = {
   docker: { code: 'target-unavailable', message: 'Docker was not asked yet', hint: null },
 };
 
+/** What a look found; with the sources known before where Docker is silent, since nobody knows that they are gone. */
+export function keepKnown(before: Discovery, found: Discovery): Discovery {
+  if (found.docker === null) {
+    return found;
+  }
+  const there = new Set(found.sources.map(({ job }) => job.source));
+  const unseen = before.sources.filter(({ job }) => !there.has(job.source));
+  return { ...found, sources: [...found.sources, ...unseen] };
+}
+
 /** Says in the log what changed from one look to the next: what stays as it is has been said. */
 export function reportChanges(
   app: Pick<App, 'problems'>,
@@ -48,7 +58,6 @@ function reportDocker(before: Discovery, now: Discovery, log: Logger): void {
   }
 }
 
-/** Which sources are there cannot be told while Docker is silent. */
 function reportSources(before: Discovery, now: Discovery, log: Logger): void {
   const known = new Map(before.sources.map(({ job }) => [job.source, job]));
   for (const { job } of now.sources) {
@@ -57,7 +66,7 @@ function reportSources(before: Discovery, now: Discovery, log: Logger): void {
       log.info({ source, engine, container: target.container }, 'source found');
     }
   }
-  for (const source of now.docker === null ? known.keys() : []) {
+  for (const source of known.keys()) {
     log.warn({ source }, 'source is gone');
   }
 }

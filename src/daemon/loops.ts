@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { App, BoundSource, Discovery } from '../jobs/context.ts';
 import { recoverSource } from '../jobs/recover.ts';
 import { alarm, type Alarm } from './alarm.ts';
-import { reportChanges } from './look.ts';
+import { keepKnown, reportChanges } from './look.ts';
 import type { Scheduler } from './scheduler.ts';
 import { troubleFields } from './trouble.ts';
 
@@ -65,7 +65,7 @@ export async function followSources(loops: Loops, signal: AbortSignal): Promise<
 async function lookForSources(loops: Loops, signal: AbortSignal): Promise<Discovery> {
   const { app, log } = loops;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
-  const found = await app.discover(limit);
+  const found = keepKnown(loops.seen, await app.discover(limit));
   reportChanges(app, loops.seen, found, log);
   loops.seen = found;
   return found;

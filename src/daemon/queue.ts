@@ -1,5 +1,5 @@
 /** What became of an offer; `busy`: the same source waits or runs already. */
-export type Offer = 'accepted' | 'busy' | 'full' | 'closed';
+type Offer = 'accepted' | 'busy' | 'full' | 'closed';
 
 /** Runs waiting and running: a fixed number at once, never two of one source, in the order they were offered. */
 export interface RunQueue {
