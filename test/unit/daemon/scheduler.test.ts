@@ -12,6 +12,9 @@ import { fakeApp, type FakeApp } from '../cli/support.ts';
 
 const SILENT = { code: 'target-unavailable', message: 'no socket', hint: null } as const;
 
+/** For machines that are busy; nothing waits longer than it takes. */
+const PATIENCE = { timeout: 8000, interval: 10 };
+
 let world: FakeApp;
 let events: RunEvent[];
 
@@ -180,7 +183,7 @@ describe('over restarts', () => {
     const held = Promise.withResolvers<Outcome>();
     const dying = life({ outcome: () => held.promise, waitForRuns: false });
     await dying.at('2026-11-22T02:00:00Z');
-    await expect.poll(() => dying.runs).toEqual(['db schedule']);
+    await expect.poll(() => dying.runs, PATIENCE).toEqual(['db schedule']);
     const stopped = dying.stop();
     held.resolve('interrupted');
     await stopped;
@@ -192,7 +195,7 @@ describe('over restarts', () => {
       const instant = `2026-11-22T02:${minute}:00Z`;
       const dying = life({ outcome: () => new Promise(() => undefined), waitForRuns: false });
       await dying.at(instant);
-      await expect.poll(() => dying.runs).toHaveLength(1);
+      await expect.poll(() => dying.runs, PATIENCE).toHaveLength(1);
       await attempted('db', instant, 'interrupted');
     }
     expect(await life().at('2026-11-22T02:15:00Z')).toEqual([]);
@@ -249,7 +252,7 @@ describe('runs that meet', () => {
     const now = life({ outcome: () => held.promise, waitForRuns: false });
     await now.at('2026-11-22T02:01:00Z');
     await now.at('2026-11-22T02:15:00Z');
-    await expect.poll(() => now.runs).toEqual(['db schedule']);
+    await expect.poll(() => now.runs, PATIENCE).toEqual(['db schedule']);
     await now.at('2026-11-22T02:30:00Z');
     expect(now.runs).toHaveLength(1);
     expect(events).toMatchObject([{ type: 'run-skipped', source: 'db' }]);
@@ -257,7 +260,7 @@ describe('runs that meet', () => {
     expect(totals.skipped).toBe(1);
     expect(attempts[0]).toMatchObject({ outcome: 'skipped', at: '2026-11-22T02:30:00.000Z' });
     held.resolve('success');
-    await expect.poll(() => handledUntil('db')).toBe('2026-11-22T02:30');
+    await expect.poll(() => handledUntil('db'), PATIENCE).toBe('2026-11-22T02:30');
     expect(await life().at('2026-11-22T02:31:00Z')).toEqual([]);
   });
 
@@ -289,7 +292,7 @@ describe('sources that change', () => {
     await now.at('2026-11-21T01:00:00Z');
     world.discovery.sources.length = 0;
     await now.schedules.tick(Date.parse('2026-11-21T02:00:00Z'));
-    await expect.poll(() => handledUntil('db')).toBe('2026-11-21T02:00');
+    await expect.poll(() => handledUntil('db'), PATIENCE).toBe('2026-11-21T02:00');
     expect(events.map(({ type }) => type)).toEqual(['run-skipped']);
     expect(now.runs).toEqual([]);
   });
