@@ -10,6 +10,7 @@ import { renderLine, type Line } from './text.ts';
  * could answer; such a process must not stay for ever.
  */
 const ANSWER_WITHIN_MS = 600_000;
+const DEFAULT_COLUMNS = 80;
 
 /** Where a command says what it has to say. */
 export interface Output {
@@ -37,7 +38,7 @@ export function output(io: Io, json: boolean): Output {
   const { stdin, stdout, stderr } = io;
   const progress = progressDisplay({
     write: (text) => stderr.write(text),
-    columns: () => (stderr.isTTY === true ? (stderr.columns ?? 80) : null),
+    columns: () => (stderr.isTTY === true ? widthOf(stderr) : null),
     elapsedMs: () => io.elapsedMs(),
   });
 
@@ -88,6 +89,11 @@ export function output(io: Io, json: boolean): Output {
       progress.clear();
     },
   };
+}
+
+/** A terminal whose size nobody told, as that of `docker exec -t` at first, says 0. */
+function widthOf({ columns = 0 }: OutStream): number {
+  return columns > 0 ? columns : DEFAULT_COLUMNS;
 }
 
 /** A line from stdin; null where it ended or time was up. */

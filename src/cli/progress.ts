@@ -7,8 +7,13 @@ import { escapeControls, truncate } from './text.ts';
 const BAR_EVERY_MS = 200;
 const LINE_EVERY_MS = 10_000;
 const BAR_CELLS = 20;
+/** The rate is that of so many last seconds: what came before (a snapshot, counting rows) says nothing of what comes. */
+const RATE_OVER_MS = 15_000;
 /** A rate over less time says nothing. */
 const RATE_AFTER_MS = 1000;
+/** Before this part of the work is done, or so much time has passed, nobody can say what is left. */
+const LEFT_AFTER_PART = 0.01;
+const LEFT_AFTER_MS = 30_000;
 
 const CLEAR_LINE = '\r\u001B[K';
 
@@ -34,17 +39,25 @@ interface Activity {
   readonly key: string;
   readonly title: string;
   readonly beganMs: number;
+  /** How far it was some seconds ago. */
+  readonly before: Sample;
   readonly bytes: number | null;
   readonly totalBytes: number | null;
   /** Whether the total is only what the last backup had. */
   readonly estimated: boolean;
 }
 
-type Step = Omit<Activity, 'beganMs'>;
+type Step = Omit<Activity, 'beganMs' | 'before'>;
+
+interface Sample {
+  readonly atMs: number;
+  readonly bytes: number;
+}
 
 export function progressDisplay(target: ProgressTarget): Progress {
   const steps = stepReader();
   let activity: Activity | null = null;
+  let samples: readonly Sample[] = [];
   let shownMs = -Infinity;
   let barShown = false;
 
@@ -76,8 +89,13 @@ export function progressDisplay(target: ProgressTarget): Progress {
       if (!same && target.columns() !== null) {
         shownMs = -Infinity;
       }
-      const beganMs = same && activity !== null ? activity.beganMs : target.elapsedMs();
-      activity = { ...step, beganMs };
+      const now: Sample = { atMs: target.elapsedMs(), bytes: step.bytes ?? 0 };
+      samples = same ? addSample(samples, now) : [now];
+      activity = {
+        ...step,
+        beganMs: same && activity !== null ? activity.beganMs : now.atMs,
+        before: samples[0] ?? now,
+      };
       show(activity);
     },
     expect(source, bytes) {
@@ -91,6 +109,14 @@ export function progressDisplay(target: ProgressTarget): Progress {
       }
     },
   };
+}
+
+/** At most one a second, and of the old ones the youngest that is old enough. */
+function addSample(samples: readonly Sample[], now: Sample): readonly Sample[] {
+  const last = samples.at(-1);
+  const all = last !== undefined && now.atMs - last.atMs < 1000 ? samples : [...samples, now];
+  const from = all.findLastIndex(({ atMs }) => now.atMs - atMs >= RATE_OVER_MS);
+  return all.slice(Math.max(0, from));
 }
 
 interface StepReader {
@@ -155,21 +181,40 @@ function bar({ bytes, totalBytes }: Activity): string {
 
 /** `db: backup [####----] 45% 12.3 MB of about 27.0 MB, 5.1 MB/s, 3s left` */
 function describe(step: Activity, nowMs: number, drawn: string): string {
-  const { title, bytes, totalBytes, estimated } = step;
-  const tookMs = nowMs - step.beganMs;
+  const { title, bytes, estimated } = step;
   if (bytes === null) {
-    return `${title}, ${formatDuration(tookMs)}`;
+    return `${title}, ${formatDuration(nowMs - step.beganMs)}`;
   }
-  const known = totalBytes !== null && totalBytes > 0 && (!estimated || bytes <= totalBytes);
-  const percent = known ? ` ${Math.floor((Math.min(bytes, totalBytes) / totalBytes) * 100)}%` : '';
-  const total = known ? ` of ${estimated ? 'about ' : ''}${formatSize(totalBytes)}` : '';
-  const amount = `${title}${known ? drawn : ''}${percent} ${formatSize(bytes)}${total}`;
-  if (tookMs < RATE_AFTER_MS || bytes === 0) {
-    return amount;
+  const total = knownTotal(step, bytes);
+  if (total === null) {
+    return `${title} ${formatSize(bytes)}${describeRate(step, { bytes, total }, nowMs)}`;
   }
-  const perMs = bytes / tookMs;
-  const left = known
-    ? `, ${formatDuration(Math.max(0, totalBytes - bytes) / perMs)} left`
-    : `, ${formatDuration(tookMs)}`;
-  return `${amount}, ${formatSize(Math.round(perMs * 1000))}/s${left}`;
+  const percent = Math.floor((Math.min(bytes, total) / total) * 100);
+  const amount = `${formatSize(bytes)} of ${estimated ? 'about ' : ''}${formatSize(total)}`;
+  return `${title}${drawn} ${percent}% ${amount}${describeRate(step, { bytes, total }, nowMs)}`;
+}
+
+/** Null where there is none to go by: also where there is more already than the last backup had. */
+function knownTotal({ totalBytes, estimated }: Activity, bytes: number): number | null {
+  const isUseful = totalBytes !== null && totalBytes > 0 && (!estimated || bytes <= totalBytes);
+  return isUseful ? totalBytes : null;
+}
+
+function describeRate(
+  { before, beganMs }: Activity,
+  { bytes, total }: { readonly bytes: number; readonly total: number | null },
+  nowMs: number,
+): string {
+  const overMs = nowMs - before.atMs;
+  if (overMs < RATE_AFTER_MS || bytes === 0) {
+    return '';
+  }
+  const tookMs = nowMs - beganMs;
+  const perMs = (bytes - before.bytes) / overMs;
+  const rate = `, ${formatSize(Math.round(perMs * 1000))}/s`;
+  if (total === null) {
+    return `${rate}, ${formatDuration(tookMs)}`;
+  }
+  const tellsLeft = perMs > 0 && (bytes >= total * LEFT_AFTER_PART || tookMs >= LEFT_AFTER_MS);
+  return tellsLeft ? `${rate}, ${formatDuration(Math.max(0, total - bytes) / perMs)} left` : rate;
 }

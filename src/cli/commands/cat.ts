@@ -20,12 +20,13 @@ export async function catCommand(
   try {
     await pipeline(plain, out.stdout, { end: false, signal });
   } catch (error) {
-    const unwritten: NodeJS.ErrnoException | null = out.stdout.errored;
-    if (unwritten === null) {
+    const { syscall, code } = error as NodeJS.ErrnoException;
+    // The file is only read: whatever could not be written is the result.
+    if (syscall !== 'write') {
       throw error;
     }
-    if (unwritten.code !== 'EPIPE') {
-      throw notWritten(unwritten);
+    if (code !== 'EPIPE') {
+      throw notWritten(error as NodeJS.ErrnoException);
     }
     // `cat | head` has what it wanted: nothing to report.
     return FAILURES.cancelled.exitCode;

@@ -1,12 +1,8 @@
 import { formatDuration } from '../../core/duration.ts';
 import { BackupdError } from '../../core/errors.ts';
 import type { App } from '../../jobs/context.ts';
-import {
-  planRestore,
-  runRestore,
-  type RestoreDecision,
-  type RestoreReport,
-} from '../../jobs/restore.ts';
+import { planRestore, type RestoreDecision } from '../../jobs/plan-restore.ts';
+import { runRestore, type RestoreReport } from '../../jobs/restore.ts';
 import type { CommandOf } from '../arguments.ts';
 import { formatAge, formatInstant, formatOptionalSize } from '../format.ts';
 import { warningLine, type Output } from '../output.ts';

@@ -96,6 +96,20 @@ describe('on a terminal', () => {
     );
   });
 
+  it('reckons with the last seconds, and says nothing of the time left before there is a reason to', () => {
+    const { progress, written, at } = display(200);
+    progress.expect('db', 100_000_000);
+    progress.emit(STARTED);
+    at(5000);
+    progress.emit(dumped('globals', 1000));
+    expect(written.at(-1)).toMatch(/0% 1\.0 kB of about 100\.0 MB, 200 B\/s$/);
+    for (let second = 60; second <= 90; second += 1) {
+      at(second * 1000);
+      progress.emit(dumped('a.dump', (second - 60) * 1_000_000));
+    }
+    expect(written.at(-1)).toMatch(/30% 30\.0 MB of about 100\.0 MB, 1\.0 MB\/s, 1m 10s left$/);
+  });
+
   it('stops guessing when there is more than last time', () => {
     const { progress, written, at } = display(200);
     progress.expect('db', 1000);

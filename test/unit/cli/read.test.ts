@@ -71,7 +71,7 @@ describe('cat', () => {
     const shown = fakeIo();
     const stdout = new Writable({
       write(_chunk, _encoding, done) {
-        done(Object.assign(new Error(`write ${code}`), { code }));
+        done(Object.assign(new Error(`write ${code}`), { code, syscall: 'write' }));
       },
     });
     const ran = await run(fake, 'cat 202611 shop.dump', { ...shown, stdout });
