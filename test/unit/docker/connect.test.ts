@@ -128,6 +128,19 @@ describe('calls', () => {
     await expect(answer).rejects.toThrow('shutting down');
   });
 
+  it('end with the signal, although the connection broke in the middle of an answer', async () => {
+    const broken = Promise.withResolvers<void>();
+    const docker = await listen((request, response) => {
+      request.socket.once('close', () => setImmediate(broken.resolve));
+      response.write('{"Version":', () => request.socket.destroy());
+    });
+    const ending = new AbortController();
+    const answer = pingDocker(docker, ending.signal);
+    await broken.promise;
+    ending.abort(new Error('shutting down'));
+    await expect(answer).rejects.toThrow('shutting down');
+  });
+
   it('fail when the connection breaks', async () => {
     const docker = await listen((request) => request.socket.destroy());
     await expect(pingDocker(docker, never)).rejects.toMatchObject({ code: 'target-unavailable' });

@@ -123,7 +123,7 @@ describe('demultiplex', () => {
   it('quotes no data where it lost the frames', async () => {
     const { error, stdout } = await read([
       framed([[1, Buffer.from('fine')]]),
-      Buffer.from('secret data without a header'),
+      Buffer.from('<secret data without a header'),
     ]);
     expect(stdout.toString()).toBe('');
     expect(error).toMatchObject({
