@@ -1,0 +1,61 @@
+import type { RunEvent } from '../../src/core/events.ts';
+import type { Manifest, Receipt } from '../../src/core/manifest.ts';
+import type { App } from '../../src/jobs/context.ts';
+import { postgresReader } from '../../src/sources/postgres/postgres.ts';
+import { openCatalog } from '../../src/store/catalog.ts';
+import { encode, goldenArchive, store } from './archives.ts';
+import { backupId, sampleManifest, temporaryFolder } from './storage.ts';
+
+/** A catalog of backups of a real, small archive, and an app on it. */
+export interface GoldenCatalog extends AsyncDisposable {
+  readonly dir: string;
+  readonly app: Pick<App, 'context' | 'reader'>;
+  readonly events: readonly RunEvent[];
+  /** A backup of a real archive. */
+  add(number: number, change?: Partial<Manifest>): Promise<Manifest>;
+  path(backup: Manifest, file?: string): string;
+  receipts(backup: Manifest): Promise<readonly Receipt[]>;
+}
+
+export async function goldenCatalog(): Promise<GoldenCatalog> {
+  const folder = await temporaryFolder();
+  const storage = {
+    dir: folder.dir,
+    namespace: 'demo',
+    identity: '0123456789abcdef',
+    space: () => Promise.resolve({ freeBytes: 0, sizeBytes: 0 }),
+  };
+  const catalog = openCatalog(storage);
+  const events: RunEvent[] = [];
+  const archive = await goldenArchive('small-17');
+  return {
+    dir: folder.dir,
+    events,
+    app: {
+      context: {
+        storage,
+        catalog,
+        emit: (event) => events.push(event),
+        backupdVersion: '0.0.0',
+        command: 'test',
+      },
+      reader: (_engine, format) => postgresReader(format),
+    },
+    async add(number, change = {}) {
+      const id = backupId(number);
+      const source = change.source ?? 'db';
+      await using draft = await catalog.draft(source, id);
+      const file = await store(draft.path('small.dump.zst'), encode(archive, 'zstd'), {
+        plain: archive,
+        compression: 'zstd',
+      });
+      const files = [{ ...file, name: 'small.dump.zst', format: 'pg-custom' }];
+      const manifest = sampleManifest({ id, files, ...change });
+      await draft.commit(manifest);
+      return manifest;
+    },
+    path: (backup, file = 'small.dump.zst') => catalog.path(backup, file),
+    receipts: async ({ id }) => (await catalog.find(id)).receipts,
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
