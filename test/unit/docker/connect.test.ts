@@ -141,6 +141,23 @@ describe('calls', () => {
     await expect(answer).rejects.toThrow('shutting down');
   });
 
+  it('end with the signal, although the library passes none on', async () => {
+    const asked = Promise.withResolvers<void>();
+    const container = { Id: 'c', Name: '/c', Image: 'sha256:1', Config: {}, State: {}, Mounts: [] };
+    const docker = await listen((request, response) => {
+      if (request.url?.startsWith('/images/') === true) {
+        asked.resolve();
+      } else {
+        response.end(JSON.stringify(container));
+      }
+    });
+    const ending = new AbortController();
+    const answer = inspectContainer(docker, 'c', ending.signal);
+    await asked.promise;
+    ending.abort(new Error('shutting down'));
+    await expect(answer).rejects.toThrow('shutting down');
+  });
+
   it('fail when the connection breaks', async () => {
     const docker = await listen((request) => request.socket.destroy());
     await expect(pingDocker(docker, never)).rejects.toMatchObject({ code: 'target-unavailable' });
