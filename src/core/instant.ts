@@ -17,19 +17,18 @@ export function parseInstant(text: string, timezone: string): Date | null {
   if (match === null) {
     return null;
   }
-  const [year, month, day, hour, minute, second] = match.slice(1).map((part) => Number(part ?? 0));
-  const wallMs = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second);
-  const wall = new Date(wallMs);
-  if (
-    wall.getUTCMonth() + 1 !== month ||
-    wall.getUTCDate() !== day ||
-    (hour ?? 0) > 23 ||
-    (minute ?? 0) > 59 ||
-    (second ?? 0) > 59
-  ) {
-    return null;
-  }
-  return fromWallClock(wallMs, timezone);
+  const parts = match.slice(1).map((part) => Number(part ?? 0));
+  const wallMs = wallClockMs(parts);
+  // A date that does not exist, or 25 o'clock, comes out as another one.
+  const shown = new Date(wallMs).toISOString().match(/\d+/g)?.slice(0, 6).map(Number);
+  const isReal = shown?.every((part, index) => part === parts[index]) === true;
+  return isReal ? fromWallClock(wallMs, timezone) : null;
+}
+
+/** What UTC would be if the clock on the wall showed UTC. */
+function wallClockMs(parts: readonly number[]): number {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
+  return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
 function fromWallClock(wallMs: number, timezone: string): Date {

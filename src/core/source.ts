@@ -188,6 +188,18 @@ export type JournalState =
       readonly keptAs: readonly string[];
     };
 
+/** The container that a restore or undo works in. */
+export function targetOf(state: JournalState): TargetRef {
+  switch (state.step) {
+    case 'building':
+      return state.target;
+    case 'swapping':
+      return state.beside.target;
+    case 'undoing':
+      return state.previous.target;
+  }
+}
+
 /**
  * Everything but `preflight` can be killed at any point: the journal has what `resume` needs to finish or undo.
  * The signal of `swap` and `undo` is looked at before they begin; once begun they come to an end.

@@ -3,30 +3,15 @@ import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
 import type { Emit, Outcome } from '../core/events.ts';
 import type { Job } from '../core/job.ts';
 import { archiveFileName, formatBackupId, type BackupId } from '../core/layout.ts';
-import {
-  FORMAT,
-  isGood,
-  isPinned,
-  storedBytes,
-  type ArchiveFile,
-  type Manifest,
-  type Trigger,
-} from '../core/manifest.ts';
-import type {
-  DumpPart,
-  DumpPlan,
-  DumpResult,
-  PartFacts,
-  Source,
-  TargetRef,
-} from '../core/source.ts';
+import { storedBytes, type ArchiveFile, type Manifest, type Trigger } from '../core/manifest.ts';
+import type { DumpPart, DumpPlan, PartFacts, Source } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
-import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
 import { writeArchive } from '../archive/write-archive.ts';
 import { recordAttempt } from '../store/attempts.ts';
 import type { Draft } from '../store/catalog.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { JobContext } from './context.ts';
+import { describeBackup } from './describe-backup.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
@@ -201,20 +186,30 @@ async function backUp(
   }
   const result = await session.finish(read);
   reach('dump-finished');
-  const manifest = await describe({ request, context, running, target, files, result });
+  const { id, startedAt } = running;
+  const manifest = await describeBackup(
+    { source, trigger, id, startedAt, target, files, result },
+    context,
+  );
   signal.throwIfAborted();
   await draft.commit(manifest);
   reach('backup-committed');
   for (const warning of manifest.warnings) {
     emit({ type: 'backup-warning', source: source.name, warning });
   }
-  if (request.pins.length > 0) {
-    await catalog.addReceipt(
-      { manifest, receipts: [] },
-      { type: 'pinned', at: new Date().toISOString() },
-    );
-  }
+  await pin(manifest, request, context);
   return manifest;
+}
+
+async function pin(
+  manifest: Manifest,
+  { pins }: BackupRequest,
+  { catalog }: JobContext,
+): Promise<void> {
+  if (pins.length > 0) {
+    const entry = { manifest, receipts: [] };
+    await catalog.addReceipt(entry, { type: 'pinned', at: new Date().toISOString() });
+  }
 }
 
 function dumpPlan(job: Job, run: string): DumpPlan {
@@ -280,67 +275,5 @@ async function writePart(
       compression,
     },
     facts: written.facts,
-  };
-}
-
-interface Described {
-  readonly request: BackupRequest;
-  readonly context: JobContext;
-  readonly running: Running;
-  readonly target: TargetRef;
-  readonly files: readonly ArchiveFile[];
-  readonly result: DumpResult;
-}
-
-async function describe({
-  request,
-  context,
-  running,
-  target,
-  files,
-  result,
-}: Described): Promise<Manifest> {
-  const { source, trigger } = request;
-  const manifest: Manifest = {
-    format: FORMAT,
-    id: running.id,
-    namespace: context.storage.namespace,
-    source: source.name,
-    engine: source.engine,
-    kind: 'full',
-    parent: null,
-    trigger,
-    startedAt: running.startedAt.toISOString(),
-    finishedAt: new Date().toISOString(),
-    backupdVersion: context.backupdVersion,
-    target: {
-      container: target.container,
-      image: target.image,
-      imageId: target.imageId,
-      repoDigests: target.repoDigests,
-    },
-    toolVersion: result.toolVersion,
-    files,
-    databases: result.databases,
-    encryption: { scheme: 'none', keyIds: [] },
-    position: result.position,
-    facts: result.facts,
-    engineFacts: result.engineFacts,
-    warnings: result.warnings,
-    suspicious: false,
-  };
-  // One that a person pinned is what they expect, however small it is.
-  const entries = await context.catalog.entries(source.name);
-  const newest = entries.find((entry) => isGood(entry) || isPinned(entry));
-  if (newest === undefined) {
-    return manifest;
-  }
-  const last = await context.catalog.manifest(source.name, newest.manifest.id);
-  const shrunk = findShrinkage(last, manifest);
-  const missing = findMissingDatabases(last, manifest);
-  return {
-    ...manifest,
-    warnings: [...manifest.warnings, ...shrunk, ...missing],
-    suspicious: shrunk.length > 0,
   };
 }

@@ -49,7 +49,7 @@ export async function recordInterrupted(
   dead: LockHolder | null,
   { storage }: Pick<JobContext, 'storage'>,
 ): Promise<void> {
-  if (dead?.run == null) {
+  if (dead === null || dead.run === null) {
     return;
   }
   await recordAttempt(storage.dir, source, {

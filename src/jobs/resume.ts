@@ -1,5 +1,11 @@
 import { BackupdError } from '../core/errors.ts';
-import type { JournalState, Previous, Source, TargetRef } from '../core/source.ts';
+import {
+  targetOf,
+  type JournalState,
+  type Previous,
+  type Source,
+  type TargetRef,
+} from '../core/source.ts';
 import { journal, readJournal } from '../store/journal.ts';
 import { recordPrevious, removePrevious } from '../store/previous.ts';
 import type { JobContext } from './context.ts';
@@ -53,18 +59,6 @@ async function resumeAt(
       );
     }
     throw error;
-  }
-}
-
-/** The container that a restore or undo works in. */
-export function targetOf(state: JournalState): TargetRef {
-  switch (state.step) {
-    case 'building':
-      return state.target;
-    case 'swapping':
-      return state.beside.target;
-    case 'undoing':
-      return state.previous.target;
   }
 }
 

@@ -1,12 +1,12 @@
 import { BackupdError } from '../core/errors.ts';
-import type { Previous, Source } from '../core/source.ts';
+import { targetOf, type Previous, type Source } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
 import { journal, readJournal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';
 import { readPrevious, recordPrevious, removePrevious } from '../store/previous.ts';
 import type { App } from './context.ts';
 import type { RestoreReport } from './restore.ts';
-import { resumeInterrupted, targetOf } from './resume.ts';
+import { resumeInterrupted } from './resume.ts';
 
 export interface UndoRequest {
   readonly source: string;

@@ -41,5 +41,5 @@ export async function detectEngine(
     TOOLS.map(([tool]) => tool),
     signal,
   );
-  return TOOLS.find(([tool]) => found.get(tool) != null)?.[1] ?? null;
+  return TOOLS.find(([tool]) => (found.get(tool) ?? null) !== null)?.[1] ?? null;
 }

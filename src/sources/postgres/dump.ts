@@ -1,20 +1,13 @@
-import { Readable } from 'node:stream';
 import { BackupdError } from '../../core/errors.ts';
 import type { DatabaseFacts, Facts } from '../../core/facts.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../../core/source.ts';
 import { encodeName } from '../../core/layout.ts';
-import { compressedArgv, probeTools } from '../../docker/exec-pipe.ts';
-import { startExec, verdictStream, type ExecProcess } from '../../docker/exec.ts';
-import { lastLine, type Connection } from './connection.ts';
-import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
-import { COUNT_BUDGET_MS, readFacts, rewrittenTables } from './facts.ts';
+import { probeTools } from '../../docker/exec-pipe.ts';
+import type { Connection } from './connection.ts';
+import { listDatabases, readServer, type DatabaseRow } from './databases.ts';
 import { dumpGlobals } from './globals.ts';
-import { watchLocks, type LockWatch } from './locks.ts';
-import { openSession, type Session } from './session.ts';
-
-/** How often a dump begins again because a table was rewritten before pg_dump held its lock. */
-const STARTS = 4;
+import { startDump, type DumpRun } from './pg-dump.ts';
 
 /** Which databases of the server belong to the source. */
 export interface DatabaseChoice {
@@ -37,17 +30,8 @@ export async function openDump(
     choice,
     warnings,
   );
-  const zstd =
-    plan.compressInTarget !== null &&
-    (await probeTools(connection.docker, connection, ['zstd', 'nice'], signal)).get('zstd') !==
-      null;
-  const run: DumpRun = {
-    connection,
-    server,
-    plan,
-    level: zstd ? (plan.compressInTarget?.level ?? null) : null,
-    signal,
-  };
+  const level = await levelInTarget(connection, plan, signal);
+  const run: DumpRun = { connection, server, plan, level, signal };
   const facts: Record<string, DatabaseFacts> = {};
   const ending = new AbortController();
 
@@ -67,22 +51,7 @@ export async function openDump(
   return {
     parts,
     finish(read) {
-      const found: Facts = { serverVersion: server.version, databases: withSequences(facts, read) };
-      const names = databases.map((database) => database.name);
-      warnings.push(...rewrittenWarnings(found));
-      const engineFacts = {
-        versionNumber: server.versionNumber,
-        bootstrapRole: server.bootstrapRole,
-        standby: server.isStandby,
-      };
-      return Promise.resolve({
-        toolVersion: connection.toolVersion,
-        databases: names,
-        facts: found,
-        engineFacts,
-        position: null,
-        warnings,
-      } satisfies DumpResult);
+      return Promise.resolve(describeDump(run, databases, withSequences(facts, read), warnings));
     },
     async [Symbol.asyncDispose]() {
       ending.abort();
@@ -91,13 +60,38 @@ export async function openDump(
   };
 }
 
-interface DumpRun {
-  readonly connection: Connection;
-  readonly server: ServerRow;
-  readonly plan: DumpPlan;
-  /** zstd's level in the target; null: backupd compresses. */
-  readonly level: number | null;
-  readonly signal: AbortSignal;
+/** zstd's level where the target can compress; null: backupd does it. */
+async function levelInTarget(
+  connection: Connection,
+  { compressInTarget }: DumpPlan,
+  signal: AbortSignal,
+): Promise<number | null> {
+  if (compressInTarget === null) {
+    return null;
+  }
+  const tools = await probeTools(connection.docker, connection, ['zstd'], signal);
+  return tools.get('zstd') === null ? null : compressInTarget.level;
+}
+
+function describeDump(
+  { connection, server }: DumpRun,
+  databases: readonly DatabaseRow[],
+  facts: Facts['databases'],
+  warnings: readonly Warning[],
+): DumpResult {
+  const found: Facts = { serverVersion: server.version, databases: facts };
+  return {
+    toolVersion: connection.toolVersion,
+    databases: databases.map((database) => database.name),
+    facts: found,
+    engineFacts: {
+      versionNumber: server.versionNumber,
+      bootstrapRole: server.bootstrapRole,
+      standby: server.isStandby,
+    },
+    position: null,
+    warnings: [...warnings, ...rewrittenWarnings(found)],
+  };
 }
 
 function chooseDatabases(
@@ -127,163 +121,6 @@ function chooseDatabases(
     });
   }
   return chosen.filter((row) => row.allowsConnections);
-}
-
-/** A running pg_dump whose locks are held, with its facts being counted beside it. */
-interface RunningDump extends AsyncDisposable {
-  readonly part: DumpPart;
-  readonly facts: Promise<DatabaseFacts>;
-}
-
-/**
- * Starts pg_dump on a snapshot that a session of ours shares, and returns once pg_dump holds its locks. TRUNCATE and
- * rewriting ALTERs between snapshot and lock would be dumped as an empty table with exit code 0: seen here, they make us
- * begin again on a new snapshot.
- */
-async function startDump(run: DumpRun, database: DatabaseRow): Promise<RunningDump> {
-  for (let start = 1; start <= STARTS; start += 1) {
-    const dump = await tryDump(run, database, start);
-    if (dump !== null) {
-      return dump;
-    }
-  }
-  throw new BackupdError(
-    'dump-failed',
-    `tables of database "${database.name}" were truncated or rewritten each of the ${STARTS} times that its dump began`,
-    { hint: 'Run the backup at a time when nothing truncates or rewrites tables.' },
-  );
-}
-
-/** Null where a table was rewritten before pg_dump had its locks; all that was started is ended then. */
-async function tryDump(
-  run: DumpRun,
-  database: DatabaseRow,
-  start: number,
-): Promise<RunningDump | null> {
-  await using stack = new AsyncDisposableStack();
-  const ending = new AbortController();
-  const own: DumpRun = {
-    ...run,
-    // A mark of its own: what ends this start must not end the next one.
-    connection: { ...run.connection, run: `${run.connection.run}-${database.oid}-${start}` },
-    signal: AbortSignal.any([run.signal, ending.signal]),
-  };
-  // Last of all, when the session has ended by itself: only a dump that goes on is killed.
-  stack.defer(() => {
-    ending.abort(new BackupdError('cancelled', 'the dump was given up'));
-  });
-  const holder = stack.use(await holdSnapshot(own, database.name));
-  const watch = stack.use(watchLocks(own.connection, database.name));
-  const process = await startPgDump(own, database.name, holder.snapshot, watch);
-  const stream = await withLocks(process, watch, own);
-  const rewritten = await rewrittenTables(holder.session);
-  if (rewritten.length > 0) {
-    return null;
-  }
-  const facts = readFacts(holder.session, { depth: run.plan.facts, budgetMs: COUNT_BUDGET_MS });
-  // Looked at by whoever consumed the stream; a dump that fails first must not make this an unhandled rejection.
-  facts.catch(() => null);
-  const kept = stack.move();
-  return {
-    part: partOf(run, database.name, stream),
-    facts,
-    [Symbol.asyncDispose]: async () => kept.disposeAsync(),
-  };
-}
-
-function partOf(run: DumpRun, database: string, stream: Readable): DumpPart {
-  return {
-    stem: `${encodeName(database)}.dump`,
-    format: 'pg-custom',
-    database,
-    encoding: run.level === null ? 'none' : 'zstd',
-    stream,
-  };
-}
-
-async function holdSnapshot(
-  run: DumpRun,
-  database: string,
-): Promise<{ session: Session; snapshot: string } & AsyncDisposable> {
-  const session = await openSession(run.connection, database, run.signal);
-  await session.run('begin transaction isolation level repeatable read read only');
-  const [snapshot] = await session.run('select pg_export_snapshot()');
-  return {
-    session,
-    snapshot: String(snapshot),
-    [Symbol.asyncDispose]: async () => session[Symbol.asyncDispose](),
-  };
-}
-
-async function startPgDump(
-  run: DumpRun,
-  database: string,
-  snapshot: string,
-  watch: LockWatch,
-): Promise<ExecProcess> {
-  const { connection, server, level } = run;
-  const argv = [
-    'pg_dump',
-    '-Fc',
-    '-Z0',
-    '-v',
-    `--snapshot=${snapshot}`,
-    ...(server.isStandby ? ['--no-unlogged-table-data'] : []),
-  ];
-  return startExec(
-    connection.docker,
-    {
-      containerId: connection.containerId,
-      container: connection.container,
-      run: connection.run,
-      argv: level === null ? argv : compressedArgv(argv, { level }),
-      env: { ...connection.environment, PGDATABASE: database },
-      onStderrLine: watch.onLine,
-    },
-    run.signal,
-  );
-}
-
-/**
- * Resolves with the dump's stream once pg_dump said that it writes its first entry: all locks are held by then.
- * @throws BackupdError `dump-failed`, naming what it waited for where a lock was in the way.
- */
-async function withLocks(process: ExecProcess, watch: LockWatch, run: DumpRun): Promise<Readable> {
-  const stream = verdictStream(process, {
-    tool: 'pg_dump',
-    code: 'dump-failed',
-    container: run.connection.container,
-  });
-  const failed = new Promise<never>((_resolve, reject) => {
-    stream.once('error', reject);
-  });
-  try {
-    await Promise.race([watch.locked, failed, endedEarly(process, stream)]);
-  } catch (error) {
-    const blocker = watch.blocker();
-    throw blocker === null
-      ? error
-      : new BackupdError('dump-failed', `pg_dump waited for ${blocker}`, {
-          cause: error,
-          hint: 'End the session that holds the lock, or run the backup at another time.',
-        });
-  }
-  return stream;
-}
-
-async function endedEarly(process: ExecProcess, stream: Readable): Promise<never> {
-  const exit = await process.exited;
-  if (exit.exitCode === 0) {
-    throw new BackupdError(
-      'dump-failed',
-      `pg_dump ended without a dump: ${lastLine(process.stderr.text())}`,
-    );
-  }
-  // The stream carries the verdict and its words.
-  return new Promise((_resolve, reject) => {
-    stream.once('error', reject);
-    stream.resume();
-  });
 }
 
 function withSequences(

@@ -8,8 +8,9 @@ import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
 import { readServer } from './databases.ts';
 import { openDump } from './dump.ts';
+import { dropLeftBeside } from './beside.ts';
 import { postgresArchiveReader } from './archive.ts';
-import { dropLeftBeside, postgresRestorer } from './restorer.ts';
+import { postgresRestorer } from './restorer.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
 

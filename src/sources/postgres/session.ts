@@ -32,42 +32,10 @@ export async function openSession(
   let queue: Promise<unknown> = Promise.resolve();
   let waiting = 0;
 
-  async function exchange(sql: string): Promise<readonly string[]> {
-    const token = `backupd-${randomBytes(8).toString('hex')}`;
-    write(
-      process,
-      // One end for the last statement: an empty one behind it would report that all is well (measured).
-      `${sql.replace(/[;\s]+$/, '')}\n;\n\\echo ${token} :ERROR :SQLSTATE :LAST_ERROR_MESSAGE\n\\echo ${token}-end\n`,
-    );
-    const output: string[] = [];
-    let state: string | null = null;
-    for (let next = await lines.next(); ; next = await lines.next()) {
-      if (next.done === true) {
-        throw await ended(connection, process);
-      }
-      if (next.value === `${token}-end`) {
-        break;
-      }
-      if (next.value.startsWith(`${token} `)) {
-        state = next.value.slice(token.length + 1);
-      } else if (state === null) {
-        output.push(next.value);
-      }
-    }
-    const [failed, , ...message] = (state ?? '').split(' ');
-    if (failed === 'true') {
-      throw new BackupdError(
-        'dump-failed',
-        `PostgreSQL in "${connection.container}" refused: ${message.join(' ')}`,
-      );
-    }
-    return output.filter((line) => line !== '');
-  }
-
   return {
     run(sql) {
       waiting += 1;
-      const result = queue.then(async () => exchange(sql));
+      const result = queue.then(async () => exchange({ connection, process, lines }, sql));
       queue = result
         .catch(() => null)
         .finally(() => {
@@ -86,6 +54,48 @@ export async function openSession(
       await process.exited.catch(() => null);
     },
   };
+}
+
+interface Exchange {
+  readonly connection: Connection;
+  readonly process: ExecProcess;
+  readonly lines: AsyncIterator<string>;
+}
+
+/** Sends statements and reads what they print, up to a token that nothing else can print. */
+async function exchange(
+  { connection, process, lines }: Exchange,
+  sql: string,
+): Promise<readonly string[]> {
+  const token = `backupd-${randomBytes(8).toString('hex')}`;
+  write(
+    process,
+    // One end for the last statement: an empty one behind it would report that all is well (measured).
+    `${sql.replace(/[;\s]+$/, '')}\n;\n\\echo ${token} :ERROR :SQLSTATE :LAST_ERROR_MESSAGE\n\\echo ${token}-end\n`,
+  );
+  const output: string[] = [];
+  let state: string | null = null;
+  for (let next = await lines.next(); ; next = await lines.next()) {
+    if (next.done === true) {
+      throw await ended(connection, process);
+    }
+    if (next.value === `${token}-end`) {
+      break;
+    }
+    if (next.value.startsWith(`${token} `)) {
+      state = next.value.slice(token.length + 1);
+    } else if (state === null) {
+      output.push(next.value);
+    }
+  }
+  const [failed, , ...message] = (state ?? '').split(' ');
+  if (failed === 'true') {
+    throw new BackupdError(
+      'dump-failed',
+      `PostgreSQL in "${connection.container}" refused: ${message.join(' ')}`,
+    );
+  }
+  return output.filter((line) => line !== '');
 }
 
 function write(process: ExecProcess, text: string): void {

@@ -28,6 +28,9 @@ export interface SwapScript {
   readonly statements: readonly string[];
 }
 
+/** Once begun a swap comes to an end; this only keeps a dead Docker engine from holding it for ever. */
+export const SWAP_TIMEOUT_MS = 120_000;
+
 /** Tries before a swap gives up on others' locks; each waits seconds, and clients wait with it. */
 const TRIES = 3;
 

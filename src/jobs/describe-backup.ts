@@ -1,0 +1,72 @@
+import type { BackupId } from '../core/layout.ts';
+import {
+  FORMAT,
+  isGood,
+  isPinned,
+  type ArchiveFile,
+  type Manifest,
+  type Trigger,
+} from '../core/manifest.ts';
+import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
+import type { DumpResult, Source, TargetRef } from '../core/source.ts';
+import type { JobContext } from './context.ts';
+
+/** What a run knows at its end. */
+export interface Described {
+  readonly source: Pick<Source, 'name' | 'engine'>;
+  readonly trigger: Trigger;
+  readonly id: BackupId;
+  readonly startedAt: Date;
+  readonly target: TargetRef;
+  readonly files: readonly ArchiveFile[];
+  readonly result: DumpResult;
+}
+
+/** The manifest of a backup; one whose source shrank to nothing since the last good backup is flagged in it. */
+export async function describeBackup(
+  { source, trigger, id, startedAt, target, files, result }: Described,
+  context: Pick<JobContext, 'catalog' | 'storage' | 'backupdVersion'>,
+): Promise<Manifest> {
+  const manifest: Manifest = {
+    format: FORMAT,
+    id,
+    namespace: context.storage.namespace,
+    source: source.name,
+    engine: source.engine,
+    kind: 'full',
+    parent: null,
+    trigger,
+    startedAt: startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+    backupdVersion: context.backupdVersion,
+    target: {
+      container: target.container,
+      image: target.image,
+      imageId: target.imageId,
+      repoDigests: target.repoDigests,
+    },
+    toolVersion: result.toolVersion,
+    files,
+    databases: result.databases,
+    encryption: { scheme: 'none', keyIds: [] },
+    position: result.position,
+    facts: result.facts,
+    engineFacts: result.engineFacts,
+    warnings: result.warnings,
+    suspicious: false,
+  };
+  // One that a person pinned is what they expect, however small it is.
+  const entries = await context.catalog.entries(source.name);
+  const newest = entries.find((entry) => isGood(entry) || isPinned(entry));
+  if (newest === undefined) {
+    return manifest;
+  }
+  const last = await context.catalog.manifest(source.name, newest.manifest.id);
+  const shrunk = findShrinkage(last, manifest);
+  const missing = findMissingDatabases(last, manifest);
+  return {
+    ...manifest,
+    warnings: [...manifest.warnings, ...shrunk, ...missing],
+    suspicious: shrunk.length > 0,
+  };
+}

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { openArchive } from '../archive/read-archive.ts';
+import { BackupdError } from '../core/errors.ts';
+import type { BackupId } from '../core/layout.ts';
+import type { CatalogEntry, Manifest, Warning } from '../core/manifest.ts';
+import type { RestorePlan, Source, TargetRef } from '../core/source.ts';
+import { chooseBackup, chooseDatabases } from './choose.ts';
+import type { App, JobContext } from './context.ts';
+
+export interface RestoreRequest {
+  /** Null: the only one there is. */
+  readonly source: string | null;
+  /** `latest`, an id or the beginning of one, or an instant. */
+  readonly at: string;
+  /** Empty: all of the backup. */
+  readonly databases: readonly string[];
+  readonly as: string | null;
+  /** A container; null: the source's own. */
+  readonly into: string | null;
+  /** How long to wait for another run of the source; 0: not at all. */
+  readonly waitMs: number;
+}
+
+/** What a restore will do, decided without changing anything. */
+export interface RestoreDecision {
+  readonly source: string;
+  readonly id: BackupId;
+  /** When the backup began. */
+  readonly startedAt: string;
+  /** The container. */
+  readonly into: string;
+  /** What the backup lacks of the instant asked for, in plain words; null where nothing. */
+  readonly gap: string | null;
+  readonly databases: readonly {
+    readonly name: string;
+    readonly restoredAs: string;
+    /** Whether something of that name is there now; it is kept under another name. */
+    readonly replaces: boolean;
+    readonly sizeBytes: number | null;
+  }[];
+  readonly warnings: readonly Warning[];
+  /** For runRestore. */
+  readonly bound: { readonly source: Source; readonly target: TargetRef };
+  readonly manifest: Manifest;
+  readonly waitMs: number;
+}
+
+/**
+ * Decides what a restore does and looks for every reason not to begin; changes nothing.
+ * @throws BackupdError with the code of the first reason: a missing backup, a target that is away, too little space...
+ */
+export async function planRestore(
+  request: RestoreRequest,
+  app: App,
+  signal: AbortSignal,
+): Promise<RestoreDecision> {
+  const { catalog } = app.context;
+  const name = request.source ?? (await onlySource(app));
+  const entries = await entriesOf(name, app);
+  const { entry, gap } = chooseBackup(entries, request.at, app.settings.timezone);
+  const manifest = await catalog.manifest(name, entry.manifest.id);
+  const wanted = chooseDatabases(manifest, request.databases, request.as);
+  const { source } = await app.bind(manifest, request.into, signal);
+  const target = await source.locate(signal);
+  const plan = restorePlan(app.context, source, { manifest, databases: wanted, run: newRun() });
+  const { problems, existing } = await source.restorer.preflight(target, plan, signal);
+  const [problem, ...more] = problems;
+  if (problem !== undefined) {
+    const also = more.map((other) => `; ${other.message}`).join('');
+    throw new BackupdError(problem.code, problem.message + also, { hint: problem.hint });
+  }
+  return {
+    source: name,
+    id: manifest.id,
+    startedAt: manifest.startedAt,
+    into: target.container,
+    gap,
+    databases: wanted.map((database) => ({
+      ...database,
+      replaces: existing.includes(database.restoredAs),
+      sizeBytes: manifest.facts.databases[database.name]?.sizeBytes ?? null,
+    })),
+    warnings: manifest.warnings,
+    bound: { source, target },
+    manifest,
+    waitMs: request.waitMs,
+  };
+}
+
+async function onlySource(app: App): Promise<string> {
+  const names = await app.context.catalog.sources();
+  const [only, another] = names;
+  if (only === undefined) {
+    throw new BackupdError('backup-not-found', 'there is no backup of anything', {
+      hint: 'Make one with "backupd backup".',
+    });
+  }
+  if (another !== undefined) {
+    throw new BackupdError('usage', `which source? there are backups of ${names.join(', ')}`, {
+      hint: 'Name one: "backupd restore SOURCE".',
+    });
+  }
+  return only;
+}
+
+async function entriesOf(name: string, app: App): Promise<readonly CatalogEntry[]> {
+  const names = await app.context.catalog.sources();
+  if (!names.includes(name)) {
+    const known = names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`;
+    throw new BackupdError('source-not-found', `there are no backups of a source "${name}"`, {
+      hint: known,
+    });
+  }
+  return app.context.catalog.entries(name);
+}
+
+/** Unique to one restore, and short enough for names that carry it. */
+export function newRun(): string {
+  const stamp = new Date()
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replaceAll(/[-:]/g, '');
+  return `${stamp}-${randomBytes(2).toString('hex')}`;
+}
+
+/** What the restorer works by. */
+export function restorePlan(
+  context: JobContext,
+  source: Source,
+  what: Pick<RestorePlan, 'manifest' | 'databases' | 'run'>,
+): RestorePlan {
+  return {
+    ...what,
+    open(file, signal) {
+      const path = context.catalog.path(what.manifest, file.name);
+      return openArchive(path, file, { reader: source.reader(file.format) }, signal);
+    },
+    onProgress(progress) {
+      context.emit({
+        type: 'restore-progress',
+        source: what.manifest.source,
+        stage: progress.stage,
+        database: progress.database,
+        bytes: progress.bytes ?? null,
+        totalBytes: progress.totalBytes ?? null,
+      });
+    },
+  };
+}
