@@ -1,188 +1,39 @@
-import type Docker from 'dockerode';
-import { jobsFrom, plainJob, type JobsFound } from './config/jobs.ts';
-import type { LoadedConfig } from './config/load.ts';
-import { COMPOSE_PROJECT, type ConfigProblem, type ContainerListing } from './core/discovery.ts';
-import { BackupdError, toFailure, type Failure } from './core/errors.ts';
+import { plainJob, type JobsFound } from './config/jobs.ts';
+import type { ConfigProblem } from './core/discovery.ts';
+import { BackupdError, toFailure } from './core/errors.ts';
 import type { Job } from './core/job.ts';
-import type { Engine, Source, TargetRef } from './core/source.ts';
-import {
-  findOwnContainer,
-  inspectContainer,
-  listContainers,
-  resolveContainer,
-} from './docker/containers.ts';
-import type { App, BoundSource, Discovery } from './jobs/context.ts';
+import type { Engine, Source } from './core/source.ts';
+import { inspectContainer, resolveContainer } from './docker/containers.ts';
+import type { App, BoundSource } from './jobs/context.ts';
 import { detectEngine } from './sources/detect.ts';
 import { postgres } from './sources/postgres/postgres.ts';
 import type { Storage } from './store/storage.ts';
+import type { Look } from './surroundings.ts';
+import {
+  containerOf,
+  containersSeen,
+  jobsSeen,
+  locateTarget,
+  refindTarget,
+  type TargetParts,
+} from './targets.ts';
 
-/** What there is around this process. */
-export interface Surroundings {
-  /** The compose project this process runs in; null outside compose. */
-  project(signal?: AbortSignal): Promise<string | null>;
-  /** @throws BackupdError `target-unavailable` */
-  containers(signal: AbortSignal): Promise<readonly ContainerListing[]>;
-}
-
-const OWN_TIMEOUT_MS = 10_000;
-
-/** Looks around when first asked. */
-export function surroundingsOf(docker: Docker): Surroundings {
-  // Does not change while this process lives; asked again only where Docker did not answer.
-  let known: { readonly project: string | null } | null = null;
-  return {
-    async project(signal = AbortSignal.timeout(OWN_TIMEOUT_MS)) {
-      if (known === null) {
-        const own = await findOwnContainer(docker, signal);
-        known = { project: own?.labels[COMPOSE_PROJECT] ?? null };
-      }
-      return known.project;
-    },
-    containers: async (signal) => listContainers(docker, signal),
-  };
-}
-
-export interface Parts {
-  readonly config: LoadedConfig;
-  readonly docker: Docker;
-  readonly surroundings: Surroundings;
+interface Parts extends TargetParts {
   readonly storage: Storage;
 }
 
-interface Look {
-  readonly containers: readonly ContainerListing[] | null;
-  readonly project: string | null;
-  readonly failure: Failure | null;
-}
-
-export type SourceBinder = Pick<App, 'discover' | 'bind'>;
-
 /** Finds the sources that are configured, and binds them to their containers as these are now. */
-export function sourceBinder({ config, docker, surroundings, storage }: Parts): SourceBinder {
+export function sourceBinder(parts: Parts): Pick<App, 'discover' | 'bind'> {
   // By container id: what a container runs does not change.
   const engines = new Map<string, Engine>();
-
-  async function look(signal: AbortSignal): Promise<Look> {
-    try {
-      const project = await surroundings.project(signal);
-      return { containers: await surroundings.containers(signal), project, failure: null };
-    } catch (error) {
-      signal.throwIfAborted();
-      return { containers: null, project: null, failure: toFailure(error) };
-    }
-  }
-
-  function jobsIn({ containers, project }: Look): JobsFound {
-    return jobsFrom(config, containers, { project });
-  }
-
-  async function locateJob(job: Job, signal: AbortSignal): Promise<TargetRef> {
-    const seen = await look(signal);
-    if (seen.containers === null) {
-      throw asError(seen.failure);
-    }
-    const target =
-      job.target.by === 'name'
-        ? job.target
-        : jobsIn(seen).jobs.find((found) => found.source === job.source)?.target;
-    if (target === undefined) {
-      throw new BackupdError(
-        'target-unavailable',
-        `no container has the labels of source "${job.source}" any more`,
-        { hint: `Start it, or run "backupd forget ${job.source}" where it is gone for good.` },
-      );
-    }
-    const containerId =
-      target.by === 'discovery'
-        ? target.containerId
-        : resolveContainer(seen.containers, target.container, seen.project).id;
-    return inspectTarget(containerId, signal);
-  }
-
-  async function inspectTarget(containerId: string, signal: AbortSignal): Promise<TargetRef> {
-    const { id, name, image, imageId, repoDigests, running, state } = await inspectContainer(
-      docker,
-      containerId,
-      signal,
-    );
-    if (!running) {
-      throw new BackupdError('target-unavailable', `container "${name}" is not running: ${state}`, {
-        hint: `Start it with "docker start ${name}".`,
-      });
-    }
-    return { containerId: id, container: name, image, imageId, repoDigests };
-  }
-
-  async function refind(at: TargetRef, signal: AbortSignal): Promise<TargetRef | null> {
-    const containers = await surroundings.containers(signal);
-    const found =
-      containers.find(({ id }) => id === at.containerId) ??
-      containers.find(({ name }) => name === at.container);
-    return found === undefined ? null : inspectTarget(found.id, signal);
-  }
-
-  function sourceOf(job: Job): Source {
-    return postgres({
-      docker,
-      job,
-      runPrefix: `${storage.identity}/${job.source}/`,
-      locate: async (signal) => locateJob(job, signal),
-      refind,
-    });
-  }
-
-  /** The engine of a job, configured or found out; null where nothing tells. */
-  async function engineOf(job: Job, seen: Look, signal: AbortSignal): Promise<Engine | null> {
-    if (job.engine !== null || seen.containers === null) {
-      return job.engine;
-    }
-    const { id } =
-      job.target.by === 'discovery'
-        ? { id: job.target.containerId }
-        : resolveContainer(seen.containers, job.target.container, seen.project);
-    const engine =
-      engines.get(id) ??
-      (await detectEngine(docker, await inspectContainer(docker, id, signal), signal));
-    if (engine !== null) {
-      engines.set(id, engine);
-    }
-    return engine;
-  }
-
-  async function bindJob(
-    job: Job,
-    found: JobsFound,
-    seen: Look,
-    signal: AbortSignal,
-  ): Promise<BoundSource | ConfigProblem> {
-    try {
-      const engine = await engineOf(job, seen, signal);
-      if (engine === null) {
-        return unknownEngine(job);
-      }
-      const bound = { ...job, engine };
-      return { job: bound, source: sourceOf(bound), options: found.options.get(job.source) ?? [] };
-    } catch (error) {
-      signal.throwIfAborted();
-      const { message, hint } = toFailure(error);
-      return {
-        source: job.source,
-        option: job.target.container,
-        message,
-        hint,
-        severity: 'source',
-      };
-    }
-  }
-
   return {
-    async discover(signal): Promise<Discovery> {
-      const seen = await look(signal);
-      const found = jobsIn(seen);
+    async discover(signal) {
+      const seen = await parts.surroundings.look(signal);
+      const found = jobsSeen(parts, seen);
       const sources: BoundSource[] = [];
-      const problems: ConfigProblem[] = [...config.problems, ...found.problems];
+      const problems: ConfigProblem[] = [...parts.config.problems, ...found.problems];
       for (const job of found.jobs) {
-        const bound = await bindJob(job, found, seen, signal);
+        const bound = await bindJob({ parts, engines, found, seen }, job, signal);
         if ('job' in bound) {
           sources.push(bound);
         } else {
@@ -193,53 +44,66 @@ export function sourceBinder({ config, docker, surroundings, storage }: Parts): 
     },
 
     async bind(backup, into, signal) {
-      const seen = await look(signal);
-      const found = jobsIn(seen);
-      const own = found.jobs.find((job) => job.source === backup.source);
-      if (seen.containers === null) {
-        throw asError(seen.failure);
-      }
-      if (into === null) {
-        if (own === undefined) {
-          throw new BackupdError(
-            'target-unavailable',
-            `source "${backup.source}" is not configured here, so nothing says where to restore it`,
-            {
-              hint: 'Name a container with --into, or give its own the label backupd.enable=true.',
-            },
-          );
-        }
-        return { job: own, source: sourceOf(own), options: [] };
-      }
-      const { id, name } = resolveContainer(seen.containers, into, seen.project);
-      const job: Job = {
-        ...plainJob(config, {
-          name: backup.source,
-          engine: backup.engine,
-          target: { by: 'name', container: name },
-        }),
-        // How to log in there is said by the source that lives there, if one does.
-        ...loginOf(found.jobs.find(({ target }) => livesIn(target, id, name))),
-      };
-      return { job, source: sourceOf(job), options: [] };
+      const seen = await parts.surroundings.look(signal);
+      containersSeen(seen);
+      return into === null
+        ? bindOwn(parts, backup.source, seen)
+        : bindTo(parts, backup, into, seen);
     },
   };
 }
 
-function asError(failure: Failure | null): BackupdError {
-  return new BackupdError(
-    failure?.code ?? 'target-unavailable',
-    failure?.message ?? 'Docker could not be asked',
-    failure?.hint == null ? {} : { hint: failure.hint },
-  );
+function sourceOf(parts: Parts, job: Job): Source {
+  return postgres({
+    docker: parts.docker,
+    job,
+    runPrefix: `${parts.storage.identity}/${job.source}/`,
+    locate: async (signal) => locateTarget(parts, job, signal),
+    refind: async (at, signal) => refindTarget(parts, at, signal),
+  });
 }
 
-function livesIn(target: Job['target'], id: string, name: string): boolean {
-  return target.by === 'discovery' ? target.containerId === id : target.container === name;
+interface Binding {
+  readonly parts: Parts;
+  readonly engines: Map<string, Engine>;
+  readonly found: JobsFound;
+  readonly seen: Look;
 }
 
-function loginOf(job: Job | undefined): Pick<Job, 'user' | 'passwordFile'> {
-  return { user: job?.user ?? null, passwordFile: job?.passwordFile ?? null };
+/** What keeps one source from being bound is a problem of that source, and of no other. */
+async function bindJob(
+  { parts, engines, found, seen }: Binding,
+  job: Job,
+  signal: AbortSignal,
+): Promise<BoundSource | ConfigProblem> {
+  try {
+    const engine = job.engine ?? (await findEngine(parts, engines, containerOf(job, seen), signal));
+    if (engine === null) {
+      return unknownEngine(job);
+    }
+    const bound = { ...job, engine };
+    const options = found.options.get(job.source) ?? [];
+    return { job: bound, source: sourceOf(parts, bound), options };
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message, hint } = toFailure(error);
+    return { source: job.source, option: job.target.container, message, hint, severity: 'source' };
+  }
+}
+
+/** The engine that a container runs; null where nothing tells. */
+async function findEngine(
+  { docker }: Parts,
+  known: Map<string, Engine>,
+  containerId: string,
+  signal: AbortSignal,
+): Promise<Engine | null> {
+  const container = await inspectContainer(docker, containerId, signal);
+  const engine = known.get(containerId) ?? (await detectEngine(docker, container, signal));
+  if (engine !== null) {
+    known.set(containerId, engine);
+  }
+  return engine;
 }
 
 function unknownEngine(job: Job): ConfigProblem {
@@ -250,4 +114,38 @@ function unknownEngine(job: Job): ConfigProblem {
     hint: 'Set the label backupd.engine, for example to postgres.',
     severity: 'source',
   };
+}
+
+/** The source as it is configured. */
+function bindOwn(parts: Parts, source: string, seen: Look): BoundSource {
+  const job = jobsSeen(parts, seen).jobs.find((found) => found.source === source);
+  if (job === undefined) {
+    throw new BackupdError(
+      'target-unavailable',
+      `source "${source}" is not configured here, so nothing says where to restore it`,
+      { hint: 'Name a container with --into, or give its own the label backupd.enable=true.' },
+    );
+  }
+  return { job, source: sourceOf(parts, job), options: [] };
+}
+
+/** Any container; how to log in there is said by the source that lives there, if one does. */
+function bindTo(
+  parts: Parts,
+  { source, engine }: { readonly source: string; readonly engine: Engine },
+  into: string,
+  seen: Look,
+): BoundSource {
+  const { id, name } = resolveContainer(containersSeen(seen), into, seen.project);
+  const there = jobsSeen(parts, seen).jobs.find((job) => livesIn(job, id, name));
+  const job: Job = {
+    ...plainJob(parts.config, { name: source, engine, target: { by: 'name', container: name } }),
+    user: there?.user ?? null,
+    passwordFile: there?.passwordFile ?? null,
+  };
+  return { job, source: sourceOf(parts, job), options: [] };
+}
+
+function livesIn({ target }: Job, id: string, name: string): boolean {
+  return target.by === 'discovery' ? target.containerId === id : target.container === name;
 }

@@ -1,4 +1,4 @@
-import { sourceBinder, surroundingsOf } from './bind-sources.ts';
+import { sourceBinder } from './bind-sources.ts';
 import { processEnvironment } from './config/environment.ts';
 import { loadConfig } from './config/load.ts';
 import { BackupdError } from './core/errors.ts';
@@ -10,6 +10,10 @@ import { postgresReader } from './sources/postgres/postgres.ts';
 import { openCatalog } from './store/catalog.ts';
 import { recordSource } from './store/known-sources.ts';
 import { openStorage } from './store/storage.ts';
+import { surroundingsOf } from './surroundings.ts';
+
+/** How long to ask Docker which compose project this is. */
+const OWN_TIMEOUT_MS = 10_000;
 
 export interface OpenOptions {
   /** What a person would call this process: `daemon`, `backup db`. */
@@ -29,7 +33,9 @@ export async function openApp(options: OpenOptions): Promise<App> {
     namespace: config.settings.namespace,
     // A reader records nothing, so it need not ask Docker.
     fallbackNamespace: async () =>
-      (options.access === 'write' ? await surroundings.project() : null) ?? 'default',
+      (options.access === 'write'
+        ? await surroundings.project(AbortSignal.timeout(OWN_TIMEOUT_MS))
+        : null) ?? 'default',
     access: options.access,
   });
   const sources = sourceBinder({ config, docker, surroundings, storage });

@@ -32,7 +32,7 @@ export interface DumpPlan {
  * says. The consumer owns the stream.
  */
 export interface DumpPart {
-  /** File name without ending: `globals`, `shop.dump`. */
+  /** File name without the compression's ending: `globals.sql`, `shop.dump`. */
   readonly stem: string;
   readonly format: string;
   readonly database: string | null;

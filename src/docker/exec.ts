@@ -141,8 +141,10 @@ function attach(started: Started, signal: AbortSignal): ExecProcess {
   function onOver(reason: Error | null): void {
     signal.removeEventListener('abort', onAbort);
     silence.stop();
-    stderr.end();
     input?.close(reason);
+    if (reason === null) {
+      stderr.end();
+    }
   }
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) {
@@ -160,6 +162,7 @@ interface Life {
   readonly breakOff: (error: Error | null) => Promise<Error | null>;
 }
 
+/** @param onOver told first: null where the process ended by itself, else why it is ended */
 function lifeOf(
   started: Started,
   onOver: (reason: Error | null) => void,
@@ -179,8 +182,8 @@ function lifeOf(
 
   /** Null where it could not be found out, which ended in `abandon`. */
   async function findExit(): Promise<ExecExit | null> {
-    onOver(null);
     try {
+      onOver(null);
       const exit = await readExit(docker, channel, request, signal);
       if (exit.ending === 'connection-cut') {
         await endProcess(started);

@@ -37,7 +37,7 @@ export async function openDump(
 
   async function* parts(): AsyncGenerator<DumpPart> {
     const globals = await dumpGlobals(connection, warnings, signal);
-    yield { stem: 'globals', format: 'sql', database: null, encoding: 'none', stream: globals };
+    yield { stem: 'globals.sql', format: 'sql', database: null, encoding: 'none', stream: globals };
     for (const database of databases) {
       await using dump = await startDump(
         { ...run, signal: AbortSignal.any([signal, ending.signal]) },

@@ -1,0 +1,48 @@
+import type Docker from 'dockerode';
+import { COMPOSE_PROJECT, type ContainerListing } from './core/discovery.ts';
+import { toFailure, type Failure } from './core/errors.ts';
+import { findOwnContainer, listContainers } from './docker/containers.ts';
+
+/** What one look around saw. */
+export interface Look {
+  /** Null where Docker could not be asked. */
+  readonly containers: readonly ContainerListing[] | null;
+  /** The compose project this process runs in; null outside compose. */
+  readonly project: string | null;
+  readonly failure: Failure | null;
+}
+
+/** What there is around this process. */
+export interface Surroundings {
+  /** @throws BackupdError `target-unavailable` */
+  project(signal: AbortSignal): Promise<string | null>;
+  /** Never throws but where the signal is aborted: what went wrong is in the result. */
+  look(signal: AbortSignal): Promise<Look>;
+}
+
+/** Looks around when first asked. */
+export function surroundingsOf(docker: Docker): Surroundings {
+  // Does not change while this process lives; asked again only where Docker did not answer.
+  let known: { readonly project: string | null } | null = null;
+
+  async function project(signal: AbortSignal): Promise<string | null> {
+    if (known === null) {
+      const own = await findOwnContainer(docker, signal);
+      known = { project: own?.labels[COMPOSE_PROJECT] ?? null };
+    }
+    return known.project;
+  }
+
+  return {
+    project,
+    async look(signal) {
+      try {
+        const own = await project(signal);
+        return { containers: await listContainers(docker, signal), project: own, failure: null };
+      } catch (error) {
+        signal.throwIfAborted();
+        return { containers: null, project: null, failure: toFailure(error) };
+      }
+    },
+  };
+}
