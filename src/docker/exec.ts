@@ -180,8 +180,8 @@ function lifeOf(
     reject(signal.aborted ? signal.reason : reason);
   }
 
-  /** Null where it could not be found out, which ended in `abandon`. */
-  async function findExit(): Promise<ExecExit | null> {
+  /** Throws, after `abandon`, where it cannot be found out. */
+  async function findExit(): Promise<ExecExit> {
     try {
       onOver(null);
       const exit = await readExit(docker, channel, request, signal);
@@ -191,23 +191,28 @@ function lifeOf(
       resolve(exit);
       return exit;
     } catch (error) {
-      await abandon(toError(error));
-      return null;
+      const reason = toError(error);
+      await abandon(reason);
+      throw reason;
     }
   }
 
   return {
     exited,
     conclude() {
-      void findExit();
+      // `exited` tells it.
+      findExit().catch(() => null);
     },
     async breakOff(error) {
-      if (error instanceof StreamCut) {
-        const exit = await findExit();
-        return exit === null ? error : cutFailure(toolOf(request), exit, error);
+      if (!(error instanceof StreamCut)) {
+        await abandon(error ?? givenUp(request));
+        return error;
       }
-      await abandon(error ?? givenUp(request));
-      return error;
+      try {
+        return cutFailure(toolOf(request), await findExit(), error);
+      } catch (reason) {
+        return toError(reason);
+      }
     },
   };
 }
