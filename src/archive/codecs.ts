@@ -55,6 +55,7 @@ export function singleFrame(algorithm: Encoded): Tap {
       return bytes;
     },
     end() {
+      // Before 24.21, Node's decoder takes a cut frame for a whole one.
       if (!frame.whole) {
         throw new ZstdFrameError('ends before its zstd frame does');
       }

@@ -11,8 +11,8 @@ export interface GoldenCatalog extends AsyncDisposable {
   readonly dir: string;
   readonly app: Pick<App, 'context' | 'reader'>;
   readonly events: readonly RunEvent[];
-  /** A backup of a real archive. */
-  add(number: number, change?: Partial<Manifest>): Promise<Manifest>;
+  /** A backup of a real archive, or of these bytes. */
+  add(number: number, change?: Partial<Manifest>, archive?: Buffer): Promise<Manifest>;
   path(backup: Manifest, file?: string): string;
   receipts(backup: Manifest): Promise<readonly Receipt[]>;
 }
@@ -27,7 +27,7 @@ export async function goldenCatalog(): Promise<GoldenCatalog> {
   };
   const catalog = openCatalog(storage);
   const events: RunEvent[] = [];
-  const archive = await goldenArchive('small-17');
+  const golden = await goldenArchive('small-17');
   return {
     dir: folder.dir,
     events,
@@ -41,7 +41,7 @@ export async function goldenCatalog(): Promise<GoldenCatalog> {
       },
       reader: (_engine, format) => postgresReader(format),
     },
-    async add(number, change = {}) {
+    async add(number, change = {}, archive = golden) {
       const id = backupId(number);
       const source = change.source ?? 'db';
       await using draft = await catalog.draft(source, id);

@@ -19,6 +19,17 @@ describe('openBackupFile', () => {
     expect((await readAll(gone)).error).toMatchObject({ code: 'archive-corrupt' });
   });
 
+  test('fails after its last byte where the format is not whole', async () => {
+    await using here = await goldenCatalog();
+    const archive = (await goldenArchive('small-17')).subarray(0, -5);
+    const { id } = await here.add(1, {}, archive);
+    const { bytes, error } = await readAll(
+      await openBackupFile(id, 'small.dump.zst', here.app, NEVER),
+    );
+    expect(bytes.equals(archive)).toBe(true);
+    expect(error).toMatchObject({ code: 'archive-corrupt' });
+  });
+
   test('names the files there are', async () => {
     await using here = await goldenCatalog();
     const { id } = await here.add(1);

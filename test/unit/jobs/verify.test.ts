@@ -5,7 +5,7 @@ import { BackupdError } from '../../../src/core/errors.ts';
 import { verifyBackups } from '../../../src/jobs/verify.ts';
 import type { Catalog } from '../../../src/store/catalog.ts';
 import { recordSource } from '../../../src/store/known-sources.ts';
-import { store } from '../../support/archives.ts';
+import { goldenArchive } from '../../support/archives.ts';
 import { goldenCatalog, type GoldenCatalog } from '../../support/golden-catalog.ts';
 import { containing, having } from '../../support/matchers.ts';
 import { backupId, sampleJob } from '../../support/storage.ts';
@@ -61,26 +61,10 @@ describe('verifyBackups', () => {
 
   test('sees with the format what no hash tells', async () => {
     await using here = await goldenCatalog();
-    const backup = await here.add(1);
-    const script = Buffer.from('CREATE ROLE app;\n');
-    const file = await store(here.path(backup), script, { plain: script, compression: 'none' });
-    const { catalog } = here.app.context;
-    const app: GoldenCatalog['app'] = {
-      ...here.app,
-      context: {
-        ...here.app.context,
-        catalog: {
-          ...catalog,
-          manifest: () =>
-            Promise.resolve({
-              ...backup,
-              files: [{ ...file, name: 'small.dump.zst', format: 'sql' }],
-            }),
-        },
-      },
-    };
-    const [found] = await verifyBackups(ALL, app, NEVER);
-    expect(found).toMatchObject({ ok: false, failure: { code: 'archive-corrupt' } });
+    await here.add(1, {}, (await goldenArchive('small-17')).subarray(0, -5));
+    expect(await verifyBackups(ALL, here.app, NEVER)).toEqual([
+      having({ ok: false, failure: having({ code: 'archive-corrupt' }) }),
+    ]);
   });
 
   test('of what it has no key for, looks at the stored bytes alone', async () => {
