@@ -20,7 +20,7 @@ const UNAVAILABLE = new Set([
 ]);
 
 /** What is said of an archive's file: the last two parts of its path, `<id>/shop.dump.zst`. */
-export function describeFile(path: string): string {
+function describeFile(path: string): string {
   return `${basename(dirname(path))}/${basename(path)}`;
 }
 
@@ -33,7 +33,7 @@ export function corruptArchive(path: string, fact: string, cause?: unknown): Bac
 }
 
 /** The failure behind an error of the file system, or null where the error is not one. */
-export function storageFailure(error: unknown, path: string): BackupdError | null {
+function storageFailure(error: unknown, path: string): BackupdError | null {
   const code = errnoOf(error);
   const directory = dirname(path);
   if (FULL.has(code)) {

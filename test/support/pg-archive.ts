@@ -25,14 +25,14 @@ export type PaperBlock =
       }[];
     };
 
-export function int(value: number): Buffer {
+function int(value: number): Buffer {
   const bytes = Buffer.alloc(5);
   bytes[0] = value < 0 ? 1 : 0;
   bytes.writeUInt32LE(Math.abs(value), 1);
   return bytes;
 }
 
-export function text(value: string | null): Buffer {
+function text(value: string | null): Buffer {
   if (value === null) {
     return int(-1);
   }
