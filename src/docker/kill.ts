@@ -28,13 +28,14 @@ export type KillWhat =
 
 /**
  * Finds processes by their environment, in any POSIX shell, without ps, pkill, or anything to write to.
- * $1: the variable with its value, $2: "prefix" where the value may go on. One pass every tenth of a second: TERM for
- * two seconds, then KILL for two. What a process starts meanwhile is found by the next pass.
+ * $1: the variable with its value, $2: "prefix" where the value may go on. One pass every tenth of a second, ten with TERM,
+ * ten with KILL, and ten at last with KILL for all at once. What a process starts meanwhile is found by the next pass.
  * An environ that cannot be opened is another user's, whose process is none of ours; one of a zombie is empty.
  *
- * Children first, and a process only when it has none left: a child that outlives its parent falls to the first process
- * of the container, and where that is PostgreSQL (up to 17) it takes the child's death by a signal for a crash of its own
- * server and restarts (measured). Stopped while we look again, a process cannot have a new child.
+ * Children first, and a process only when it has none left, zombies counted: a child that outlives its parent falls to the
+ * first process of the container, and where that is PostgreSQL (up to 17) it takes the child's death by a signal for a crash
+ * of its own server and restarts (measured). Stopped while we look again, a process cannot have a new child. One that never
+ * is without a child, since it starts the next as soon as one has died, only ends with all its children at once.
  */
 const SCRIPT = `
 command -v tr >/dev/null && command -v sleep >/dev/null || { echo 'no tr or no sleep' >&2; exit 3; }
@@ -49,13 +50,29 @@ scan() {
     environ=
     { environ=$(tr '\\000' '\\n'); } 2>/dev/null <"$dir/environ" || continue
     case "$nl$environ$nl" in
-      *"$nl$1$end"*) ;;
+      *"$nl$1$end"*) found="$found \${dir#/proc/}" ;;
+      "$nl$nl") ;;
       *) continue ;;
     esac
-    found="$found \${dir#/proc/}"
     while read -r key value; do
       [ "$key" != PPid: ] || parents="$parents$value "
     done 2>/dev/null <"$dir/status" || :
+  done
+}
+end_leaves() {
+  leaves=
+  for pid in $found; do
+    case "$parents" in *" $pid "*) continue ;; esac
+    leaves="$leaves $pid"
+    kill -STOP "$pid" 2>/dev/null || :
+  done
+  scan "$2"
+  for pid in $leaves; do
+    case "$parents" in
+      *" $pid "*) ;;
+      *) kill -"$1" "$pid" 2>/dev/null || : ;;
+    esac
+    kill -CONT "$pid" 2>/dev/null || :
   done
 }
 pass=0
@@ -63,23 +80,16 @@ while :; do
   scan "$1"
   [ -n "$found" ] || exit 0
   pass=$((pass + 1))
-  signal=TERM
-  [ "$pass" -le 20 ] || signal=KILL
-  [ "$pass" -le 40 ] || { echo "still there:$found" >&2; exit 4; }
-  leaves=
-  for pid in $found; do
-    case "$parents" in *" $pid "*) continue ;; esac
-    leaves="$leaves $pid"
-    kill -STOP "$pid" 2>/dev/null || :
-  done
-  scan "$1"
-  for pid in $leaves; do
-    case "$parents" in
-      *" $pid "*) ;;
-      *) kill -"$signal" "$pid" 2>/dev/null || : ;;
-    esac
-    kill -CONT "$pid" 2>/dev/null || :
-  done
+  if [ "$pass" -le 10 ]; then
+    end_leaves TERM "$1"
+  elif [ "$pass" -le 20 ]; then
+    end_leaves KILL "$1"
+  elif [ "$pass" -le 30 ]; then
+    kill -KILL $found 2>/dev/null || :
+  else
+    echo "still there:$found" >&2
+    exit 4
+  fi
   sleep 0.1 2>/dev/null || sleep 1
 done`;
 
