@@ -1,0 +1,250 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { DatabaseFacts } from '../../src/core/facts.ts';
+import type { Manifest } from '../../src/core/manifest.ts';
+import { liveApp, type LiveApp } from '../support/live-app.ts';
+import { docker } from '../support/run-process.ts';
+import type { TestContainer } from '../support/test-container.ts';
+
+/** A server of an engine, with the means to look at it that are not backupd's. */
+export interface ContractServer extends TestContainer {
+  /** Puts a data set into an empty server that has everything that the engine knows. */
+  fill(): Promise<void>;
+  /** Drops, changes and adds in every database of that data set, and drops one of them; users stay as they are. */
+  change(): Promise<void>;
+  /** Makes every database of the data set empty. */
+  empty(): Promise<void>;
+  /** Makes a dump of this database one that cannot be loaded. */
+  poison(database: string): Promise<void>;
+  /** All that it holds: what is equal is the same server. Without what restores kept, and without its first user's secret. */
+  fingerprint(): Promise<{ readonly databases: Readonly<Record<string, unknown>> }>;
+  /** Names of all databases that it has, also of those that are being loaded or were kept. */
+  databases(): Promise<readonly string[]>;
+  /** Lets nobody in who has the password of its environment, until it is disposed. */
+  lockOut(): Promise<AsyncDisposable>;
+  /** Makes the tool that dumps behave so, until it is disposed. */
+  hinder(how: Hindrance): Promise<Hindered>;
+  untilReady(): Promise<void>;
+}
+
+/** `stops half-way`: it hangs. */
+export type Hindrance = 'dies half-way' | 'dies after its last byte' | 'stops half-way';
+
+export interface Hindered extends AsyncDisposable {
+  /** Resolves once the tool hangs. */
+  untilStopped(): Promise<void>;
+}
+
+/** An engine as the contract sees it. */
+export interface EngineContract {
+  readonly engine: string;
+  /** An empty server. */
+  start(): Promise<ContractServer>;
+  /** The database of the data set that is restored by itself, with its facts as they were counted by hand. */
+  readonly rich: { readonly database: string; readonly facts: Omit<DatabaseFacts, 'sizeBytes'> };
+  /** Another one of the data set, which `change` drops. */
+  readonly other: string;
+}
+
+/** What every Source promises, on real servers. */
+export function sourceContract(contract: EngineContract): void {
+  const { engine, rich, other } = contract;
+  let server: ContractServer;
+  let app: LiveApp;
+  let backup: Manifest;
+
+  beforeAll(async () => {
+    server = await contract.start();
+    await server.fill();
+    app = await liveApp({ sources: { db: `${engine}://${server.name}` } });
+    backup = await app.backedUp('db');
+  });
+
+  afterAll(async () => {
+    await app[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  async function backups(): Promise<readonly string[]> {
+    const entries = await app.app.context.catalog.entries('db');
+    return entries.map(({ manifest }) => manifest.id);
+  }
+
+  /** Nothing of a run that failed is left: no backup, no half of one, no process. */
+  async function expectNothingLeft(before: readonly string[]): Promise<void> {
+    expect(await backups()).toEqual(before);
+    const entries = await readdir(join(app.dir, 'db'));
+    expect(entries.toSorted()).toEqual(before.toSorted());
+    expect(await ourProcesses(server)).toEqual([]);
+  }
+
+  test('facts are exact, and what was counted by hand', () => {
+    const { sizeBytes, ...facts } = backup.facts.databases[rich.database] as DatabaseFacts;
+    expect(facts).toEqual(rich.facts);
+    expect(sizeBytes).toBeGreaterThan(0);
+    expect(backup.warnings).toEqual([]);
+    expect(backup.databases).toEqual(expect.arrayContaining([rich.database, other]));
+  });
+
+  test('a restore brings everything back and keeps what was there; undo swaps back, twice is redo', async () => {
+    const original = await server.fingerprint();
+    const names = await server.databases();
+    await server.change();
+    const changed = await server.fingerprint();
+    expect(changed).not.toEqual(original);
+
+    const one = await app.restore({ source: 'db', databases: [other] });
+    expect(one.databases).toMatchObject([{ name: other, previous: null }]);
+    const repaired = await server.fingerprint();
+    expect(repaired.databases).toEqual({
+      ...changed.databases,
+      [other]: original.databases[other],
+    });
+
+    const all = await app.restore({ source: 'db' });
+    expect(await server.fingerprint()).toEqual(original);
+    expect(all.databases.map(({ name }) => name)).toEqual(backup.databases);
+    for (const { previous } of all.databases) {
+      expect(previous).toMatch(/_before_/);
+    }
+
+    await app.undo('db');
+    expect(await server.fingerprint()).toEqual(repaired);
+    await app.undo('db');
+    expect(await server.fingerprint()).toEqual(original);
+
+    await app.dropPrevious('db');
+    expect(await server.databases()).toEqual(names);
+  });
+
+  test('a restore under another name touches nothing that is there', async () => {
+    const original = await server.fingerprint();
+    const report = await app.restore({ source: 'db', databases: [rich.database], as: 'A copy' });
+    expect(report.databases).toMatchObject([{ restoredAs: 'A copy', previous: null }]);
+    const { 'A copy': copy, ...rest } = (await server.fingerprint()).databases;
+    expect(copy).toEqual(original.databases[rich.database]);
+    expect(rest).toEqual(original.databases);
+
+    await app.undo('db');
+    expect(await server.fingerprint()).toEqual(original);
+  });
+
+  test('everything is restored into another server that is new and empty', async () => {
+    await using another = await contract.start();
+    const original = await server.fingerprint();
+    const report = await app.restore({ source: 'db', into: another.name });
+    expect(report.warnings).toEqual([]);
+    expect(await another.fingerprint()).toEqual(original);
+    expect(await server.fingerprint()).toEqual(original);
+  });
+
+  test('a restore whose load fails changes nothing and leaves nothing', async () => {
+    await server.poison(rich.database);
+    const poisoned = await app.backedUp('db');
+    const before = await server.fingerprint();
+    const names = await server.databases();
+
+    await expect(
+      app.restore({ source: 'db', at: poisoned.id, databases: [rich.database] }),
+    ).rejects.toMatchObject({
+      code: 'restore-failed',
+      hint: expect.stringContaining('untouched') as string,
+    });
+    expect(await server.fingerprint()).toEqual(before);
+    expect(await server.databases()).toEqual(names);
+    expect(await ourProcesses(server)).toEqual([]);
+
+    await app.restore({ source: 'db', at: backup.id, databases: [rich.database] });
+  });
+
+  test.each<Hindrance>(['dies half-way', 'dies after its last byte'])(
+    'a tool that %s leaves no backup',
+    async (how) => {
+      const before = await backups();
+      {
+        await using _hindered = await server.hinder(how);
+        const run = await app.backUp('db');
+        expect(run).toMatchObject({ outcome: 'failed', failure: { code: 'dump-failed' } });
+      }
+      await expectNothingLeft(before);
+    },
+  );
+
+  test('a second backup of a source is refused, and the first one can be cancelled', async () => {
+    const before = await backups();
+    {
+      await using hindered = await server.hinder('stops half-way');
+      const ending = new AbortController();
+      const first = app.backUp('db', { signal: ending.signal });
+      await hindered.untilStopped();
+
+      const second = await app.backUp('db');
+      expect(second).toMatchObject({ outcome: 'skipped', failure: { code: 'locked' } });
+      expect(await ourProcesses(server)).not.toEqual([]);
+
+      ending.abort();
+      expect(await first).toMatchObject({
+        outcome: 'interrupted',
+        failure: { code: 'cancelled' },
+      });
+    }
+    await expectNothingLeft(before);
+    await app.backedUp('db');
+  });
+
+  test('a target that stops during the dump leaves no backup, and the next run is good', async () => {
+    const before = await backups();
+    {
+      await using hindered = await server.hinder('stops half-way');
+      const run = app.backUp('db');
+      await hindered.untilStopped();
+      await docker('stop', '--time', '5', server.name);
+      expect(await run).toMatchObject({ outcome: 'failed', failure: { code: 'dump-failed' } });
+      expect(await app.backUp('db')).toMatchObject({ failure: { code: 'target-unavailable' } });
+      await docker('start', server.name);
+      await server.untilReady();
+    }
+    await expectNothingLeft(before);
+    await app.backedUp('db');
+  });
+
+  test('a wrong password is said as such', async () => {
+    const before = await backups();
+    {
+      await using _locked = await server.lockOut();
+      const { failure } = await app.backUp('db');
+      expect(failure).toMatchObject({
+        code: 'dump-failed',
+        message: expect.stringMatching(/password/) as string,
+        hint: expect.stringMatching(/password/i) as string,
+      });
+    }
+    await expectNothingLeft(before);
+    await app.backedUp('db');
+  });
+
+  test('a source that was emptied is backed up, flagged, and not what latest means', async () => {
+    const original = await server.fingerprint();
+    await server.empty();
+    const flagged = await app.backedUp('db');
+    expect(flagged.suspicious).toBe(true);
+
+    const report = await app.restore({ source: 'db', databases: [rich.database] });
+    expect(report.id).not.toBe(flagged.id);
+    const { databases } = await server.fingerprint();
+    expect(databases[rich.database]).toEqual(original.databases[rich.database]);
+  });
+}
+
+/** Command lines of the processes in a container that backupd started. */
+export async function ourProcesses(container: TestContainer): Promise<readonly string[]> {
+  const script = `
+    for dir in /proc/[0-9]*; do
+      if tr '\\000' '\\n' <"$dir/environ" 2>/dev/null | grep -q '^BACKUPD_RUN='; then
+        echo "$(tr '\\000' ' ' <"$dir/cmdline" | head -c 300)"
+      fi
+    done`;
+  const { stdout } = await container.exec(['sh', '-c', script], { user: 'root' });
+  return stdout.split('\n').filter((line) => line !== '');
+}
