@@ -129,14 +129,17 @@ function bindOwn(parts: Parts, source: string, seen: Look): BoundSource {
   return { job, source: sourceOf(parts, job), options: [] };
 }
 
-/** Any container; how to log in there is said by the source that lives there, if one does. */
+/**
+ * Any container, also one that is gone, as is told when it is located; how to log in there is said by the source that
+ * lives there, if one does.
+ */
 function bindTo(
   parts: Parts,
   { source, engine }: { readonly source: string; readonly engine: Engine },
   into: string,
   seen: Look,
 ): BoundSource {
-  const { id, name } = resolveContainer(containersSeen(seen), into, seen.project);
+  const { id, name } = findContainer(into, seen);
   const there = jobsSeen(parts, seen).jobs.find((job) => livesIn(job, id, name));
   const job: Job = {
     ...plainJob(parts.config, { name: source, engine, target: { by: 'name', container: name } }),
@@ -144,6 +147,17 @@ function bindTo(
     passwordFile: there?.passwordFile ?? null,
   };
   return { job, source: sourceOf(parts, job), options: [] };
+}
+
+function findContainer(into: string, seen: Look): { readonly id: string; readonly name: string } {
+  try {
+    return resolveContainer(containersSeen(seen), into, seen.project);
+  } catch (error) {
+    if (error instanceof BackupdError && error.code === 'target-unavailable') {
+      return { id: '', name: into };
+    }
+    throw error;
+  }
 }
 
 function livesIn({ target }: Job, id: string, name: string): boolean {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Journal, Previous, TargetRef } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
@@ -79,11 +80,13 @@ export function undone(previous: Previous, keptAs: readonly string[], run: strin
   };
 }
 
+/** Unique also among those of one second: what is kept is recorded by it. */
 function undoRun(): string {
-  return new Date()
+  const stamp = new Date()
     .toISOString()
     .replace(/\.\d+Z$/, 'Z')
     .replaceAll(/[-:]/g, '');
+  return `${stamp}-${randomBytes(2).toString('hex')}`;
 }
 
 /** What the server itself says of kept databases, newest restore first. */
