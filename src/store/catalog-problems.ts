@@ -1,14 +1,16 @@
 import type { Dirent } from 'node:fs';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, isSourceName, STATE_FOLDER } from '../core/layout.ts';
+import { isDamaged, type CatalogEntry } from '../core/manifest.ts';
 import { readJson } from './atomic-file.ts';
 import type { CatalogIndex } from './catalog-index.ts';
-import { readEntries, readTree } from './folder.ts';
+import { readEntries, readNames, readTree } from './folder.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
 import { isRemains } from './removal.ts';
 import { STATE_KINDS } from './state-file.ts';
-import { onStorage } from './storage-error.ts';
+import { hasErrorCode, onStorage } from './storage-error.ts';
 
 /** Something in the directory that is not as backupd left it, or not of backupd at all. */
 export interface CatalogProblem {
@@ -76,18 +78,53 @@ async function findInSource(
       message: error.message,
       hint: (error instanceof BackupdError ? error.hint : null) ?? 'Look at the disk.',
     }));
-  const receipts: CatalogProblem[] = [];
-  for (const { manifest } of backups) {
-    const backup = join(folder, manifest.id);
-    for (const file of (await readReceipts(backup)).damaged) {
-      receipts.push({
-        path: join(receiptsFolder(backup), file),
-        message: 'is no receipt',
-        hint: 'What it said of the backup is lost; remove it. Verify the backup again.',
-      });
+  const within: CatalogProblem[] = [];
+  for (const entry of backups) {
+    within.push(...(await findInBackup(join(folder, entry.manifest.id), entry)));
+  }
+  return [...foreign, ...damaged, ...within];
+}
+
+const DAMAGED_HINT =
+  'Restore another one (see "backupd list") and look at the disk. This one stays until retention removes it.';
+
+/** Of a backup whose manifest is whole: what a look finds without reading its archives, and what reading them has found. */
+async function findInBackup(path: string, entry: CatalogEntry): Promise<readonly CatalogProblem[]> {
+  const problems = (await readReceipts(path)).damaged.map((file) => ({
+    path: join(receiptsFolder(path), file),
+    message: 'is no receipt',
+    hint: 'What it said of the backup is lost; remove it. Verify the backup again.',
+  }));
+  const message = (await findWrongFile(path, entry)) ?? damageFound(entry);
+  return message === null ? problems : [...problems, { path, message, hint: DAMAGED_HINT }];
+}
+
+/** The first file that is not there or has another size than recorded; null where all are as they should be. */
+async function findWrongFile(path: string, { manifest }: CatalogEntry): Promise<string | null> {
+  for (const { name, storedBytes } of manifest.files) {
+    try {
+      const { size } = await stat(join(path, name));
+      if (size !== storedBytes) {
+        return `its ${name} has ${size} bytes, ${storedBytes} are recorded`;
+      }
+    } catch (error) {
+      if (!hasErrorCode(error, 'ENOENT')) {
+        throw error;
+      }
+      // Retention may have removed all of it meanwhile.
+      return (await readNames(dirname(path))).includes(basename(path))
+        ? `its ${name} is missing`
+        : null;
     }
   }
-  return [...foreign, ...damaged, ...receipts];
+  return null;
+}
+
+function damageFound(entry: CatalogEntry): string | null {
+  const last = isDamaged(entry)
+    ? entry.receipts.findLast((receipt) => receipt.type === 'damaged')
+    : undefined;
+  return last === undefined ? null : `was found damaged at ${last.at}: ${last.message}`;
 }
 
 /** State files that do not parse, and those that were set aside. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { backupId, commitBackup, emptyCatalog, sampleManifest } from '../../support/storage.ts';
@@ -73,5 +73,34 @@ describe('what is foreign or damaged', () => {
     await writeFile(journal, '');
     expect((await catalog.problems()).map(({ path }) => path)).toEqual([damaged, journal]);
     expect((await catalog.find(id)).receipts).toEqual([{ type: 'pinned', at: AT }]);
+  });
+
+  test('covers archives whose size is wrong, that are missing, or that were found damaged', async () => {
+    await using fixture = await emptyCatalog();
+    const { catalog, dir } = fixture;
+    const ids = [1, 2, 3, 4, 5].map((number) => backupId(number));
+    for (const id of ids) {
+      await commitBackup(catalog, { id });
+    }
+    const [, cut = '', missing = '', damaged = '', healed = ''] = ids;
+    await writeFile(join(dir, 'db', cut, 'shop.dump.zst'), 'archiv');
+    await rm(join(dir, 'db', missing, 'shop.dump.zst'));
+    const found = { type: 'damaged', at: AT, message: 'its hash differs' } as const;
+    await catalog.addReceipt(await catalog.find(damaged), found);
+    await catalog.addReceipt(await catalog.find(healed), found);
+    await catalog.addReceipt(await catalog.find(healed), {
+      type: 'verified',
+      at: AT,
+      depth: 'content',
+    });
+
+    const problems = await catalog.problems();
+    expect(new Map(problems.map(({ path, message }) => [path, message]))).toEqual(
+      new Map([
+        [join(dir, 'db', cut), 'its shop.dump.zst has 6 bytes, 7 are recorded'],
+        [join(dir, 'db', missing), 'its shop.dump.zst is missing'],
+        [join(dir, 'db', damaged), `was found damaged at ${AT}: its hash differs`],
+      ]),
+    );
   });
 });
