@@ -1,8 +1,7 @@
 FROM node:24-trixie-slim AS dependencies
 WORKDIR /opt/backupd
 COPY package.json package-lock.json .npmrc ./
-# Without install scripts: the one package that has some (ssh2) would compile what it can do without. The optional
-# package is a Node for development.
+# No package needs its install script. The optional package is a Node for development.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
     && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 

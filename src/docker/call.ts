@@ -1,5 +1,5 @@
-import type Docker from 'dockerode';
 import { BackupdError } from '../core/errors.ts';
+import { ApiRefusal, type Docker } from './api.ts';
 
 /** One call to Docker's API, for messages. */
 export interface ApiCall {
@@ -36,7 +36,6 @@ export async function callDocker<T>(
   }, CALL_TIMEOUT_MS);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    // The library never settles where a connection breaks within an answer, so its promise alone is not waited for.
     return await Promise.race([work(ending.signal), interrupted]);
   } catch (error) {
     signal.throwIfAborted();
@@ -50,24 +49,14 @@ export async function callDocker<T>(
 /** What Docker answered to a call that failed: the HTTP status, null where there was no answer. */
 export function dockerStatus(error: unknown): number | null {
   const cause = error instanceof BackupdError ? error.cause : error;
-  return (cause as { readonly statusCode?: number } | undefined)?.statusCode ?? null;
-}
-
-/** Where Docker is looked for: the path of a socket, or host and port. */
-export function describeEndpoint(docker: Docker): string {
-  const modem = docker.modem as {
-    readonly socketPath?: string;
-    readonly host?: string;
-    readonly port?: string | number;
-  };
-  return modem.socketPath ?? `${modem.host ?? 'localhost'}:${modem.port ?? ''}`;
+  return cause instanceof ApiRefusal ? cause.statusCode : null;
 }
 
 /** An answer that is not what Docker gives: something else listens there. */
 export function strangeAnswer(docker: Docker, call: ApiCall): BackupdError {
   return new BackupdError(
     'target-unavailable',
-    `${describeEndpoint(docker)} does not answer ${call.name} as Docker does`,
+    `${docker.endpoint} does not answer ${call.name} as Docker does`,
     { hint: 'Check DOCKER_HOST: something else than Docker, or a broken proxy, listens there.' },
   );
 }
@@ -75,7 +64,7 @@ export function strangeAnswer(docker: Docker, call: ApiCall): BackupdError {
 function noAnswer(docker: Docker, call: ApiCall): BackupdError {
   return new BackupdError(
     'target-unavailable',
-    `Docker at ${describeEndpoint(docker)} did not answer ${call.name} within ${CALL_TIMEOUT_MS / 1000} s`,
+    `Docker at ${docker.endpoint} did not answer ${call.name} within ${CALL_TIMEOUT_MS / 1000} s`,
     { hint: 'Check whether the Docker engine is alive: docker info should answer at once.' },
   );
 }
@@ -85,19 +74,14 @@ function toDockerError(docker: Docker, call: ApiCall, error: unknown): unknown {
   if (error instanceof BackupdError || !(error instanceof Error)) {
     return error;
   }
-  if (dockerStatus(error) !== null) {
-    return refused(docker, call, error as HttpError);
+  if (error instanceof ApiRefusal) {
+    return refused(docker, call, error);
   }
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined ? error : unreachable(docker, call, { error, code });
 }
 
-interface HttpError extends Error {
-  readonly statusCode: number;
-  readonly json?: { readonly message?: string } | string | null;
-}
-
-function refused(docker: Docker, call: ApiCall, error: HttpError): BackupdError {
+function refused(docker: Docker, call: ApiCall, error: ApiRefusal): BackupdError {
   const container = call.container === undefined ? 'Docker' : `container "${call.container}"`;
   const said = wordsOf(error);
   switch (error.statusCode) {
@@ -105,7 +89,7 @@ function refused(docker: Docker, call: ApiCall, error: HttpError): BackupdError 
     case 403:
       return new BackupdError(
         'target-unavailable',
-        `${describeEndpoint(docker)} forbids ${call.name} (HTTP ${error.statusCode})`,
+        `${docker.endpoint} forbids ${call.name} (HTTP ${error.statusCode})`,
         {
           cause: error,
           hint: `Allow this call in the proxy before the Docker socket (docker-socket-proxy: CONTAINERS=1, EXEC=1, IMAGES=1, POST=1), or mount the socket itself.`,
@@ -134,12 +118,8 @@ function refused(docker: Docker, call: ApiCall, error: HttpError): BackupdError 
   }
 }
 
-function wordsOf(error: HttpError): string {
-  const said =
-    typeof error.json === 'object' && typeof error.json?.message === 'string'
-      ? error.json.message
-      : error.message;
-  return said.trim().replaceAll(/\s+/g, ' ').slice(0, 300);
+function wordsOf({ message }: ApiRefusal): string {
+  return message.trim().replaceAll(/\s+/g, ' ').slice(0, 300);
 }
 
 function unreachable(
@@ -147,7 +127,7 @@ function unreachable(
   call: ApiCall,
   { error, code }: { readonly error: Error; readonly code: string },
 ): BackupdError {
-  const endpoint = describeEndpoint(docker);
+  const endpoint = docker.endpoint;
   switch (code) {
     case 'ENOENT':
       return new BackupdError('target-unavailable', `no Docker socket at ${endpoint}`, {
