@@ -23,7 +23,7 @@ export async function loadBeside(
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<Beside> {
-  const warnings = await restoreGlobals(connection, plan, signal);
+  const warnings = [...(await restoreGlobals(connection, plan, signal))];
   const live = new Map(
     (await listDatabases(connection, 'restore-failed', signal)).map((row) => [row.name, row]),
   );
@@ -43,6 +43,7 @@ export async function loadBeside(
   const statements: string[] = [];
   for (const [index, wanted] of plan.databases.entries()) {
     const toc = await readArchiveToc(plan, wanted.name, signal);
+    warnings.push(...leftOutOf(toc, wanted.name));
     const properties = databaseProperties(toc.entries);
     const temporary = temporaryName(plan.run, index);
     const create =
@@ -202,6 +203,15 @@ async function loadDatabase(load: Load, signal: AbortSignal): Promise<void> {
 
 /** Objects that cannot or must not be made: a restored subscription carries the live slot's name and would drop it. */
 const LEFT_OUT = ['--no-subscriptions', '--exit-on-error'];
+
+function leftOutOf({ entries }: ArchiveToc, database: string): readonly Warning[] {
+  return entries
+    .filter((entry) => entry.desc === 'SUBSCRIPTION')
+    .map(({ tag }) => ({
+      code: 'subscription-left-out',
+      message: `subscription "${tag}" of database "${database}" was not restored: create it anew where it is to go on`,
+    }));
+}
 
 function restoreArgv(load: Load, sections: readonly string[]): string[] {
   return [

@@ -33,7 +33,7 @@ export interface RunningDump extends AsyncDisposable {
 /**
  * Starts pg_dump on a snapshot that a session of ours shares, and returns once pg_dump holds its locks. TRUNCATE and
  * rewriting ALTERs between snapshot and lock would be dumped as an empty table with exit code 0: seen here, they make us
- * begin again on a new snapshot.
+ * begin again on a new snapshot; so does a DROP, which fails the dump.
  */
 export async function startDump(run: DumpRun, database: DatabaseRow): Promise<RunningDump> {
   for (let start = 1; start <= STARTS; start += 1) {
@@ -44,8 +44,8 @@ export async function startDump(run: DumpRun, database: DatabaseRow): Promise<Ru
   }
   throw new BackupdError(
     'dump-failed',
-    `tables of database "${database.name}" were truncated or rewritten each of the ${STARTS} times that its dump began`,
-    { hint: 'Run the backup at a time when nothing truncates or rewrites tables.' },
+    `tables of database "${database.name}" were truncated, rewritten or dropped each of the ${STARTS} times that its dump began`,
+    { hint: 'Run the backup at a time when nothing truncates, rewrites or drops tables.' },
   );
 }
 
@@ -70,9 +70,8 @@ async function tryDump(
   const holder = stack.use(await holdSnapshot(own, database.name));
   const watch = stack.use(watchLocks(own.connection, database.name));
   const process = await startPgDump(own, database.name, holder.snapshot, watch);
-  const stream = await withLocks(process, watch, own);
-  const rewritten = await rewrittenTables(holder.session);
-  if (rewritten.length > 0) {
+  const stream = await lockedStream(process, watch, { run: own, session: holder.session });
+  if (stream === null) {
     return null;
   }
   const facts = readFacts(holder.session, { depth: run.plan.facts, budgetMs: COUNT_BUDGET_MS });
@@ -84,6 +83,31 @@ async function tryDump(
     facts,
     [Symbol.asyncDispose]: async () => kept.disposeAsync(),
   };
+}
+
+interface Beginning {
+  readonly run: DumpRun;
+  readonly session: Session;
+}
+
+/** Null where a table was rewritten, or dropped, which fails pg_dump by itself, before all were locked. */
+async function lockedStream(
+  process: ExecProcess,
+  watch: LockWatch,
+  { run, session }: Beginning,
+): Promise<Readable | null> {
+  let stream: Readable;
+  try {
+    stream = await withLocks(process, watch, run);
+  } catch (error) {
+    // Where the server is gone it cannot be asked, and the dump's own words say more.
+    const rewritten = run.signal.aborted ? [] : await rewrittenTables(session).catch(() => []);
+    if (rewritten.length === 0) {
+      throw error;
+    }
+    return null;
+  }
+  return (await rewrittenTables(session)).length === 0 ? stream : null;
 }
 
 function partOf(run: DumpRun, database: string, stream: Readable): DumpPart {
