@@ -23,7 +23,7 @@ export function chooseBackup(
   if (at === 'latest') {
     return { entry: newestGood(entries), gap: null };
   }
-  if (/^\d{8}(?:[T-]|$)/.test(at)) {
+  if (looksLikeId(at)) {
     const id = resolveId(
       at,
       entries.map((entry) => entry.manifest.id),
@@ -49,6 +49,11 @@ export function chooseBackup(
     );
   }
   return { entry, gap: gapBetween(entry.manifest, instant) };
+}
+
+/** Whether `--at` means an id rather than an instant. */
+export function looksLikeId(at: string): boolean {
+  return /^\d{8}(?:[T-]|$)/.test(at);
 }
 
 function newestGood(entries: readonly CatalogEntry[]): CatalogEntry {

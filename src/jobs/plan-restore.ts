@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
 import { openArchive } from '../archive/read-archive.ts';
 import { BackupdError } from '../core/errors.ts';
-import type { BackupId } from '../core/layout.ts';
-import type { CatalogEntry, Manifest, Warning } from '../core/manifest.ts';
+import { isBackupId, type BackupId } from '../core/layout.ts';
+import { isDamaged, type CatalogEntry, type Manifest, type Warning } from '../core/manifest.ts';
 import type { RestorePlan, Source, TargetRef } from '../core/source.ts';
-import { chooseBackup, chooseDatabases } from './choose.ts';
+import { chooseBackup, chooseDatabases, looksLikeId } from './choose.ts';
 import type { App, JobContext } from './context.ts';
 
 export interface RestoreRequest {
@@ -57,6 +58,10 @@ export async function planRestore(
   const { catalog } = app.context;
   const name = request.source ?? (await onlySource(app));
   const entries = await entriesOf(name, app);
+  if (looksLikeId(request.at)) {
+    // Among the entries one that cannot be read would only be missing; this says what is wrong with it.
+    await catalog.find(`${name}/${request.at}`);
+  }
   const { entry, gap } = chooseBackup(entries, request.at, app.settings.timezone);
   const manifest = await catalog.manifest(name, entry.manifest.id);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
@@ -80,7 +85,10 @@ export async function planRestore(
       replaces: existing.includes(database.restoredAs),
       sizeBytes: manifest.facts.databases[database.name]?.sizeBytes ?? null,
     })),
-    warnings: manifest.warnings,
+    warnings: [
+      ...(request.at === 'latest' ? await passedOver(entry, entries, app) : []),
+      ...manifest.warnings,
+    ],
     bound: { source, target },
     manifest,
     waitMs: request.waitMs,
@@ -112,6 +120,42 @@ async function entriesOf(name: string, app: App): Promise<readonly CatalogEntry[
     });
   }
   return app.context.catalog.entries(name);
+}
+
+/** The backups that are newer than the one that `latest` means: whoever restores has to know that there is more. */
+async function passedOver(
+  chosen: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  app: App,
+): Promise<readonly Warning[]> {
+  const { catalog, storage } = app.context;
+  const { source, id: latest } = chosen.manifest;
+  const unreadable = (await catalog.problems()).map(({ path, message }) => ({
+    folder: dirname(path),
+    id: basename(path),
+    why: message,
+  }));
+  const newer = new Map([
+    ...unreadable
+      .filter(({ folder, id }) => folder === join(storage.dir, source) && isBackupId(id))
+      .map(({ id, why }) => [id, why] as const),
+    ...entries.map((entry) => [entry.manifest.id, flawOf(entry)] as const),
+  ]);
+  return [...newer]
+    .filter(([id]) => id > latest)
+    .map(([id, why]) => ({
+      code: 'newer-not-used',
+      message: `backup ${id} is newer and not used: ${why}`,
+    }));
+}
+
+function flawOf(entry: CatalogEntry): string {
+  if (isDamaged(entry)) {
+    return 'it is damaged';
+  }
+  return entry.manifest.suspicious
+    ? 'it is suspicious, the source had shrunk'
+    : `it is of kind "${entry.manifest.kind}"`;
 }
 
 /** Unique to one restore, and short enough for names that carry it. */
