@@ -20,11 +20,15 @@ export async function untilRuns(container: string, text: string): Promise<void> 
   await waitFor(`process "${text}"`, async () => doesRun(container, text));
 }
 
-/** Kills every process of the container whose command line begins so, with whatever tools the container has. */
-export async function killIn(container: string, beginning: string): Promise<void> {
+/** Sends a signal to every process of the container whose command line begins so, with whatever tools the container has. */
+export async function killIn(
+  container: string,
+  beginning: string,
+  signal: 'KILL' | 'INT' | 'TERM' | 'HUP' = 'KILL',
+): Promise<void> {
   const script = `
     for dir in /proc/[0-9]*; do
-      case "$(tr '\\000' ' ' <"$dir/cmdline")" in "$1"*) kill -9 "\${dir#/proc/}" ;; esac
+      case "$(tr '\\000' ' ' <"$dir/cmdline")" in "$1"*) kill -s "$2" "\${dir#/proc/}" ;; esac
     done`;
-  await docker('exec', '--user', 'root', container, 'sh', '-c', script, 'sh', beginning);
+  await docker('exec', '--user', 'root', container, 'sh', '-c', script, 'sh', beginning, signal);
 }
