@@ -24,13 +24,14 @@ export interface Daemon extends TestContainer {
   get(path: string): Promise<Response>;
 }
 
-/** The product's image. @throws Error where nobody built it. */
+/** The product's image, or the one that `BACKUPD_TEST_IMAGE` names. @throws Error where nobody built it. */
 export async function backupdImage(): Promise<string> {
-  const { exitCode } = await runProcess(['docker', 'image', 'inspect', 'backupd']);
+  const image = process.env['BACKUPD_TEST_IMAGE'] ?? 'backupd';
+  const { exitCode } = await runProcess(['docker', 'image', 'inspect', image]);
   if (exitCode !== 0) {
-    throw new Error('there is no image backupd: run scripts/build-image');
+    throw new Error(`there is no image ${image}: run scripts/build-image`);
   }
-  return 'backupd';
+  return image;
 }
 
 /** The daemon in its image, as users run it; returns when `/healthz` answers (at once where HTTP is off). */
