@@ -1,0 +1,198 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitFor } from '../support/wait-for.ts';
+import { checkLimit, compareTimes, type Finding } from './findings.ts';
+import { runRounds, spreadOf, type Contender } from './rounds.ts';
+import {
+  daemonMemory,
+  newestArchive,
+  settle,
+  takePeakBytes,
+  time,
+  type Shop,
+  type Stage,
+} from './stage.ts';
+
+/** What is to be measured. */
+export interface Course {
+  readonly stage: Stage;
+  readonly small: Shop;
+  readonly large: Shop;
+  readonly rounds: number;
+  readonly say: (line: string) => void;
+}
+
+/** A backup, against what is done without backupd. */
+export async function measureBackup({
+  stage,
+  large,
+  rounds,
+  say,
+}: Course): Promise<readonly Finding[]> {
+  const { server, daemon, byHand } = stage;
+  const file = join(byHand, 'dump');
+  const byHands = [
+    {
+      name: 'pg_dump | zstd -3 | tee >(sha256sum) > file; sync',
+      script:
+        'docker exec "$1" pg_dump -U postgres "$2" | zstd -q -3 | tee >(sha256sum >"$3.sha256") >"$3"',
+    },
+    {
+      name: 'pg_dump -Fc > file; gzip file; sync',
+      script: 'docker exec "$1" pg_dump -U postgres -Fc "$2" >"$3"; gzip "$3"',
+    },
+  ] as const;
+  const contenders: readonly Contender[] = [
+    {
+      name: 'backupd backup',
+      async run() {
+        await settle(stage);
+        return time('docker exec "$1" backupd backup "$2"', daemon.name, large.name);
+      },
+    },
+    ...byHands.map(({ name, script }) => ({
+      name,
+      async run() {
+        await settle(stage);
+        const seconds = await time(script, server.name, large.name, file);
+        await Promise.all(
+          ['', '.sha256', '.gz'].map(async (end) => rm(file + end, { force: true })),
+        );
+        return seconds;
+      },
+    })),
+  ];
+  const [ours, zstd, gzip] = await runRounds(contenders, rounds, teller(say));
+  if (ours === undefined || zstd === undefined || gzip === undefined) {
+    throw new Error('a contender is missing');
+  }
+  return [
+    compareTimes('backup', { ours, peer: zstd }, 0.7),
+    compareTimes('backup', { ours, peer: gzip }, 0.25),
+  ];
+}
+
+/** A restore of the newest backup: beside, compared, swapped; against the same archive into an empty database by hand. */
+export async function measureRestore({ stage, large, rounds, say }: Course): Promise<Finding> {
+  const { server, daemon } = stage;
+  const archive = await newestArchive(stage, large);
+  const contenders: readonly Contender[] = [
+    {
+      name: 'backupd restore',
+      async run() {
+        await settle(stage);
+        const seconds = await time(
+          'docker exec "$1" backupd restore "$2"',
+          daemon.name,
+          large.name,
+        );
+        await time(
+          'docker exec "$1" backupd restore "$2" --drop-previous --yes',
+          daemon.name,
+          large.name,
+        );
+        return seconds;
+      },
+    },
+    {
+      name: 'zstd -dc file | pg_restore; sync',
+      async run() {
+        await server.sql('create database by_hand template template0', 'postgres');
+        await settle(stage);
+        const script = 'zstd -dc "$1" | docker exec -i "$2" pg_restore -U postgres -d by_hand';
+        const seconds = await time(script, archive, server.name);
+        await server.sql('drop database by_hand', 'postgres');
+        return seconds;
+      },
+    },
+  ];
+  const [ours, peer] = await runRounds(contenders, rounds, teller(say));
+  if (ours === undefined || peer === undefined) {
+    throw new Error('a contender is missing');
+  }
+  return compareTimes('restore', { ours, peer }, 1.15);
+}
+
+/** What the process takes at most for a backup: by the command, and in the daemon, where it is one of many things. */
+export async function measurePeaks({
+  stage,
+  small,
+  large,
+  say,
+}: Course): Promise<readonly Finding[]> {
+  const peaks: Record<string, number> = {};
+  for (const shop of [small, large]) {
+    const size = `${shop.scale} GB`;
+    const { exitCode, stderr } = await stage.daemon.cli(['backup', shop.name], {
+      env: { NODE_OPTIONS: '--import /bench/peak.ts' },
+    });
+    if (exitCode !== 0) {
+      throw new Error(`the backup failed: ${stderr}`);
+    }
+    peaks[`command ${size}`] = (await takePeakBytes(stage)) / 1e6;
+    await using fresh = await stage.startFresh(shop);
+    await waitFor(
+      'first backup by the daemon',
+      async () =>
+        /^backupd_backup_last_attempt_success\{.*\} 1$/m.test(
+          await (await fresh.get('/metrics')).text(),
+        ),
+      600_000,
+    );
+    peaks[`daemon ${size}`] = (await daemonMemory(fresh, 'VmHWM')) / 1e6;
+    say(
+      `peak memory ${size}: command ${peaks[`command ${size}`]?.toFixed(0)} MB, daemon ${peaks[`daemon ${size}`]?.toFixed(0)} MB`,
+    );
+  }
+  const growth = Object.fromEntries(
+    ['command', 'daemon'].map((who) => [
+      who,
+      Math.max(
+        0,
+        (peaks[`${who} ${large.scale} GB`] ?? 0) - (peaks[`${who} ${small.scale} GB`] ?? 0),
+      ),
+    ]),
+  );
+  return [
+    checkLimit('peak memory of a backup', { parts: peaks, unit: 'MB' }, 160),
+    checkLimit('what ten times the data adds to it', { parts: growth, unit: 'MB' }, FLAT_MB),
+  ];
+}
+
+/** A tenth of the limit: what the garbage collector leaves to chance. */
+const FLAT_MB = 16;
+const STARTS = 11;
+
+/** The time to `backupd --version` inside the container, and the memory of a daemon that does nothing but answer. */
+export async function measureIdle({ stage, say }: Course): Promise<readonly Finding[]> {
+  const loop = `for ((i = 0; i < $1; i++)); do
+    began=$EPOCHREALTIME; backupd --version >/dev/null; ended=$EPOCHREALTIME
+    echo $(( \${ended/./} - \${began/./} ))
+  done`;
+  const { stdout } = await stage.daemon.exec(['bash', '-ec', loop, 'bench', String(STARTS)]);
+  const start = spreadOf(
+    stdout
+      .trim()
+      .split('\n')
+      .map((us) => Number(us) / 1000),
+  );
+  say(`start: ${start.median.toFixed(0)} ms`);
+  for (let scrape = 0; scrape < 20; scrape += 1) {
+    await (await stage.daemon.get('/metrics')).text();
+  }
+  const idleBytes = await daemonMemory(stage.daemon, 'VmRSS');
+  return [
+    checkLimit(
+      'start of a command, median',
+      { parts: { '--version': start.median }, unit: 'ms' },
+      200,
+    ),
+    checkLimit('idle memory of the daemon', { parts: { daemon: idleBytes / 1e6 }, unit: 'MB' }, 90),
+  ];
+}
+
+function teller(say: Course['say']): (name: string, round: number, seconds: number) => void {
+  return (name, round, seconds) => {
+    say(`round ${round}: ${name}: ${seconds.toFixed(1)} s`);
+  };
+}
