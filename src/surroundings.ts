@@ -1,4 +1,4 @@
-import type { Docker } from './docker/api.ts';
+import type Docker from 'dockerode';
 import { COMPOSE_PROJECT, type ContainerListing } from './core/discovery.ts';
 import { toFailure, type Failure } from './core/errors.ts';
 import { findOwnContainer, listContainers } from './docker/containers.ts';

@@ -1,4 +1,4 @@
-import type { Docker } from './docker/api.ts';
+import type Docker from 'dockerode';
 import { jobsFrom, type JobsFound } from './config/jobs.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { ContainerListing } from './core/discovery.ts';

@@ -1,5 +1,5 @@
+import type Docker from 'dockerode';
 import { BackupdError } from '../core/errors.ts';
-import { ApiRefusal, type Docker } from './api.ts';
 
 /** One call to Docker's API, for messages. */
 export interface ApiCall {
@@ -36,6 +36,7 @@ export async function callDocker<T>(
   }, CALL_TIMEOUT_MS);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
+    // The library never settles where a connection breaks within an answer, so its promise alone is not waited for.
     return await Promise.race([work(ending.signal), interrupted]);
   } catch (error) {
     signal.throwIfAborted();
@@ -49,14 +50,24 @@ export async function callDocker<T>(
 /** What Docker answered to a call that failed: the HTTP status, null where there was no answer. */
 export function dockerStatus(error: unknown): number | null {
   const cause = error instanceof BackupdError ? error.cause : error;
-  return cause instanceof ApiRefusal ? cause.statusCode : null;
+  return (cause as { readonly statusCode?: number } | undefined)?.statusCode ?? null;
+}
+
+/** Where Docker is looked for: the path of a socket, or host and port. */
+export function describeEndpoint(docker: Docker): string {
+  const modem = docker.modem as {
+    readonly socketPath?: string;
+    readonly host?: string;
+    readonly port?: string | number;
+  };
+  return modem.socketPath ?? `${modem.host ?? 'localhost'}:${modem.port ?? ''}`;
 }
 
 /** An answer that is not what Docker gives: something else listens there. */
 export function strangeAnswer(docker: Docker, call: ApiCall): BackupdError {
   return new BackupdError(
     'target-unavailable',
-    `${docker.endpoint} does not answer ${call.name} as Docker does`,
+    `${describeEndpoint(docker)} does not answer ${call.name} as Docker does`,
     { hint: 'Check DOCKER_HOST: something else than Docker, or a broken proxy, listens there.' },
   );
 }
@@ -64,7 +75,7 @@ export function strangeAnswer(docker: Docker, call: ApiCall): BackupdError {
 function noAnswer(docker: Docker, call: ApiCall): BackupdError {
   return new BackupdError(
     'target-unavailable',
-    `Docker at ${docker.endpoint} did not answer ${call.name} within ${CALL_TIMEOUT_MS / 1000} s`,
+    `Docker at ${describeEndpoint(docker)} did not answer ${call.name} within ${CALL_TIMEOUT_MS / 1000} s`,
     { hint: 'Check whether the Docker engine is alive: docker info should answer at once.' },
   );
 }
@@ -74,14 +85,19 @@ function toDockerError(docker: Docker, call: ApiCall, error: unknown): unknown {
   if (error instanceof BackupdError || !(error instanceof Error)) {
     return error;
   }
-  if (error instanceof ApiRefusal) {
-    return refused(docker, call, error);
+  if (dockerStatus(error) !== null) {
+    return refused(docker, call, error as HttpError);
   }
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined ? error : unreachable(docker, call, { error, code });
 }
 
-function refused(docker: Docker, call: ApiCall, error: ApiRefusal): BackupdError {
+interface HttpError extends Error {
+  readonly statusCode: number;
+  readonly json?: { readonly message?: string } | string | null;
+}
+
+function refused(docker: Docker, call: ApiCall, error: HttpError): BackupdError {
   const container = call.container === undefined ? 'Docker' : `container "${call.container}"`;
   const said = wordsOf(error);
   switch (error.statusCode) {
@@ -89,7 +105,7 @@ function refused(docker: Docker, call: ApiCall, error: ApiRefusal): BackupdError
     case 403:
       return new BackupdError(
         'target-unavailable',
-        `${docker.endpoint} forbids ${call.name} (HTTP ${error.statusCode})`,
+        `${describeEndpoint(docker)} forbids ${call.name} (HTTP ${error.statusCode})`,
         {
           cause: error,
           hint: `Allow this call in the proxy before the Docker socket (docker-socket-proxy: CONTAINERS=1, EXEC=1, IMAGES=1, POST=1), or mount the socket itself.`,
@@ -118,8 +134,12 @@ function refused(docker: Docker, call: ApiCall, error: ApiRefusal): BackupdError
   }
 }
 
-function wordsOf({ message }: ApiRefusal): string {
-  return message.trim().replaceAll(/\s+/g, ' ').slice(0, 300);
+function wordsOf(error: HttpError): string {
+  const said =
+    typeof error.json === 'object' && typeof error.json?.message === 'string'
+      ? error.json.message
+      : error.message;
+  return said.trim().replaceAll(/\s+/g, ' ').slice(0, 300);
 }
 
 function unreachable(
@@ -127,7 +147,7 @@ function unreachable(
   call: ApiCall,
   { error, code }: { readonly error: Error; readonly code: string },
 ): BackupdError {
-  const endpoint = docker.endpoint;
+  const endpoint = describeEndpoint(docker);
   switch (code) {
     case 'ENOENT':
       return new BackupdError('target-unavailable', `no Docker socket at ${endpoint}`, {

@@ -1,8 +1,8 @@
-import type { Socket } from 'node:net';
+import type Docker from 'dockerode';
+import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../core/errors.ts';
-import { inspection, type Docker } from './api.ts';
-import { callDocker, dockerStatus, strangeAnswer } from './call.ts';
+import { callDocker, describeEndpoint, dockerStatus } from './call.ts';
 
 /** What is started, and where. */
 export interface ChannelRequest {
@@ -18,7 +18,7 @@ export interface ChannelRequest {
 
 /** A started exec: the raw connection, framed by Docker on the way back; half-closed by `end()`. */
 export interface ExecChannel {
-  readonly execId: string;
+  readonly exec: Docker.Exec;
   readonly socket: Socket;
   readonly startedAt: Date;
 }
@@ -33,18 +33,6 @@ export type Ending =
   | 'container-removed'
   | 'connection-cut';
 
-/** Of Docker's answers, what is looked at. */
-interface ExecState {
-  readonly Running: boolean;
-  readonly ExitCode: number | null;
-  readonly Pid: number;
-}
-interface ContainerState {
-  readonly Running: boolean;
-  readonly OOMKilled: boolean;
-  readonly StartedAt: string;
-}
-
 /** How a process in a container ended. */
 export interface ExecExit {
   /** Null where nobody knows, which is a failure; 128 and more: ended by signal `exitCode - 128`. */
@@ -57,7 +45,6 @@ const EXIT_DEADLINE_MS = 5000;
 /** A container that dies takes its processes first; Docker says a moment later that it stopped. */
 const STOP_NOTICE_MS = 500;
 const LAST_SIGNAL = 64;
-const START = { Detach: false, Tty: false };
 const FIRST_POLL_MS = 10;
 const SLOWEST_POLL_MS = 200;
 
@@ -72,62 +59,51 @@ export async function openChannel(
   onMaybeStarted: () => void,
   signal: AbortSignal,
 ): Promise<ExecChannel> {
-  const { container } = request;
-  const execId = await createExec(docker, request, signal);
+  const { container, hasStdin } = request;
+  const exec = await callDocker(
+    docker,
+    { name: 'POST /containers/{id}/exec', container },
+    async (abortSignal) =>
+      docker.getContainer(request.containerId).exec({
+        AttachStdin: hasStdin,
+        AttachStdout: true,
+        AttachStderr: true,
+        // A terminal would merge stderr into stdout and turn line feeds into CR LF.
+        Tty: false,
+        Cmd: [...request.argv],
+        Env: Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
+        ...(request.user === null ? {} : { User: request.user }),
+        abortSignal,
+      }),
+    signal,
+  );
   onMaybeStarted();
   const startedAt = new Date();
   const call = { name: 'POST /exec/{id}/start', container };
   const socket = await callDocker(
     docker,
     call,
-    // Only an upgraded connection can be half-closed; on another the end of stdin never arrives.
-    async (abortSignal) => {
-      const start = { method: 'POST', path: `/exec/${execId}/start`, body: START } as const;
-      return upgraded(docker, await docker.upgrade(start, abortSignal), abortSignal);
-    },
+    // Only a hijacked connection can be half-closed; without that flag the end of stdin never arrives.
+    async (abortSignal) =>
+      upgraded(
+        docker,
+        await exec.start({ hijack: true, stdin: hasStdin, Tty: false, abortSignal }),
+        abortSignal,
+      ),
     signal,
   );
   // Through TCP a peer that is gone would otherwise never be noticed; on a Unix socket it has no effect.
   socket.setKeepAlive(true, 30_000);
-  return { execId, socket, startedAt };
-}
-
-async function createExec(
-  docker: Docker,
-  request: ChannelRequest,
-  signal: AbortSignal,
-): Promise<string> {
-  const call = { name: 'POST /containers/{id}/exec', container: request.container };
-  const path = `/containers/${encodeURIComponent(request.containerId)}/exec`;
-  const body = {
-    AttachStdin: request.hasStdin,
-    AttachStdout: true,
-    AttachStderr: true,
-    // A terminal would merge stderr into stdout and turn line feeds into CR LF.
-    Tty: false,
-    Cmd: request.argv,
-    Env: Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
-    ...(request.user === null ? {} : { User: request.user }),
-  };
-  const answer = await callDocker(
-    docker,
-    call,
-    async (abortSignal) => docker.ask({ method: 'POST', path, body }, abortSignal),
-    signal,
-  );
-  const { Id: id } = answer as { readonly Id?: unknown };
-  if (typeof id !== 'string') {
-    throw strangeAnswer(docker, call);
-  }
-  return id;
+  return { exec, socket, startedAt };
 }
 
 /** A proxy that does not pass the upgrade answers 200, and the stream is then not to be trusted. */
-function upgraded(docker: Docker, socket: Socket | null, signal: AbortSignal): Socket {
-  if (socket === null) {
+function upgraded(docker: Docker, answer: unknown, signal: AbortSignal): Socket {
+  if (!(answer instanceof Socket)) {
+    (answer as { destroy?: () => void }).destroy?.();
     throw new BackupdError(
       'target-unavailable',
-      `${docker.endpoint} does not upgrade the connection of POST /exec/{id}/start`,
+      `${describeEndpoint(docker)} does not upgrade the connection of POST /exec/{id}/start`,
       {
         hint: 'A proxy before Docker must pass "Upgrade: tcp" on, as for docker exec; or mount the socket itself.',
       },
@@ -135,9 +111,9 @@ function upgraded(docker: Docker, socket: Socket | null, signal: AbortSignal): S
   }
   if (signal.aborted) {
     // Came too late: nobody waits for it any more.
-    socket.destroy();
+    answer.destroy();
   }
-  return socket;
+  return answer;
 }
 
 /**
@@ -146,13 +122,13 @@ function upgraded(docker: Docker, socket: Socket | null, signal: AbortSignal): S
  */
 export async function readExit(
   docker: Docker,
-  channel: Pick<ExecChannel, 'execId' | 'startedAt'>,
+  channel: Pick<ExecChannel, 'exec' | 'startedAt'>,
   request: Pick<ChannelRequest, 'containerId' | 'container'>,
   signal: AbortSignal,
 ): Promise<ExecExit> {
   const deadlineAt = performance.now() + EXIT_DEADLINE_MS;
   for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * 2, SLOWEST_POLL_MS)) {
-    const state = await inspectExec(docker, channel.execId, request, signal);
+    const state = await inspectExec(docker, channel.exec, request, signal);
     if (state === 'removed') {
       return { exitCode: null, ending: 'container-removed' };
     }
@@ -175,18 +151,17 @@ export async function readExit(
 
 async function inspectExec(
   docker: Docker,
-  execId: string,
+  exec: Docker.Exec,
   request: Pick<ChannelRequest, 'container'>,
   signal: AbortSignal,
-): Promise<ExecState | 'removed'> {
+): Promise<Docker.ExecInspectInfo | 'removed'> {
   try {
-    return (await callDocker(
+    return await callDocker(
       docker,
       { name: 'GET /exec/{id}/json', container: request.container },
-      async (abortSignal) =>
-        docker.ask({ method: 'GET', path: `/exec/${execId}/json` }, abortSignal),
+      async (abortSignal) => exec.inspect({ abortSignal }),
       signal,
-    )) as ExecState;
+    );
   } catch (error) {
     if (dockerStatus(error) === 404) {
       return 'removed';
@@ -199,7 +174,7 @@ async function findEnding(
   docker: Docker,
   channel: Pick<ExecChannel, 'startedAt'>,
   request: Pick<ChannelRequest, 'containerId' | 'container'>,
-  { state, signal }: { readonly state: ExecState; readonly signal: AbortSignal },
+  { state, signal }: { readonly state: Docker.ExecInspectInfo; readonly signal: AbortSignal },
 ): Promise<Ending> {
   if (state.Pid === 0) {
     return 'not-started';
@@ -224,12 +199,12 @@ async function lookAtContainer(
   signal: AbortSignal,
 ): Promise<Ending> {
   try {
-    const { State: state } = (await callDocker(
+    const { State: state } = await callDocker(
       docker,
       { name: 'GET /containers/{id}/json', container: request.container },
-      async (abortSignal) => docker.ask(inspection(request.containerId), abortSignal),
+      async (abortSignal) => docker.getContainer(request.containerId).inspect({ abortSignal }),
       signal,
-    )) as { readonly State: ContainerState };
+    );
     if (!state.Running) {
       return state.OOMKilled ? 'container-out-of-memory' : 'container-stopped';
     }

@@ -1,8 +1,10 @@
+import Docker from 'dockerode';
 import { readFileSync } from 'node:fs';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
-import { dockerApi, type Docker } from './api.ts';
 import { callDocker, strangeAnswer } from './call.ts';
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
@@ -30,6 +32,11 @@ export function connectDocker(env: Environment): Docker {
   throw invalidHost(host);
 }
 
+/** Its types forget that this call takes a signal too. */
+interface VersionClient {
+  version(options: { readonly abortSignal: AbortSignal }): Promise<{ readonly Version?: unknown }>;
+}
+
 /** Looks whether Docker answers. @throws BackupdError `target-unavailable` */
 export async function pingDocker(
   docker: Docker,
@@ -39,18 +46,36 @@ export async function pingDocker(
   const answer = await callDocker(
     docker,
     call,
-    async (abortSignal) => docker.ask({ method: 'GET', path: '/version' }, abortSignal),
+    async (abortSignal) => (docker as VersionClient).version({ abortSignal }),
     signal,
   );
-  const { Version: engineVersion } = answer as { readonly Version?: unknown };
-  if (typeof engineVersion !== 'string') {
+  if (typeof answer.Version !== 'string') {
     throw strangeAnswer(docker, call);
   }
-  return { engineVersion };
+  return { engineVersion: answer.Version };
 }
 
+/** Its types forget the agent. */
+function client(options: Docker.DockerOptions & { readonly agent: HttpAgent }): Docker {
+  return new Docker(options);
+}
+
+/**
+ * Every option is given, so that the library takes none from the process's environment. Connections are not kept for a
+ * next call: one that the other side closes in that moment would fail it, and a new one costs nothing.
+ */
 function unixClient(socketPath: string): Docker {
-  return dockerApi({ endpoint: socketPath, socketPath, tls: null });
+  return client({
+    socketPath,
+    host: undefined,
+    port: undefined,
+    protocol: 'http',
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    timeout: undefined,
+    agent: new HttpAgent({ keepAlive: false }),
+  });
 }
 
 function tcpClient(host: string, address: string, env: Environment): Docker {
@@ -59,20 +84,27 @@ function tcpClient(host: string, address: string, env: Environment): Docker {
     throw invalidHost(host);
   }
   const isTls = (env['DOCKER_TLS_VERIFY'] ?? '') !== '';
-  const port = Number(url.port || (isTls ? PORTS.tls : PORTS.plain));
+  const common = { socketPath: undefined, host: url.hostname, timeout: undefined };
+  if (!isTls) {
+    return client({
+      ...common,
+      port: url.port === '' ? PORTS.plain : url.port,
+      protocol: 'http',
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+      agent: new HttpAgent({ keepAlive: false }),
+    });
+  }
   const folder = env['DOCKER_CERT_PATH'] ?? join(homedir(), '.docker');
-  return dockerApi({
-    endpoint: `${url.hostname}:${port}`,
-    // Brackets are of URLs alone.
-    host: url.hostname.replaceAll(/^\[|\]$/g, ''),
-    port,
-    tls: isTls
-      ? {
-          ca: readCertificate(folder, 'ca.pem'),
-          cert: readCertificate(folder, 'cert.pem'),
-          key: readCertificate(folder, 'key.pem'),
-        }
-      : null,
+  return client({
+    ...common,
+    port: url.port === '' ? PORTS.tls : url.port,
+    protocol: 'https',
+    ca: readCertificate(folder, 'ca.pem'),
+    cert: readCertificate(folder, 'cert.pem'),
+    key: readCertificate(folder, 'key.pem'),
+    agent: new HttpsAgent({ keepAlive: false }),
   });
 }
 

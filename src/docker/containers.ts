@@ -1,8 +1,8 @@
+import type Docker from 'dockerode';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { COMPOSE_PROJECT, COMPOSE_SERVICE, type ContainerListing } from '../core/discovery.ts';
 import { BackupdError } from '../core/errors.ts';
-import { inspection, type Docker } from './api.ts';
 import { callDocker, dockerStatus, strangeAnswer } from './call.ts';
 import { ownContainerIds } from './own-container.ts';
 
@@ -42,41 +42,6 @@ export interface ContainerMount {
   readonly destination: string;
 }
 
-/** Of Docker's answers, what is looked at. */
-interface ListedContainer {
-  readonly Id: string;
-  readonly Names: readonly string[] | null;
-  readonly Image: string;
-  readonly Labels: Readonly<Record<string, string>>;
-  readonly State: string;
-}
-interface InspectedContainer {
-  readonly Id: string;
-  readonly Name: string;
-  readonly Image: string;
-  readonly Config: {
-    readonly Image: string;
-    readonly Env: readonly string[] | null;
-    readonly Labels: Readonly<Record<string, string>> | null;
-    readonly User?: string;
-    readonly Hostname?: string;
-  };
-  readonly State: {
-    readonly Status: string;
-    readonly Running: boolean;
-    readonly StartedAt: string;
-    readonly Pid: number;
-  };
-  readonly Mounts:
-    | readonly {
-        readonly Type: string;
-        readonly Name?: string;
-        readonly Source: string;
-        readonly Destination: string;
-      }[]
-    | null;
-}
-
 /** Compose sets it on containers of `docker compose run`, which carry their service's name but are not it. */
 const COMPOSE_ONEOFF = 'com.docker.compose.oneoff';
 const SUGGESTED_NAMES = 10;
@@ -89,17 +54,16 @@ export async function listContainers(
   signal: AbortSignal,
 ): Promise<readonly ContainerListing[]> {
   const call = { name: 'GET /containers/json' };
-  const answer = await callDocker(
+  const answer: unknown = await callDocker(
     docker,
     call,
-    async (abortSignal) =>
-      docker.ask({ method: 'GET', path: '/containers/json?all=true' }, abortSignal),
+    async (abortSignal) => docker.listContainers({ all: true, abortSignal }),
     signal,
   );
   if (!Array.isArray(answer)) {
     throw strangeAnswer(docker, call);
   }
-  return (answer as readonly ListedContainer[]).map((info) => ({
+  return (answer as Docker.ContainerInfo[]).map((info) => ({
     id: info.Id,
     name: nameAmong(info.Names, info.Id),
     image: info.Image,
@@ -124,12 +88,12 @@ export async function inspectContainer(
   signal: AbortSignal,
 ): Promise<ContainerRecord> {
   const call = { name: 'GET /containers/{id}/json', container: nameFor(id) };
-  const info = (await callDocker(
+  const info = await callDocker(
     docker,
     call,
-    async (abortSignal) => docker.ask(inspection(id), abortSignal),
+    async (abortSignal) => docker.getContainer(id).inspect({ abortSignal }),
     signal,
-  )) as InspectedContainer;
+  );
   if (typeof info.Id !== 'string') {
     throw strangeAnswer(docker, call);
   }
@@ -172,14 +136,13 @@ async function readRepoDigests(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   try {
-    const image = { method: 'GET', path: `/images/${encodeURIComponent(imageId)}/json` } as const;
     const info = await callDocker(
       docker,
       { name: 'GET /images/{id}/json' },
-      async (abortSignal) => docker.ask(image, abortSignal),
+      async () => docker.getImage(imageId).inspect(),
       signal,
     );
-    return (info as { readonly RepoDigests?: readonly string[] | null }).RepoDigests ?? [];
+    return info.RepoDigests ?? [];
   } catch (error) {
     // The digests are a note for whoever restores; an image that was deleted or that a proxy hides is no reason to fail.
     if (dockerStatus(error) === 404 || dockerStatus(error) === 403) {

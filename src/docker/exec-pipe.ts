@@ -1,4 +1,4 @@
-import type { Docker } from './api.ts';
+import type Docker from 'dockerode';
 import type { ExecRequest } from './exec.ts';
 import { runExec } from './exec.ts';
 import { programName } from './exec-failure.ts';

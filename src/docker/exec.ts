@@ -1,7 +1,7 @@
+import type Docker from 'dockerode';
 import { randomBytes } from 'node:crypto';
 import { pipeline, Transform, type Readable, type Writable } from 'node:stream';
 import { BackupdError } from '../core/errors.ts';
-import type { Docker } from './api.ts';
 import { openChannel, readExit, type ExecChannel, type ExecExit } from './channel.ts';
 import { demultiplex, StreamCut } from './demux.ts';
 import { cutFailure, programName, toolFailure, type FailedTool } from './exec-failure.ts';

@@ -1,6 +1,6 @@
+import type Docker from 'dockerode';
 import type { Readable } from 'node:stream';
 import { BackupdError } from '../core/errors.ts';
-import type { Docker } from './api.ts';
 import { dockerStatus } from './call.ts';
 import { openChannel, readExit, type ChannelRequest, type ExecChannel } from './channel.ts';
 import { demultiplex, StreamCut } from './demux.ts';

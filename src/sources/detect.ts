@@ -1,4 +1,4 @@
-import type { Docker } from '../docker/api.ts';
+import type Docker from 'dockerode';
 import type { Engine } from '../core/source.ts';
 import type { ContainerRecord } from '../docker/containers.ts';
 import { probeTools } from '../docker/exec-pipe.ts';

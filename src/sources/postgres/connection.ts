@@ -1,4 +1,4 @@
-import type { Docker } from '../../docker/api.ts';
+import type Docker from 'dockerode';
 import { createHash } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';

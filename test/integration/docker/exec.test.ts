@@ -1,4 +1,4 @@
-import type { Docker } from '../../../src/docker/api.ts';
+import type Docker from 'dockerode';
 import { createHash } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
