@@ -163,8 +163,8 @@ async function backUp(
     trigger,
   });
 
-  reach('backup-locked');
   await lock.describe({ id: running.id, startedAt: running.startedAt.toISOString(), trigger });
+  reach('backup-locked');
   await recordInterrupted(source.name, lock.dead, context);
   await resumeInterrupted(source, context, signal);
   await catalog.sweep(source.name);

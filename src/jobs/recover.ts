@@ -1,4 +1,4 @@
-import { toFailure } from '../core/errors.ts';
+import { toFailure, type Failure } from '../core/errors.ts';
 import type { Source } from '../core/source.ts';
 import { recordAttempt } from '../store/attempts.ts';
 import { acquireLock, type LockHolder } from '../store/lock.ts';
@@ -43,25 +43,31 @@ async function sweepTarget(source: Source, signal: AbortSignal): Promise<void> {
   await source.sweep(await source.locate(signal), signal);
 }
 
-/** A run whose process died before it could say how it ended. */
+/** A run whose process died before it could say how it ended: what it left tells. */
 export async function recordInterrupted(
   source: string,
   dead: LockHolder | null,
-  { storage }: Pick<JobContext, 'storage'>,
+  { storage, catalog }: Pick<JobContext, 'storage' | 'catalog'>,
 ): Promise<void> {
   if (dead === null || dead.run === null) {
     return;
   }
-  await recordAttempt(storage.dir, source, {
-    at: dead.run.startedAt,
-    finishedAt: new Date().toISOString(),
-    outcome: 'interrupted',
-    trigger: dead.run.trigger,
-    id: null,
-    failure: {
-      code: 'cancelled',
-      message: `the process that ran it ("${dead.command}") died before it was done`,
-      hint: null,
-    },
-  });
+  const { id, startedAt, trigger } = dead.run;
+  const made = (await catalog.entries(source)).find(({ manifest }) => manifest.id === id);
+  const common = { at: startedAt, finishedAt: new Date().toISOString(), trigger };
+  await recordAttempt(
+    storage.dir,
+    source,
+    made === undefined
+      ? { ...common, outcome: 'interrupted', id: null, failure: diedEarly(dead) }
+      : { ...common, outcome: 'success', id: made.manifest.id, failure: null },
+  );
+}
+
+function diedEarly({ command }: LockHolder): Failure {
+  return {
+    code: 'cancelled',
+    message: `the process that ran it ("${command}") died before it was done`,
+    hint: null,
+  };
 }

@@ -10,6 +10,7 @@ import { acquireLock } from '../store/lock.ts';
 import { recordPrevious } from '../store/previous.ts';
 import type { App, JobContext } from './context.ts';
 import { newRun, restorePlan, type RestoreDecision } from './plan-restore.ts';
+import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
 /** How a restore or an undo ended. */
@@ -56,6 +57,7 @@ export async function runRestore(
   );
   const running = AbortSignal.any([signal, lock.lost]);
   reach('restore-locked');
+  await recordInterrupted(decision.source, lock.dead, context);
   await resumeInterrupted(source, context, running);
   await checkArchives(decision, context, running);
   await source.sweep(target, running);

@@ -6,6 +6,7 @@ import { acquireLock, type Lock } from '../store/lock.ts';
 import { readPrevious, recordPrevious, removePrevious } from '../store/previous.ts';
 import type { App } from './context.ts';
 import type { RestoreReport } from './restore.ts';
+import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
 export interface UndoRequest {
@@ -132,7 +133,12 @@ async function lockSource(
   signal: AbortSignal,
 ): Promise<Lock> {
   const { context } = app;
-  return acquireLock(context.storage.dir, source, { command: context.command, waitMs }, signal);
+  await using stack = new AsyncDisposableStack();
+  const request = { command: context.command, waitMs };
+  const lock = stack.use(await acquireLock(context.storage.dir, source, request, signal));
+  await recordInterrupted(source, lock.dead, context);
+  stack.move();
+  return lock;
 }
 
 /** What an interrupted restore swapped can be undone, too. */
