@@ -10,6 +10,7 @@ import { readServer } from './databases.ts';
 import { openDump } from './dump.ts';
 import { dropLeftBeside } from './beside.ts';
 import { postgresArchiveReader } from './archive.ts';
+import { connectWhenReady } from './readiness.ts';
 import { postgresRestorer } from './restorer.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
@@ -35,6 +36,14 @@ export function postgres(options: PostgresOptions): Source {
     return connect(docker, at, { user: job.user, passwordFile: job.passwordFile, run }, signal);
   }
 
+  async function connectReady(
+    at: Pick<TargetRef, 'containerId'>,
+    run: string,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    return connectWhenReady(async () => connectTo(at, run, signal), signal);
+  }
+
   return {
     name: job.source,
     engine: 'postgres',
@@ -49,7 +58,7 @@ export function postgres(options: PostgresOptions): Source {
 
     async sweep(at, signal) {
       await killRun(docker, at, { prefix: options.runPrefix }, signal);
-      const connection = await connectTo(at, newRun(options.runPrefix), signal);
+      const connection = await connectReady(at, newRun(options.runPrefix), signal);
       const sql = `select pg_terminate_backend(pid) from pg_stat_activity
         where starts_with(application_name, ${quoteLiteral(applicationPrefix(runPrefix(connection.run)))})
           and application_name <> ${quoteLiteral(connection.applicationName)}`;
@@ -63,7 +72,7 @@ export function postgres(options: PostgresOptions): Source {
 
     async open(at, plan, signal) {
       return openDump(
-        await connectTo(at, plan.run, signal),
+        await connectReady(at, plan.run, signal),
         { databases: job.databases, exclude: job.exclude },
         plan,
         signal,

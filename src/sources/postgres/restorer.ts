@@ -15,6 +15,7 @@ import type { Connection } from './connection.ts';
 import { listDatabases } from './databases.ts';
 import { loadBeside } from './load.ts';
 import { lookAhead } from './preflight.ts';
+import { connectWhenReady } from './readiness.ts';
 import { resumeRestore } from './resume.ts';
 import { quoteIdent } from './sql.ts';
 import {
@@ -35,7 +36,10 @@ export type Connect = (
 /** Restores PostgreSQL databases: loaded beside, compared, swapped by rename. */
 export function postgresRestorer(source: string, connect: Connect): Restorer {
   return {
-    preflight: async (into, plan, signal) => lookAhead(await connect(into, signal), plan, signal),
+    async preflight(into, plan, signal) {
+      const connection = await connectWhenReady(async () => connect(into, signal), signal);
+      return lookAhead(connection, plan, signal);
+    },
 
     async build(into, plan, journal, signal) {
       const { run } = plan;

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { liveApp } from '../support/live-app.ts';
+import { startContainer } from '../support/test-container.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** An init script that fills the database in two steps, the second when it is told to. */
+const FILLING = `psql -q -U postgres -d shop -c 'create table filled as select generate_series(1, 1000) as id'
+until [ -e /tmp/go-on ]; do sleep 0.1; done
+psql -q -U postgres -d shop -c 'insert into filled select generate_series(1001, 2000)'`;
+const START = `printf '%s\\n' "$FILLING" >/docker-entrypoint-initdb.d/fill.sh
+exec docker-entrypoint.sh postgres -c log_connections=on`;
+
+test('a server that is still being filled for the first time is waited for', async () => {
+  await using container = await startContainer({
+    image: 'postgres:17',
+    env: { POSTGRES_PASSWORD: 'test', POSTGRES_DB: 'shop', FILLING },
+    entrypoint: 'sh',
+    args: ['-c', START],
+  });
+  await using live = await liveApp({ sources: { db: `postgres://${container.name}` } });
+  await waitFor('first half', async () => {
+    const { stdout } = await container.exec([
+      'psql',
+      '-U',
+      'postgres',
+      '-d',
+      'shop',
+      '-Atc',
+      'select count(*) from filled',
+    ]);
+    return stdout.trim() === '1000';
+  });
+
+  const running = live.backUp('db');
+  // More than a look needs, and no more than a dump would have by its end.
+  await waitFor(
+    'second look',
+    async () => (await container.logs()).split('application_name=backupd').length > 8,
+  );
+  await container.exec(['touch', '/tmp/go-on']);
+  const run = await running;
+
+  expect(run.failure).toBeNull();
+  expect(run.manifest?.facts.databases['shop']?.tables['public.filled']).toEqual({
+    rows: 2000,
+    exact: true,
+  });
+});
