@@ -6,7 +6,13 @@ import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/
 import { runExec, startExec, type ExecRequest } from '../../docker/exec.ts';
 import { connectionName, fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
 import { lastLine, runPrefix, type Connection } from './connection.ts';
-import { BESIDE_SETTING, besideMark, listDatabases, readServer } from './databases.ts';
+import {
+  BESIDE_SETTING,
+  besideMark,
+  listDatabases,
+  readServer,
+  type ServerRow,
+} from './databases.ts';
 import { createMissingGlobals, parseGlobals } from './globals.ts';
 import { createStatement, databaseProperties, propertyStatements } from './properties.ts';
 import { queryJson, runSql } from './session.ts';
@@ -23,6 +29,7 @@ export async function loadBeside(
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<Beside> {
+  const server = await readServer(connection, 'restore-failed', signal);
   const warnings = [...(await restoreGlobals(connection, plan, signal))];
   const live = new Map(
     (await listDatabases(connection, 'restore-failed', signal)).map((row) => [row.name, row]),
@@ -50,10 +57,14 @@ export async function loadBeside(
       properties === null
         ? `create database ${quoteIdent(temporary)} template template0`
         : createStatement(properties, temporary, tablespaces);
-    await createMarked(connection, { name: temporary, create, run: plan.run }, signal);
+    const temporaryId = await createMarked(
+      connection,
+      { name: temporary, create, run: plan.run },
+      signal,
+    );
     reach('beside-created');
     await loadDatabase(
-      { connection, plan, name: wanted.name, temporary, toc, tablespaces },
+      { connection, server, plan, name: wanted.name, temporary, toc, tablespaces },
       signal,
     );
     const existing = live.get(wanted.restoredAs);
@@ -63,7 +74,7 @@ export async function loadBeside(
       name: wanted.name,
       restoredAs: wanted.restoredAs,
       temporary,
-      temporaryId: await databaseId(connection, temporary, signal),
+      temporaryId,
       live: existing === undefined ? null : { id: existing.oid, keptAs },
     });
     statements.push(
@@ -74,7 +85,7 @@ export async function loadBeside(
 }
 
 /** Temporary names are ours by their setting; the name only has to be free and to fit. */
-export function temporaryName(run: string, index: number): string {
+function temporaryName(run: string, index: number): string {
   return `backupd_${run.toLowerCase()}_${index}`;
 }
 
@@ -136,31 +147,23 @@ function archiveOf(plan: RestorePlan, database: string): RestorePlan['manifest']
   return file;
 }
 
-/** Marked in the same session, right after its creation: CREATE DATABASE cannot be in a transaction with anything. */
+/**
+ * Marked in the same session, right after its creation: CREATE DATABASE cannot be in a transaction with anything.
+ * @returns its OID
+ */
 async function createMarked(
   connection: Connection,
   { name, create, run }: { name: string; create: string; run: string },
   signal: AbortSignal,
-): Promise<void> {
-  const mark = besideMark(runPrefix(connection.run), run);
-  const sql = `${create};\nalter database ${quoteIdent(name)} set ${BESIDE_SETTING} = ${quoteLiteral(mark)};`;
-  await runSql(
-    connection,
-    { database: connection.maintenanceDatabase, sql, code: 'restore-failed' },
-    signal,
-  );
-}
-
-async function databaseId(
-  connection: Connection,
-  name: string,
-  signal: AbortSignal,
 ): Promise<string> {
+  const mark = besideMark(runPrefix(connection.run), run);
   const [oid] = await runSql(
     connection,
     {
       database: connection.maintenanceDatabase,
-      sql: `select oid from pg_database where datname = ${quoteLiteral(name)}`,
+      sql: `${create};
+alter database ${quoteIdent(name)} set ${BESIDE_SETTING} = ${quoteLiteral(mark)};
+select oid from pg_database where datname = ${quoteLiteral(name)};`,
       code: 'restore-failed',
     },
     signal,
@@ -170,6 +173,7 @@ async function databaseId(
 
 interface Load {
   readonly connection: Connection;
+  readonly server: ServerRow;
   readonly plan: RestorePlan;
   readonly name: string;
   readonly temporary: string;
@@ -179,8 +183,7 @@ interface Load {
 
 /** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone, then statistics. */
 async function loadDatabase(load: Load, signal: AbortSignal): Promise<void> {
-  const { connection, plan, name, temporary } = load;
-  const server = await readServer(connection, 'restore-failed', signal);
+  const { connection, plan, name, temporary, server } = load;
   await using space = await watchSpace(connection, server, signal);
   const watched = AbortSignal.any([signal, space.failed]);
   try {
@@ -263,38 +266,27 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
 }
 
 /**
+ * $0: a file for standard input; $@: the command, which is given that file. It has no name any more when the command
+ * begins, so that nothing stays whatever dies; every worker of pg_restore can open it all the same.
+ */
+const FROM_MEMORY =
+  'umask 077; cat >"$0" || { rm -f -- "$0"; exit 1; }; exec 3<"$0"; rm -f -- "$0"; exec "$@" /proc/self/fd/3 </dev/null';
+
+/**
  * Indexes need only the table of contents, which is small: kept in the target's memory for that time, since the
  * root may be read-only and /tmp tiny. pg_restore wants to seek in it when it works in parallel.
  */
 async function buildIndexes(load: Load, signal: AbortSignal): Promise<void> {
   const { connection, toc } = load;
   const path = `/dev/shm/backupd-${load.temporary}.toc`;
-  const put = await startExec(
+  const tool = [...restoreArgv(load, ['post-data']), `--jobs=${INDEX_JOBS}`];
+  const result = await runExec(
     connection.docker,
-    { ...request(connection, ['sh', '-c', 'umask 077; cat > "$0"', path]), stdin: 'pipe' },
+    { ...request(connection, ['sh', '-c', FROM_MEMORY, path, ...tool]), input: toc.bytes },
     signal,
   );
-  put.stdout.resume();
-  put.stdin?.end(toc.bytes);
-  const stored = await put.exited;
-  if (stored.exitCode !== 0) {
-    throw toolFailure(connection, 'writing /dev/shm', stored.exitCode, put.stderr.text());
-  }
-  try {
-    const result = await runExec(
-      connection.docker,
-      request(connection, [...restoreArgv(load, ['post-data']), `--jobs=${INDEX_JOBS}`, path]),
-      signal,
-    );
-    if (result.exitCode !== 0) {
-      throw toolFailure(connection, 'pg_restore', result.exitCode, result.stderr);
-    }
-  } finally {
-    await runExec(
-      connection.docker,
-      request(connection, ['rm', '-f', '--', path]),
-      AbortSignal.timeout(10_000),
-    );
+  if (result.exitCode !== 0) {
+    throw toolFailure(connection, 'pg_restore', result.exitCode, result.stderr);
   }
 }
 

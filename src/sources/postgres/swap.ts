@@ -170,7 +170,7 @@ export async function isSwapped(
 }
 
 /** Names by OID. */
-export async function databaseNames(
+async function databaseNames(
   connection: Connection,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {

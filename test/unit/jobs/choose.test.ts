@@ -120,10 +120,7 @@ test('all databases under their own names, or one under another', () => {
 
 test('a database that is not in the backup, and one name for two', () => {
   expect(() => chooseDatabases(monday.manifest, ['shop', 'nope'], null)).toThrow(
-    expect.objectContaining({
-      code: 'backup-not-found',
-      message: expect.stringContaining('"nope"'),
-    }),
+    /has no database "nope"/,
   );
   expect(() => chooseDatabases(monday.manifest, [], 'copy')).toThrow(
     expect.objectContaining({ code: 'usage' }),
