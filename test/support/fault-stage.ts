@@ -32,17 +32,6 @@ export interface StageOptions {
 /** A dump of it has more than this many bytes before its end. */
 export const HALF_BYTES = 1_000_000;
 
-/** Where `test/support` is in the container of the daemon. */
-const SUPPORT = '/faults';
-
-/** For a command that shall run with one of the modules here that act at a step, such as `kill-at`. */
-export function actAtStep(
-  module: 'fill-at' | 'kill-at',
-  settings: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  return { NODE_OPTIONS: `--import ${SUPPORT}/${module}.ts`, ...settings };
-}
-
 /** Of any backupd on a stage: runs when it is told to, keeps everything, and one database is enough. */
 const COMMON = {
   BACKUPD_SCHEDULE: 'off',
@@ -72,7 +61,6 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
       ...options.backupd,
       backups: volume.name,
       labels: projectLabels,
-      volumes: [`${import.meta.dirname}:${SUPPORT}:ro`, ...(options.backupd?.volumes ?? [])],
       env: { ...COMMON, ...options.backupd?.env },
     }).then((started) => stack.use(started)),
   ]);
@@ -104,8 +92,6 @@ export interface Fault {
   readonly happen?: () => Promise<void>;
   /** Brings the world back to where a backup can succeed. */
   readonly repair?: () => Promise<void>;
-  /** Nothing could be ended in the target: what runs there is left to the next run. Default: false. */
-  readonly leavesProcesses?: boolean;
   readonly exitCode: number;
   readonly code: string;
   readonly message: RegExp;
@@ -119,15 +105,13 @@ export async function endureFault(stage: FaultStage, fault: Fault): Promise<void
   const before = await look(stage);
   const running = runBackup(stage, fault.env);
   await fault.happen?.();
-  expectFailedResult(await running, fault);
+  const result = await running;
+  expectFailedResult(result, fault);
+  await expectNothingNew(stage, before, fault);
   await stage.tool.clear();
   await fault.repair?.();
-  await expectNothingNew(stage, before, fault);
-  if (fault.leavesProcesses !== true) {
-    await expectCleanTarget(stage);
-  }
-  await expectGoodRun(stage);
   await expectCleanTarget(stage);
+  await expectGoodRun(stage);
 }
 
 /** What the command itself says. */
