@@ -238,7 +238,7 @@ export function sourceContract(contract: EngineContract): void {
 }
 
 /** Command lines of the processes in a container that backupd started. */
-export async function ourProcesses(container: TestContainer): Promise<readonly string[]> {
+async function ourProcesses(container: TestContainer): Promise<readonly string[]> {
   const script = `
     for dir in /proc/[0-9]*; do
       if tr '\\000' '\\n' <"$dir/environ" 2>/dev/null | grep -q '^BACKUPD_RUN='; then

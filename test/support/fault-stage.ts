@@ -78,7 +78,7 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
 }
 
 /** `backup db --json` beside the daemon, as `docker exec` runs it. */
-export async function runBackup(
+async function runBackup(
   { daemon }: Pick<FaultStage, 'daemon'>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProcessResult> {
@@ -115,7 +115,7 @@ export async function endureFault(stage: FaultStage, fault: Fault): Promise<void
 }
 
 /** What the command itself says. */
-export function expectFailedResult(
+function expectFailedResult(
   { exitCode, stdout, stderr }: ProcessResult,
   { exitCode: expected, code, message }: Pick<Fault, 'exitCode' | 'code' | 'message'>,
 ): void {
@@ -146,7 +146,7 @@ export interface Seen {
   readonly lastAttemptSuccess: number;
 }
 
-export async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
+async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
   const script = 'ls -A /backups/db; find /backups -name "*.tmp" -o -name "*.damaged"';
   const [{ stdout }, metrics] = await Promise.all([
     daemon.exec(['sh', '-c', script]),
@@ -196,7 +196,7 @@ async function expectNothingNew(
 }
 
 /** What `list` shows, newest first. */
-export async function listedIds({
+async function listedIds({
   daemon,
 }: Pick<FaultStage, 'daemon'>): Promise<readonly string[]> {
   const { stdout } = await daemon.cli(['list', 'db', '--json']);
@@ -204,7 +204,7 @@ export async function listedIds({
 }
 
 /** No process and no session of backupd in the target. */
-export async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
+async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
   expect(await processesOfRuns(server)).toEqual([]);
   // A session goes a moment after its client.
   await waitFor(
@@ -214,7 +214,7 @@ export async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>):
   );
 }
 
-export async function sessionsOfRuns(server: Postgres): Promise<readonly string[]> {
+async function sessionsOfRuns(server: Postgres): Promise<readonly string[]> {
   return linesOf(
     await server.sql(`
     select application_name || ': ' || query from pg_stat_activity where application_name like 'backupd:%'`),
@@ -222,7 +222,7 @@ export async function sessionsOfRuns(server: Postgres): Promise<readonly string[
 }
 
 /** Command lines of the processes in a target that a backupd started. */
-export async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
+async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
   const script = `
     for dir in /proc/[0-9]*; do
       case "$(tr '\\000' '\\n' <"$dir/environ")" in
@@ -234,7 +234,7 @@ export async function processesOfRuns(server: Postgres): Promise<readonly string
 }
 
 /** A backup succeeds, is the one new thing there is, and can be read to its end. */
-export async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
+async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
   const before = await look(stage);
   const { exitCode, stdout, stderr } = await runBackup(stage);
   const { runs } = JSON.parse(stdout) as { runs: { id: string }[] };

@@ -28,7 +28,7 @@ export async function hinderPgDump(
 }
 
 /** Runs this shell command wherever pg_dump is called to dump. */
-export async function placeProgram(server: TestContainer, command: string): Promise<void> {
+async function placeProgram(server: TestContainer, command: string): Promise<void> {
   const script = `#!/bin/sh
 case " $* " in *' --version '*) exec ${REAL} "$@" ;; esac
 ${command}

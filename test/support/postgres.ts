@@ -40,7 +40,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 }
 
 /** The server in a container that something else started, with that container's environment. */
-export function postgresIn(
+function postgresIn(
   container: TestContainer,
   env: Readonly<Record<string, string>>,
 ): Postgres {
