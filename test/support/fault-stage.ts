@@ -196,9 +196,7 @@ async function expectNothingNew(
 }
 
 /** What `list` shows, newest first. */
-async function listedIds({
-  daemon,
-}: Pick<FaultStage, 'daemon'>): Promise<readonly string[]> {
+async function listedIds({ daemon }: Pick<FaultStage, 'daemon'>): Promise<readonly string[]> {
   const { stdout } = await daemon.cli(['list', 'db', '--json']);
   return (JSON.parse(stdout) as { id: string }[]).map(({ id }) => id);
 }
