@@ -159,13 +159,20 @@ async function readToolVersion(
   signal: AbortSignal,
 ): Promise<string> {
   const result = await runExec(base.docker, { ...base, argv: ['pg_dump', '--version'] }, signal);
-  if (result.exitCode !== 0) {
+  if (result.exitCode === 126 || result.exitCode === 127) {
     throw new BackupdError(
       'target-unavailable',
       `container "${base.container}" has no pg_dump on its PATH`,
       {
         hint: 'Use an image that has the PostgreSQL client tools (the official postgres images do), or set backupd.engine to what it really is.',
       },
+    );
+  }
+  if (result.exitCode !== 0) {
+    throw new BackupdError(
+      'target-unavailable',
+      `pg_dump --version in "${base.container}" exited with ${result.exitCode ?? 'no code'}: ${lastLine(result.stderr)}`,
+      { hint: 'Run it by hand with "docker exec" to see why.' },
     );
   }
   return result.stdout.trim();

@@ -51,7 +51,7 @@ export function postgres(options: PostgresOptions): Source {
     refind: options.refind,
 
     async probe(at, signal) {
-      const connection = await connectTo(at, newRun(options.runPrefix), signal);
+      const connection = await connectTo(at, lookRun(options.runPrefix), signal);
       const { version } = await readServer(connection, 'dump-failed', signal);
       return { toolVersion: connection.toolVersion, serverVersion: version };
     },
@@ -81,14 +81,20 @@ export function postgres(options: PostgresOptions): Source {
 
     reader: postgresReader,
 
-    restorer: postgresRestorer(job.source, async (at, signal) =>
-      connectTo(at, newRun(options.runPrefix), signal),
-    ),
+    restorer: postgresRestorer(job.source, {
+      work: async (at, signal) => connectTo(at, newRun(options.runPrefix), signal),
+      look: async (at, signal) => connectTo(at, lookRun(options.runPrefix), signal),
+    }),
   };
 }
 
 function newRun(prefix: string): string {
   return `${prefix}${randomBytes(4).toString('hex')}`;
+}
+
+/** For what only looks and holds no lock: a mark that clearing up after the dead does not reach. */
+function lookRun(prefix: string): string {
+  return `look:${newRun(prefix)}`;
 }
 
 /** The readers of PostgreSQL's formats; need no server, so that a backup can be checked anywhere. */

@@ -28,16 +28,21 @@ import {
 } from './swap.ts';
 import { readPrevious, undoRestore } from './undo.ts';
 
-export type Connect = (
-  at: Pick<TargetRef, 'containerId'>,
-  signal: AbortSignal,
-) => Promise<Connection>;
+type Connect = (at: Pick<TargetRef, 'containerId'>, signal: AbortSignal) => Promise<Connection>;
+
+/** How a restorer reaches a server. */
+export interface Connects {
+  /** For who holds the source's lock. */
+  readonly work: Connect;
+  /** For who only looks. */
+  readonly look: Connect;
+}
 
 /** Restores PostgreSQL databases: loaded beside, compared, swapped by rename. */
-export function postgresRestorer(source: string, connect: Connect): Restorer {
+export function postgresRestorer(source: string, { work: connect, look }: Connects): Restorer {
   return {
     async preflight(into, plan, signal) {
-      const connection = await connectWhenReady(async () => connect(into, signal), signal);
+      const connection = await connectWhenReady(async () => look(into, signal), signal);
       return lookAhead(connection, plan, signal);
     },
 
@@ -64,7 +69,7 @@ export function postgresRestorer(source: string, connect: Connect): Restorer {
     },
 
     async previous(at, signal) {
-      const connection = await connect(at, signal);
+      const connection = await look(at, signal);
       return readPrevious(await listDatabases(connection, 'restore-failed', signal), source, at);
     },
 
