@@ -38,6 +38,7 @@ export interface PruneArguments {
   readonly source: string | null;
   readonly dryRun: boolean;
   readonly yes: boolean;
+  readonly waitMs: number;
 }
 
 interface Plain<Name extends string> {
@@ -167,6 +168,7 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
     source: given.operands[0] ?? null,
     dryRun: given.has('dry-run'),
     yes: given.has('yes'),
+    waitMs: waitMs(given),
   }),
   pin: (given) => ({ name: 'pin', id: operand(given, 0) }),
   unpin: (given) => ({ name: 'unpin', id: operand(given, 0) }),

@@ -160,7 +160,7 @@ export const COMMANDS = {
   prune: {
     about: 'Removes what retention does not keep, with the reason for every verdict.',
     operands: ['[SOURCE]'],
-    options: ['dry-run', 'yes'],
+    options: ['dry-run', 'yes', 'wait'],
     examples: [
       ['backupd prune --dry-run', 'what would be removed, and why the rest is kept'],
       ['backupd prune db', 'the backups of db'],

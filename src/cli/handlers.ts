@@ -7,8 +7,8 @@ export type AppCommand = Exclude<Command, { readonly name: 'daemon' | 'version' 
 type Run<C> = (command: C, app: App, out: Output, signal: AbortSignal) => Promise<number>;
 
 export interface Handler<C> {
-  /** `read` changes nothing in `/backups`. */
-  readonly access: 'read' | 'write';
+  /** `read` changes nothing in `/backups`; `report` is the same, and does without it where it cannot be opened. */
+  readonly access: 'read' | 'write' | 'report';
   /** The variables whose wrong value stops this command; null: any. */
   readonly needs: readonly string[] | null;
   /** Modules are loaded when they are needed: `--version` and `--help` are to be there at once. */
@@ -16,7 +16,8 @@ export interface Handler<C> {
 }
 
 const STORAGE = ['BACKUPD_CONFIG', 'BACKUPD_DIR', 'BACKUPD_NAMESPACE'] as const;
-const RESTORE = [...STORAGE, 'BACKUPD_TIMEZONE'] as const;
+const DOCKER = [...STORAGE, 'DOCKER_HOST'] as const;
+const RESTORE = [...DOCKER, 'BACKUPD_TIMEZONE'] as const;
 
 /** Who does what; the keys are the names of the parsed commands. */
 export const HANDLERS: {
@@ -79,22 +80,22 @@ export const HANDLERS: {
   },
   forget: {
     access: 'write',
-    needs: STORAGE,
+    needs: DOCKER,
     load: async () => (await import('./commands/forget.ts')).forgetCommand,
   },
-  // These report every problem themselves.
+  // These report every problem themselves, also that of the directory.
   status: {
-    access: 'read',
+    access: 'report',
     needs: [],
     load: async () => (await import('./commands/status.ts')).statusCommand,
   },
   check: {
-    access: 'read',
+    access: 'report',
     needs: [],
     load: async () => (await import('./commands/check.ts')).checkCommand,
   },
   config: {
-    access: 'read',
+    access: 'report',
     needs: [],
     load: async () => (await import('./commands/config.ts')).configCommand,
   },

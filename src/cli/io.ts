@@ -10,6 +10,8 @@ export interface Io {
   readonly stderr: OutStream;
   /** Calls back at the first of these signals; gives what stops it, after which the signal does what it always did. */
   onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Calls back at an error that nobody caught, which ends the process no more; gives what stops it. */
+  onFault(listener: (error: unknown) => void): () => void;
   /** Milliseconds that only ever grow, from any beginning. */
   elapsedMs(): number;
 }
@@ -41,6 +43,17 @@ export function processIo(): Io {
         process.on(signal, heard);
       }
       return stop;
+    },
+    onFault(listener) {
+      const faults = ['uncaughtException', 'unhandledRejection'] as const;
+      for (const fault of faults) {
+        process.on(fault, listener);
+      }
+      return () => {
+        for (const fault of faults) {
+          process.off(fault, listener);
+        }
+      };
     },
     elapsedMs: () => performance.now(),
   };

@@ -1,3 +1,4 @@
+import type { ConfigProblem } from '../core/discovery.ts';
 import { BackupdError, type Failure } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { App } from '../jobs/context.ts';
@@ -19,21 +20,29 @@ import { output, type Output } from './output.ts';
 export interface AppOptions {
   /** What a person would call this process, for lock files: `backup db`. */
   readonly command: string;
-  /** `read` changes nothing in `/backups`, so that it may be mounted read-only. */
-  readonly access: 'read' | 'write';
+  /**
+   * `read` changes nothing in `/backups`, so that it may be mounted read-only; `report` is the same, and does without it
+   * where it cannot be opened.
+   */
+  readonly access: 'read' | 'write' | 'report';
+  /** Told what is wrong with the configuration before anything is opened; throws where that must not be. */
+  readonly admit: (problems: readonly ConfigProblem[]) => void;
   /** Told what happens, beside the listeners that the app has of its own. */
   readonly emit: Emit;
 }
 
 /** What the command line needs of the rest. */
 export interface CommandDeps {
-  /** Problems of the configuration are in the app, none is thrown; who opens it decides which of them matter. */
+  /** Puts everything together; who opens it decides which problems of the configuration matter. */
   openApp(options: AppOptions): Promise<App>;
   /** Resolves with the exit code; has its own way with signals. */
   runDaemon(app: App): Promise<number>;
   readonly io: Io;
   readonly version: string;
 }
+
+/** How long work may take to clear up after a bug. */
+const CLEAR_UP_WITHIN_MS = 10_000;
 
 /** Runs one command line to its end and says how it ended. @returns the exit code */
 export async function runCommand(argv: readonly string[], deps: CommandDeps): Promise<number> {
@@ -79,10 +88,12 @@ async function execute(
     const app = await deps.openApp({
       command: 'daemon',
       access: 'write',
+      admit: (problems) => {
+        checkProblems(problems, null);
+      },
       // The daemon has its log.
       emit: () => undefined,
     });
-    checkProblems(app.problems, null);
     return deps.runDaemon(app);
   }
   return executeOnApp(command, out, deps, stopping);
@@ -101,16 +112,52 @@ async function executeOnApp(
     stopping.abort(new BackupdError('cancelled', `cancelled by ${name}`));
   });
   try {
-    const app = await deps.openApp({
-      command: describeCommand(command),
-      access: handler.access,
-      emit: out.emit,
-    });
-    checkProblems(app.problems, handler.needs);
-    const run = await handler.load();
-    return await run(command, app, out, stopping.signal);
+    return await untilFault(
+      async (signal) => {
+        const app = await deps.openApp({
+          command: describeCommand(command),
+          access: handler.access,
+          admit: (problems) => {
+            checkProblems(problems, handler.needs);
+          },
+          emit: out.emit,
+        });
+        const run = await handler.load();
+        return run(command, app, out, signal);
+      },
+      deps.io,
+      stopping.signal,
+    );
   } finally {
     stop();
+  }
+}
+
+/**
+ * Does the work, unless an error that nobody caught shows a bug: then the work is told to stop, has some time to clear
+ * up, and the bug is how it ended.
+ */
+async function untilFault(
+  work: (signal: AbortSignal) => Promise<number>,
+  io: Io,
+  stopping: AbortSignal,
+): Promise<number> {
+  const faulty = new AbortController();
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  let deadline: NodeJS.Timeout | undefined;
+  const stopListening = io.onFault((error) => {
+    faulty.abort(error);
+    deadline ??= setTimeout(() => {
+      reject(error);
+    }, CLEAR_UP_WITHIN_MS);
+  });
+  try {
+    return await Promise.race([work(AbortSignal.any([stopping, faulty.signal])), late]);
+  } finally {
+    stopListening();
+    clearTimeout(deadline);
+    // However the work ended: the bug is what has to be told.
+    faulty.signal.throwIfAborted();
   }
 }
 

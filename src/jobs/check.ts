@@ -51,7 +51,13 @@ export async function check(app: App, signal: AbortSignal): Promise<CheckReport>
   for (const bound of discovery.sources) {
     checks.push(...(await checkTarget(bound, signal)), checkSchedule(bound.job));
   }
-  checks.push(await checkDirectory(app.context.storage.dir), ...(await checkCatalog(app)));
+  const { dir } = app.context.storage;
+  if (app.storageFailure === null) {
+    checks.push(await checkDirectory(dir), ...(await checkCatalog(app)));
+  } else {
+    const { message, hint } = app.storageFailure;
+    checks.push({ name: 'directory', subject: dir, ok: false, message, hint });
+  }
   signal.throwIfAborted();
   return { ok: checks.every(({ ok }) => ok), checks };
 }

@@ -41,6 +41,8 @@ export interface App {
   /** Problems of the configuration itself, before any container was looked at. */
   readonly problems: readonly ConfigProblem[];
   readonly context: JobContext;
+  /** Why the directory cannot be used, in an app that was opened to report; null otherwise. Its catalog is empty then. */
+  readonly storageFailure: Failure | null;
   /** Lists containers now; remembers every source it saw for the time when it is gone. */
   discover(signal: AbortSignal): Promise<Discovery>;
   /** Binds the engine of a backup to a container that need not be a configured source; null: the source's own. */

@@ -15,6 +15,8 @@ export interface PruneRequest {
   readonly dryRun: boolean;
   /** Goes on where most of a source's backups would be removed. */
   readonly yes: boolean;
+  /** How long a run of a source is waited for, beside the moments that are always waited. */
+  readonly waitMs: number;
 }
 
 /** What retention says of one backup, and whether it was removed now. */
@@ -36,7 +38,7 @@ export interface PruneResult {
   readonly failures: readonly { readonly source: string; readonly failure: Failure }[];
 }
 
-/** How long a source that is running is waited for. */
+/** The least that a source which is locked is waited for: records are written in moments. */
 const LOCK_WAIT_MS = 3000;
 
 /**
@@ -69,8 +71,8 @@ export async function prune(
       await attempt(source, signal, () => {
         const rules = chooseRules(source, { app, discovery, known });
         return request.dryRun
-          ? decide({ source, ...rules, yes: request.yes }, app.context)
-          : pruneSource({ source, ...rules, yes: request.yes }, app.context, signal);
+          ? decide({ ...request, ...rules, source }, app.context)
+          : pruneSource({ ...request, ...rules, source }, app.context, signal);
       }),
     );
   }
@@ -88,7 +90,11 @@ export async function pruneAfterBackup(
 ): Promise<PruneResult> {
   const { source, keep, schedule } = job;
   return attempt(source, signal, () =>
-    pruneSource({ source, keep, timezone: schedule.timezone, yes: false }, context, signal),
+    pruneSource(
+      { source, keep, timezone: schedule.timezone, yes: false, waitMs: 0 },
+      context,
+      signal,
+    ),
   );
 }
 
@@ -100,6 +106,7 @@ interface Rules {
 interface SourceRules extends Rules {
   readonly source: string;
   readonly yes: boolean;
+  readonly waitMs: number;
 }
 
 /** @throws BackupdError `config-invalid` where the source's configuration is wrong: a policy with a slip is no decision */
@@ -171,7 +178,7 @@ async function pruneSource(
   await using lock = await acquireLock(
     storage.dir,
     source,
-    { command, waitMs: LOCK_WAIT_MS },
+    { command, waitMs: Math.max(LOCK_WAIT_MS, rules.waitMs) },
     signal,
   );
   // Whoever takes over from a run that died is the only one to know of it.

@@ -18,11 +18,16 @@ import { readSchedule } from './schedule-record.ts';
  * @throws BackupdError `storage-unavailable`
  */
 export async function buildStatus(
-  app: Pick<App, 'problems' | 'context'>,
+  app: Pick<App, 'problems' | 'context' | 'storageFailure'>,
   discovery: Discovery,
   now: Date,
 ): Promise<StatusReport> {
   const config = collectProblems(app, discovery);
+  if (app.storageFailure !== null) {
+    // Nothing is known of any source then.
+    const problems = [app.storageFailure, ...describeConfig(config)];
+    return { healthy: false, sources: [], destinations: [], problems };
+  }
   const sources = await listStatuses(app, discovery, now);
   const grave = [
     ...describeConfig(config.filter(({ severity }) => severity !== 'loud')),

@@ -44,6 +44,7 @@ export function sampleApp(options: AppOptions): SampleApp {
     },
     options: [],
     problems: [],
+    storageFailure: null,
     context: {
       storage: {
         dir,

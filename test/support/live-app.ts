@@ -151,6 +151,7 @@ async function openWith(
     return await openApp({
       command: 'test',
       access: 'write',
+      admit: () => undefined,
       emit: (event) => events.push(event),
       version: '0.0.0',
     });

@@ -23,6 +23,7 @@ export async function configCommand(
     sources: discovery.sources.map((bound) => describeSource(bound)),
     problems,
     docker: discovery.docker,
+    directory: app.storageFailure,
   });
   out.print(
     ...optionTable(app.options),
@@ -30,10 +31,12 @@ export async function configCommand(
     ...(discovery.sources.length === 0 ? ['', 'no sources'] : []),
     ...problems.flatMap((problem) => problemLines(problem)),
   );
-  if (discovery.docker !== null) {
-    out.print(...failureLines(discovery.docker));
+  for (const failure of [discovery.docker, app.storageFailure]) {
+    out.print(...(failure === null ? [] : failureLines(failure)));
   }
-  return problems.some(({ severity }) => severity === 'fatal')
+  // A directory of another namespace is a wrong configuration; one that is not there is not.
+  return problems.some(({ severity }) => severity === 'fatal') ||
+    app.storageFailure?.code === 'config-invalid'
     ? FAILURES['config-invalid'].exitCode
     : 0;
 }

@@ -15,6 +15,7 @@ const RESTORE = {
   yes: false,
   waitMs: 0,
 };
+const PRUNE = { name: 'prune', source: null, dryRun: false, yes: false, waitMs: 0 };
 const BACK = { source: 'db', dryRun: false, yes: false, waitMs: 0 };
 
 function words(line: string): readonly string[] {
@@ -81,8 +82,9 @@ describe('parseCommand', () => {
     ['cat 2026 -- -odd', { name: 'cat', id: '2026', file: '-odd' }],
     ['verify', { name: 'verify', subject: null }],
     ['verify db', { name: 'verify', subject: 'db' }],
-    ['prune --dry-run', { name: 'prune', source: null, dryRun: true, yes: false }],
-    ['prune db --yes', { name: 'prune', source: 'db', dryRun: false, yes: true }],
+    ['prune --dry-run', { ...PRUNE, dryRun: true }],
+    ['prune db --yes', { ...PRUNE, source: 'db', yes: true }],
+    ['prune db --wait 90s', { ...PRUNE, source: 'db', waitMs: 90_000 }],
     ['pin 2026', { name: 'pin', id: '2026' }],
     ['unpin 2026', { name: 'unpin', id: '2026' }],
     ['forget old', { name: 'forget', source: 'old' }],

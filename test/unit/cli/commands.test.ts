@@ -174,9 +174,47 @@ describe('status, check, config', () => {
       ],
       problems: [problem],
       docker: null,
+      directory: null,
     });
     const human = await run(fake, 'config');
     expect(human.out).toMatch(/^BACKUPD_KEEP +all +default$/m);
     expect(human.out).toContain('error: BACKUPD_KEEP: "x" is not valid');
+  });
+
+  it('report a directory that cannot be opened', async () => {
+    const storageFailure = {
+      code: 'storage-unavailable',
+      message: '/backups is not there',
+      hint: 'Mount it.',
+    } as const;
+    await using fake = await fakeApp({ storageFailure });
+    fake.discovery.sources.push(boundSource('db'));
+
+    const status = await run(fake, 'status --json');
+    expect(status).toMatchObject({ exitCode: 4, err: '' });
+    expect(status.json()).toEqual({
+      healthy: false,
+      sources: [],
+      destinations: [],
+      problems: [storageFailure],
+    });
+
+    const check = await run(fake, 'check');
+    expect(check.exitCode).toBe(4);
+    expect(check.out).toMatch(
+      /^FAILED {2}directory .*: \/backups is not there\n +hint: Mount it\.$/m,
+    );
+    expect(check.out).not.toContain('catalog');
+
+    const config = await run(fake, 'config');
+    expect(config.exitCode).toBe(0);
+    expect(config.out).toContain('error: /backups is not there');
+    expect((await run(fake, 'config --json')).json()).toMatchObject({ directory: storageFailure });
+  });
+
+  it('config fails where the directory has another namespace than the one configured', async () => {
+    const failure = { code: 'config-invalid', message: 'another namespace', hint: null } as const;
+    await using fake = await fakeApp({ storageFailure: failure });
+    expect((await run(fake, 'config')).exitCode).toBe(3);
   });
 });

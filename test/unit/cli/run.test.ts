@@ -4,7 +4,7 @@ import { runCommand, type AppOptions, type CommandDeps } from '../../../src/cli/
 import { FAILURES, BackupdError, type FailureCode } from '../../../src/core/errors.ts';
 import type { ConfigProblem } from '../../../src/core/discovery.ts';
 import type { App } from '../../../src/jobs/context.ts';
-import { fakeApp, fakeIo } from './support.ts';
+import { fakeApp, fakeIo, opened } from './support.ts';
 
 function deps(change: Partial<CommandDeps>): CommandDeps {
   return {
@@ -17,7 +17,7 @@ function deps(change: Partial<CommandDeps>): CommandDeps {
 }
 
 function opening(app: App): CommandDeps['openApp'] {
-  return () => Promise.resolve(app);
+  return async (options) => opened(app, options);
 }
 
 function failing(error: Error): CommandDeps['openApp'] {
@@ -92,6 +92,42 @@ describe('errors', () => {
     expect(io.err()).toContain('backupd 9.9.9, Node v');
   });
 
+  it('that nobody could catch stop the work, let it clear up, and are how it ended', async () => {
+    await using fake = await fakeApp();
+    const io = fakeIo();
+    let clearedUp = false;
+    const app: App = {
+      ...fake.app,
+      async discover(signal) {
+        setImmediate(() => io.fault(new TypeError('thrown from nowhere')));
+        await new Promise((resolve) => {
+          signal.addEventListener('abort', resolve);
+        });
+        clearedUp = true;
+        throw signal.reason;
+      },
+    };
+    expect(await runCommand(['backup'], deps({ io, openApp: opening(app) }))).toBe(1);
+    expect(clearedUp).toBe(true);
+    expect(io.err()).toMatch(/^error: thrown from nowhere\nhint: .*report/);
+    expect(io.err()).toContain('backupd 9.9.9, Node v');
+    expect(io.fault(new Error('later'))).toBe(false);
+  });
+
+  it('that nobody could catch are told though the work succeeded', async () => {
+    await using fake = await fakeApp();
+    const io = fakeIo();
+    const app: App = {
+      ...fake.app,
+      discover(signal) {
+        io.fault(new Error('thrown from nowhere'));
+        return fake.app.discover(signal);
+      },
+    };
+    expect(await runCommand(['config', '--json'], deps({ io, openApp: opening(app) }))).toBe(1);
+    expect(JSON.parse(io.err())).toMatchObject({ error: { code: 'internal', exitCode: 1 } });
+  });
+
   it('cannot steer a terminal', async () => {
     const io = fakeIo();
     const openApp = failing(
@@ -108,7 +144,9 @@ describe('the app', () => {
   it.each([
     ['list', 'read', 'list'],
     ['verify db', 'read', 'verify'],
-    ['status', 'read', 'status'],
+    ['status', 'report', 'status'],
+    ['check', 'report', 'check'],
+    ['config', 'report', 'config'],
     ['backup a b --pin', 'write', 'backup a b'],
     ['restore db --at x', 'write', 'restore db'],
     ['restore db --undo', 'write', 'restore --undo db'],
@@ -140,6 +178,19 @@ describe('the app', () => {
     );
   });
 
+  it('is told to be wrongly configured before the directory is opened', async () => {
+    // oxlint-disable-next-line typescript/require-await -- what it throws is a rejection
+    async function openApp({ admit }: AppOptions): Promise<App> {
+      admit([fatal('BACKUPD_KEEP')]);
+      throw new BackupdError('storage-unavailable', '/backups is not there');
+    }
+    for (const command of ['backup', 'daemon']) {
+      const io = fakeIo();
+      expect(await runCommand([command], deps({ io, openApp }))).toBe(3);
+      expect(io.err()).toContain('BACKUPD_KEEP: is wrong');
+    }
+  });
+
   it.each([
     ['list', 'BACKUPD_KEEP', 0],
     ['list', 'BACKUPD_DIR', 3],
@@ -147,6 +198,9 @@ describe('the app', () => {
     ['list', 'dir in /etc/backupd.yml', 3],
     ['list', 'BACKUPD_TIMEZONE', 0],
     ['verify', 'BACKUPD_SCHEDULE', 0],
+    ['list', 'DOCKER_HOST', 0],
+    ['cat', 'DOCKER_HOST', 2],
+    ['restore', 'DOCKER_HOST', 3],
     ['restore', 'BACKUPD_TIMEZONE', 3],
     ['restore', 'BACKUPD_SCHEDULE', 10],
     ['backup', 'BACKUPD_SCHEDULE', 3],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Io } from '../../../src/cli/io.ts';
-import { runCommand } from '../../../src/cli/run.ts';
+import { runCommand, type AppOptions } from '../../../src/cli/run.ts';
 import type { ConfigProblem } from '../../../src/core/discovery.ts';
 import { BackupdError, type Failure } from '../../../src/core/errors.ts';
 import type { Emit } from '../../../src/core/events.ts';
@@ -27,6 +27,8 @@ export interface FakeIo extends Io {
   /** What was written so far. */
   out(): string;
   err(): string;
+  /** As if an error had been thrown that nobody could catch; whether somebody listened. */
+  fault(error: unknown): boolean;
   /** As if the user or Docker had sent it; whether somebody listened. */
   signal(name: 'SIGINT' | 'SIGTERM'): boolean;
 }
@@ -46,6 +48,7 @@ export function fakeIo(
   if (answer !== null) {
     stdin.end(answer);
   }
+  const faultListeners = new Set<(error: unknown) => void>();
   let listener: ((name: 'SIGINT' | 'SIGTERM') => void) | null = null;
   return {
     stdin,
@@ -56,6 +59,16 @@ export function fakeIo(
       return () => {
         listener = null;
       };
+    },
+    onFault(heard) {
+      faultListeners.add(heard);
+      return () => faultListeners.delete(heard);
+    },
+    fault(error) {
+      for (const heard of faultListeners) {
+        heard(error);
+      }
+      return faultListeners.size > 0;
     },
     elapsedMs: () => 0,
     out: () => texts.out,
@@ -79,7 +92,9 @@ export interface FakeApp extends AsyncDisposable {
 }
 
 export async function fakeApp(
-  change: Partial<Pick<App, 'problems' | 'options'>> & { readonly emit?: Emit } = {},
+  change: Partial<Pick<App, 'problems' | 'options' | 'storageFailure'>> & {
+    readonly emit?: Emit;
+  } = {},
 ): Promise<FakeApp> {
   const dir = await mkdtemp(join(tmpdir(), 'backupd-cli-'));
   const storage = await openStorage(dir, {
@@ -93,6 +108,7 @@ export async function fakeApp(
     settings: settings(dir),
     options: change.options ?? [],
     problems: change.problems ?? [],
+    storageFailure: change.storageFailure ?? null,
     context: {
       storage,
       catalog,
@@ -143,6 +159,13 @@ function settings(dir: string): Settings {
   };
 }
 
+/** The app as it is opened for a command: only where its configuration admits that. */
+// oxlint-disable-next-line typescript/require-await -- what it throws is a rejection
+export async function opened(app: App, { admit, emit }: AppOptions): Promise<App> {
+  admit(app.problems);
+  return { ...app, context: { ...app.context, emit } };
+}
+
 /** How a command ended and what it said. */
 export interface Ran {
   readonly exitCode: number;
@@ -155,8 +178,7 @@ export interface Ran {
 /** Runs a command line on an app as the program does. */
 export async function run(fake: FakeApp, line: string, io: FakeIo = fakeIo()): Promise<Ran> {
   const exitCode = await runCommand(line.split(' '), {
-    openApp: (options) =>
-      Promise.resolve({ ...fake.app, context: { ...fake.app.context, emit: options.emit } }),
+    openApp: async (options) => opened(fake.app, options),
     runDaemon: () => Promise.reject(new Error('no daemon here')),
     io,
     version: '9.9.9',

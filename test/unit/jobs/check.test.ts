@@ -62,6 +62,7 @@ function app(world: World): App {
   };
   const job: Pick<Job, 'source' | 'schedule'> = { source: 'db', schedule };
   const needed = {
+    storageFailure: null,
     problems: world.problems ?? [],
     discover: async () =>
       Promise.resolve({

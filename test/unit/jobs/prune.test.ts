@@ -17,7 +17,7 @@ import {
 const never = new AbortController().signal;
 
 function request(changes: Partial<PruneRequest> = {}): PruneRequest {
-  return { source: null, dryRun: false, yes: false, ...changes };
+  return { source: null, dryRun: false, yes: false, waitMs: 0, ...changes };
 }
 
 async function backups(fixture: CatalogFixture, count: number, source = 'db'): Promise<void> {
