@@ -32,6 +32,17 @@ export interface StageOptions {
 /** A dump of it has more than this many bytes before its end. */
 export const HALF_BYTES = 1_000_000;
 
+/** Where `test/support` is in the container of the daemon. */
+const SUPPORT = '/faults';
+
+/** For a command that shall run with one of the modules here that act at a step, such as `kill-at`. */
+export function actAtStep(
+  module: 'fill-at' | 'kill-at',
+  settings: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return { NODE_OPTIONS: `--import ${SUPPORT}/${module}.ts`, ...settings };
+}
+
 /** Of any backupd on a stage: runs when it is told to, keeps everything, and one database is enough. */
 const COMMON = {
   BACKUPD_SCHEDULE: 'off',
@@ -61,6 +72,7 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
       ...options.backupd,
       backups: volume.name,
       labels: projectLabels,
+      volumes: [`${import.meta.dirname}:${SUPPORT}:ro`, ...(options.backupd?.volumes ?? [])],
       env: { ...COMMON, ...options.backupd?.env },
     }).then((started) => stack.use(started)),
   ]);
@@ -78,7 +90,7 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
 }
 
 /** `backup db --json` beside the daemon, as `docker exec` runs it. */
-async function runBackup(
+export async function runBackup(
   { daemon }: Pick<FaultStage, 'daemon'>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProcessResult> {
@@ -92,6 +104,8 @@ export interface Fault {
   readonly happen?: () => Promise<void>;
   /** Brings the world back to where a backup can succeed. */
   readonly repair?: () => Promise<void>;
+  /** Nothing could be ended in the target: what runs there is left to the next run. Default: false. */
+  readonly leavesProcesses?: boolean;
   readonly exitCode: number;
   readonly code: string;
   readonly message: RegExp;
@@ -105,13 +119,15 @@ export async function endureFault(stage: FaultStage, fault: Fault): Promise<void
   const before = await look(stage);
   const running = runBackup(stage, fault.env);
   await fault.happen?.();
-  const result = await running;
-  expectFailedResult(result, fault);
-  await expectNothingNew(stage, before, fault);
+  expectFailedResult(await running, fault);
   await stage.tool.clear();
   await fault.repair?.();
-  await expectCleanTarget(stage);
+  await expectNothingNew(stage, before, fault);
+  if (fault.leavesProcesses !== true) {
+    await expectCleanTarget(stage);
+  }
   await expectGoodRun(stage);
+  await expectCleanTarget(stage);
 }
 
 /** What the command itself says. */
@@ -146,7 +162,7 @@ export interface Seen {
   readonly lastAttemptSuccess: number;
 }
 
-async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
+export async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
   const script = 'ls -A /backups/db; find /backups -name "*.tmp" -o -name "*.damaged"';
   const [{ stdout }, metrics] = await Promise.all([
     daemon.exec(['sh', '-c', script]),
@@ -202,7 +218,7 @@ async function listedIds({ daemon }: Pick<FaultStage, 'daemon'>): Promise<readon
 }
 
 /** No process and no session of backupd in the target. */
-async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
+export async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
   expect(await processesOfRuns(server)).toEqual([]);
   // A session goes a moment after its client.
   await waitFor(
@@ -220,7 +236,7 @@ async function sessionsOfRuns(server: Postgres): Promise<readonly string[]> {
 }
 
 /** Command lines of the processes in a target that a backupd started. */
-async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
+export async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
   const script = `
     for dir in /proc/[0-9]*; do
       case "$(tr '\\000' '\\n' <"$dir/environ")" in
@@ -232,7 +248,7 @@ async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
 }
 
 /** A backup succeeds, is the one new thing there is, and can be read to its end. */
-async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
+export async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
   const before = await look(stage);
   const { exitCode, stdout, stderr } = await runBackup(stage);
   const { runs } = JSON.parse(stdout) as { runs: { id: string }[] };
