@@ -29,14 +29,15 @@ test('the daemon backs up the labelled service of its own compose project, and r
     'create table orders as select n as id from generate_series(1, 1000) as n',
   ]);
 
-  const backup = await backupd.exec(['backup', '--json']);
+  // The daemon begins a first backup by itself.
+  const backup = await backupd.exec(['backup', '--json', '--wait', '5m']);
   expect(backup).toMatchObject({ exitCode: 0, stderr: '' });
   expect(JSON.parse(backup.stdout)).toMatchObject({
     runs: [{ source: 'db', engine: 'postgres', outcome: 'success', error: null }],
   });
 
   await db.exec([...psql, 'drop table orders']);
-  const restore = await backupd.exec(['restore', 'db']);
+  const restore = await backupd.exec(['restore', 'db', '--wait', '5m']);
   expect(restore.exitCode, restore.output).toBe(0);
   const counted = await db.exec([...psql, 'select count(*) from orders']);
   expect(counted).toMatchObject({ exitCode: 0, stdout: '1000\n' });
