@@ -94,7 +94,8 @@ export async function runBackup(
   { daemon }: Pick<FaultStage, 'daemon'>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProcessResult> {
-  return daemon.cli(['backup', 'db', '--json'], { env });
+  // A daemon that has just begun clears up first, which takes the lock.
+  return daemon.cli(['backup', 'db', '--json', '--wait', '1m'], { env });
 }
 
 export interface Fault {
