@@ -163,7 +163,7 @@ export interface Seen {
   readonly lastAttemptSuccess: number;
 }
 
-export async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
+async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
   const script = 'ls -A /backups/db; find /backups -name "*.tmp" -o -name "*.damaged"';
   const [{ stdout }, metrics] = await Promise.all([
     daemon.exec(['sh', '-c', script]),
