@@ -32,17 +32,6 @@ export interface StageOptions {
 /** A dump of it has more than this many bytes before its end. */
 export const HALF_BYTES = 1_000_000;
 
-/** Where `test/support` is in the container of the daemon. */
-const SUPPORT = '/faults';
-
-/** For a command that shall run with one of the modules here that act at a step, such as `kill-at`. */
-export function actAtStep(
-  module: 'fill-at' | 'kill-at',
-  settings: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  return { NODE_OPTIONS: `--import ${SUPPORT}/${module}.ts`, ...settings };
-}
-
 /** Of any backupd on a stage: runs when it is told to, keeps everything, and one database is enough. */
 const COMMON = {
   BACKUPD_SCHEDULE: 'off',
@@ -72,7 +61,6 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
       ...options.backupd,
       backups: volume.name,
       labels: projectLabels,
-      volumes: [`${import.meta.dirname}:${SUPPORT}:ro`, ...(options.backupd?.volumes ?? [])],
       env: { ...COMMON, ...options.backupd?.env },
     }).then((started) => stack.use(started)),
   ]);
@@ -90,7 +78,7 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
 }
 
 /** `backup db --json` beside the daemon, as `docker exec` runs it. */
-export async function runBackup(
+async function runBackup(
   { daemon }: Pick<FaultStage, 'daemon'>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProcessResult> {
@@ -105,8 +93,6 @@ export interface Fault {
   readonly happen?: () => Promise<void>;
   /** Brings the world back to where a backup can succeed. */
   readonly repair?: () => Promise<void>;
-  /** Nothing could be ended in the target: what runs there is left to the next run. Default: false. */
-  readonly leavesProcesses?: boolean;
   readonly exitCode: number;
   readonly code: string;
   readonly message: RegExp;
@@ -120,15 +106,13 @@ export async function endureFault(stage: FaultStage, fault: Fault): Promise<void
   const before = await look(stage);
   const running = runBackup(stage, fault.env);
   await fault.happen?.();
-  expectFailedResult(await running, fault);
+  const result = await running;
+  expectFailedResult(result, fault);
+  await expectNothingNew(stage, before, fault);
   await stage.tool.clear();
   await fault.repair?.();
-  await expectNothingNew(stage, before, fault);
-  if (fault.leavesProcesses !== true) {
-    await expectCleanTarget(stage);
-  }
-  await expectGoodRun(stage);
   await expectCleanTarget(stage);
+  await expectGoodRun(stage);
 }
 
 /** What the command itself says. */
@@ -219,7 +203,7 @@ async function listedIds({ daemon }: Pick<FaultStage, 'daemon'>): Promise<readon
 }
 
 /** No process and no session of backupd in the target. */
-export async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
+async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
   expect(await processesOfRuns(server)).toEqual([]);
   // A session goes a moment after its client.
   await waitFor(
@@ -237,7 +221,7 @@ async function sessionsOfRuns(server: Postgres): Promise<readonly string[]> {
 }
 
 /** Command lines of the processes in a target that a backupd started. */
-export async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
+async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
   const script = `
     for dir in /proc/[0-9]*; do
       case "$(tr '\\000' '\\n' <"$dir/environ")" in
@@ -249,7 +233,7 @@ export async function processesOfRuns(server: Postgres): Promise<readonly string
 }
 
 /** A backup succeeds, is the one new thing there is, and can be read to its end. */
-export async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
+async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
   const before = await look(stage);
   const { exitCode, stdout, stderr } = await runBackup(stage);
   const { runs } = JSON.parse(stdout) as { runs: { id: string }[] };
