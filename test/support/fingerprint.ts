@@ -110,9 +110,7 @@ const LARGE_OBJECTS = `
 
 /** The same whatever roles and databases are set to. */
 const SESSION = `
-  set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0;
-  select set_config(name, '0', false) from pg_settings where name = 'transaction_timeout';
-  set timezone = 'UTC'; set datestyle = 'ISO, YMD';
+  set statement_timeout = 0; set lock_timeout = 0; set timezone = 'UTC'; set datestyle = 'ISO, YMD';
   set intervalstyle = 'iso_8601'; set bytea_output = 'hex'; set extra_float_digits = 3; set row_security = off;
   set lc_monetary = 'C'; set xmloption = content; set client_encoding = 'UTF8'; set search_path = pg_catalog;`;
 

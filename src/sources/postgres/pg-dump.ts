@@ -68,7 +68,7 @@ async function tryDump(
     ending.abort(new BackupdError('cancelled', 'the dump was given up'));
   });
   const holder = stack.use(await holdSnapshot(own, database.name));
-  const watch = stack.use(watchLocks(own.connection, database.name, own.signal));
+  const watch = stack.use(watchLocks(own.connection, database.name));
   const process = await startPgDump(own, database.name, holder.snapshot, watch);
   const stream = await lockedStream(process, watch, { run: own, session: holder.session });
   if (stream === null) {
