@@ -22,15 +22,37 @@ export interface FaultStage extends AsyncDisposable {
 
 export interface StageOptions {
   readonly server?: PostgresOptions;
-  readonly backupd?: Partial<BackupdOptions>;
   /** Default: one of its own. */
   readonly volume?: TestVolume;
-  /** Default: a few megabytes in `public.orders`. */
-  readonly data?: string;
 }
 
-/** A dump of it has more than this many bytes before its end. */
+/** The dump of a stage's database has more bytes than this. */
 export const HALF_BYTES = 1_000_000;
+
+/** Where `test/support` is in the container of the daemon. */
+const SUPPORT = '/faults';
+
+/** For a command that shall run with one of the modules here that act at a step, such as `kill-at`. */
+export function actAtStep(
+  module: 'fill-at' | 'kill-at',
+  settings: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return { NODE_OPTIONS: `--import ${SUPPORT}/${module}.ts`, ...settings };
+}
+
+/** Another backupd of the project of a stage, which runs as the others there do. */
+export function backupdOf(
+  { projectLabels }: Pick<FaultStage, 'projectLabels'>,
+  volume: Pick<TestVolume, 'name'>,
+  env: Readonly<Record<string, string>> = {},
+): BackupdOptions {
+  return {
+    backups: volume.name,
+    labels: projectLabels,
+    volumes: [`${import.meta.dirname}:${SUPPORT}:ro`],
+    env: { ...COMMON, ...env },
+  };
+}
 
 /** Of any backupd on a stage: runs when it is told to, keeps everything, and one database is enough. */
 const COMMON = {
@@ -57,14 +79,9 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
       labels: { ...labels, ...options.server?.labels },
       volumes: [...tool.volumes, ...(options.server?.volumes ?? [])],
     }).then((started) => stack.use(started)),
-    startDaemon({
-      ...options.backupd,
-      backups: volume.name,
-      labels: projectLabels,
-      env: { ...COMMON, ...options.backupd?.env },
-    }).then((started) => stack.use(started)),
+    startDaemon(backupdOf({ projectLabels }, volume)).then((started) => stack.use(started)),
   ]);
-  await server.sql(options.data ?? ORDERS);
+  await server.sql(ORDERS);
   const kept = stack.move();
   return {
     server,
@@ -77,13 +94,15 @@ export async function startStage(options: StageOptions = {}): Promise<FaultStage
   };
 }
 
-/** `backup db --json` beside the daemon, as `docker exec` runs it. */
-async function runBackup(
+/** Waits, for a daemon that has just come up clears up first. */
+export const BACKUP: readonly string[] = ['backup', 'db', '--json', '--wait', '1m'];
+
+/** A backup beside the daemon, as `docker exec` runs it. */
+export async function runBackup(
   { daemon }: Pick<FaultStage, 'daemon'>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProcessResult> {
-  // A daemon that has just begun clears up first, which takes the lock.
-  return daemon.cli(['backup', 'db', '--json', '--wait', '1m'], { env });
+  return daemon.cli(BACKUP, { env });
 }
 
 export interface Fault {
@@ -93,6 +112,8 @@ export interface Fault {
   readonly happen?: () => Promise<void>;
   /** Brings the world back to where a backup can succeed. */
   readonly repair?: () => Promise<void>;
+  /** Nothing could be ended in the target: what runs there is left to the next run. Default: false. */
+  readonly leavesProcesses?: boolean;
   readonly exitCode: number;
   readonly code: string;
   readonly message: RegExp;
@@ -106,17 +127,19 @@ export async function endureFault(stage: FaultStage, fault: Fault): Promise<void
   const before = await look(stage);
   const running = runBackup(stage, fault.env);
   await fault.happen?.();
-  const result = await running;
-  expectFailedResult(result, fault);
-  await expectNothingNew(stage, before, fault);
+  expectFailedResult(await running, fault);
   await stage.tool.clear();
   await fault.repair?.();
-  await expectCleanTarget(stage);
+  await expectNothingNew(stage, before, fault);
+  if (fault.leavesProcesses !== true) {
+    await expectCleanTarget(stage);
+  }
   await expectGoodRun(stage);
+  await expectCleanTarget(stage);
 }
 
 /** What the command itself says. */
-function expectFailedResult(
+export function expectFailedResult(
   { exitCode, stdout, stderr }: ProcessResult,
   { exitCode: expected, code, message }: Pick<Fault, 'exitCode' | 'code' | 'message'>,
 ): void {
@@ -147,7 +170,7 @@ export interface Seen {
   readonly lastAttemptSuccess: number;
 }
 
-async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
+export async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
   const script = 'ls -A /backups/db; find /backups -name "*.tmp" -o -name "*.damaged"';
   const [{ stdout }, metrics] = await Promise.all([
     daemon.exec(['sh', '-c', script]),
@@ -203,7 +226,7 @@ async function listedIds({ daemon }: Pick<FaultStage, 'daemon'>): Promise<readon
 }
 
 /** No process and no session of backupd in the target. */
-async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
+export async function expectCleanTarget({ server }: Pick<FaultStage, 'server'>): Promise<void> {
   expect(await processesOfRuns(server)).toEqual([]);
   // A session goes a moment after its client.
   await waitFor(
@@ -221,7 +244,7 @@ async function sessionsOfRuns(server: Postgres): Promise<readonly string[]> {
 }
 
 /** Command lines of the processes in a target that a backupd started. */
-async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
+export async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
   const script = `
     for dir in /proc/[0-9]*; do
       case "$(tr '\\000' '\\n' <"$dir/environ")" in
@@ -233,9 +256,12 @@ async function processesOfRuns(server: Postgres): Promise<readonly string[]> {
 }
 
 /** A backup succeeds, is the one new thing there is, and can be read to its end. */
-async function expectGoodRun(stage: Pick<FaultStage, 'daemon'>): Promise<string> {
+export async function expectGoodRun(
+  stage: Pick<FaultStage, 'daemon'>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const before = await look(stage);
-  const { exitCode, stdout, stderr } = await runBackup(stage);
+  const { exitCode, stdout, stderr } = await runBackup(stage, env);
   const { runs } = JSON.parse(stdout) as { runs: { id: string }[] };
   expect({ exitCode, stderr, runs }).toEqual({
     exitCode: 0,

@@ -40,7 +40,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 }
 
 /** The server in a container that something else started, with that container's environment. */
-function postgresIn(container: TestContainer, env: Readonly<Record<string, string>>): Postgres {
+export function postgresIn(
+  container: TestContainer,
+  env: Readonly<Record<string, string>>,
+): Postgres {
   const user = env['POSTGRES_USER'] ?? 'postgres';
   const database = env['POSTGRES_DB'] ?? user;
   const password = env['POSTGRES_PASSWORD'] ?? '';

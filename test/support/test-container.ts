@@ -116,6 +116,12 @@ export async function testVolume(options: readonly string[] = []): Promise<TestV
   };
 }
 
+/** A volume in memory of that size, to be filled to its end; what it holds is gone with the last container that uses it. */
+export async function smallVolume(sizeBytes: number): Promise<TestVolume> {
+  const mount = ['type=tmpfs', 'device=tmpfs', `o=size=${sizeBytes},mode=1777`];
+  return testVolume(mount.flatMap((option) => ['--opt', option]));
+}
+
 function runOptions(options: ContainerOptions): readonly string[] {
   return [
     ...pairs('--label', { 'backupd-test': '1', ...options.labels }),

@@ -5,7 +5,7 @@ import { runProcess } from './run-process.ts';
 import { waitFor } from './wait-for.ts';
 
 /** What the pg_dump of a target does beside its work; see `target/pg_dump`. */
-export type ToolFaultMode = `stall ${number}` | `devour ${number}` | 'die';
+export type ToolFaultMode = `stall ${number}` | `devour ${number}` | 'die' | 'mute';
 
 /** Makes the real pg_dump of a target stop, or fail, at a known point. */
 export interface ToolFault extends AsyncDisposable {

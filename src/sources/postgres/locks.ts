@@ -7,6 +7,8 @@ import { quoteLiteral } from './sql.ts';
 export interface LockWatch extends AsyncDisposable {
   /** Takes pg_dump's verbose output. */
   onLine(line: string): void;
+  /** Told that the dump itself has begun: pg_dump writes nothing of it before it has its locks. */
+  onDump(): void;
   /** Resolves once pg_dump has locked every table. */
   readonly locked: Promise<void>;
   /** What it was seen waiting for last, and who holds it; null when it does not wait. */
@@ -34,14 +36,19 @@ export function watchLocks(connection: Connection, database: string): LockWatch 
   // What cannot be found out is no reason to fail: the dump's own outcome tells.
   const watching = watch().catch(() => null);
 
+  function end(): void {
+    found = null;
+    ending.abort();
+    resolve();
+  }
+
   return {
     onLine(line) {
       if (LOCKED_LINE.test(line)) {
-        found = null;
-        ending.abort();
-        resolve();
+        end();
       }
     },
+    onDump: end,
     locked,
     blocker: () => found,
     async [Symbol.asyncDispose]() {

@@ -166,7 +166,9 @@ async function startPgDump(
 }
 
 /**
- * Resolves with the dump's stream once pg_dump said that it writes its first entry: all locks are held by then.
+ * Resolves with the dump's stream once pg_dump said that it writes its first entry, or that entry came: all locks are
+ * held by then. Docker may pass the dump on before what was said earlier, and as long as nobody reads the one the other
+ * does not come: to wait for words alone can be for ever (seen on a machine that was busy).
  * @throws BackupdError `dump-failed`, naming what it waited for where a lock was in the way.
  */
 async function withLocks(process: ExecProcess, watch: LockWatch, run: DumpRun): Promise<Readable> {
@@ -178,6 +180,12 @@ async function withLocks(process: ExecProcess, watch: LockWatch, run: DumpRun): 
   const failed = new Promise<never>((_resolve, reject) => {
     stream.once('error', reject);
   });
+  function onReadable(): void {
+    if (stream.readableLength > 0) {
+      watch.onDump();
+    }
+  }
+  stream.on('readable', onReadable);
   try {
     await Promise.race([watch.locked, failed, endedEarly(process, stream)]);
   } catch (error) {
@@ -188,6 +196,9 @@ async function withLocks(process: ExecProcess, watch: LockWatch, run: DumpRun): 
           cause: error,
           hint: 'End the session that holds the lock, or run the backup at another time.',
         });
+  } finally {
+    // With this listener nobody else could let the stream flow.
+    stream.off('readable', onReadable);
   }
   return stream;
 }
