@@ -5,6 +5,7 @@ import { fingerprintDatabase, fingerprintServer } from '../support/fingerprint.t
 import { liveApp } from '../support/live-app.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 import { docker } from '../support/run-process.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const FIXTURE = join(import.meta.dirname, '..', 'fixtures', 'pg-custom', 'rich.sql');
 
@@ -90,10 +91,13 @@ test('a server with another first superuser, roles of its own and no database po
 
 test('a standby is backed up, and not restored into', async () => {
   await using primary = await startPostgres();
+  const loaded = await primary.sql('select pg_conf_load_time()');
   await primary.sql(`
     create table t as select n from generate_series(1, 1000) n;
     create unlogged table u as select n from generate_series(1, 10) n;
     copy (select) to program $$echo 'host replication all all trust' >>"$PGDATA/pg_hba.conf"$$; select pg_reload_conf();`);
+  // The server is told to reload, and does so in its own time.
+  await waitFor('reload', async () => (await primary.sql('select pg_conf_load_time()')) !== loaded);
   const address = await docker(
     'inspect',
     '--format',
