@@ -79,3 +79,8 @@ export function toFailure(thrown: unknown): Failure {
 export function isAbort(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'AbortError';
 }
+
+/** Whatever was thrown, or given as the reason of a signal, as an error. */
+export function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { toError } from '../core/errors.ts';
 import { frameReader } from './frames.ts';
 
 /** The connection to Docker ended where it must not: within a frame, or without an end. How the process fared is not known. */
@@ -53,7 +54,7 @@ export function demultiplex(source: Readable, options: DemuxOptions): Readable {
     try {
       frames.push(chunk);
     } catch (error) {
-      stdout.destroy(error instanceof Error ? error : new Error(String(error)));
+      stdout.destroy(toError(error));
       return;
     }
     const bytes = joined.take();

@@ -1,6 +1,6 @@
 import type Docker from 'dockerode';
 import type { ExecRequest } from './exec.ts';
-import { runExec } from './exec.ts';
+import { runExec } from './run-exec.ts';
 import { programName } from './exec-failure.ts';
 
 const PROBE = `for tool; do command -v "$tool" || echo; done`;

@@ -1,10 +1,10 @@
 import type Docker from 'dockerode';
 import { randomBytes } from 'node:crypto';
-import { pipeline, Transform, type Readable, type Writable } from 'node:stream';
-import { BackupdError } from '../core/errors.ts';
+import type { Readable, Writable } from 'node:stream';
+import { BackupdError, toError } from '../core/errors.ts';
 import { openChannel, readExit, type ExecChannel, type ExecExit } from './channel.ts';
 import { demultiplex, StreamCut } from './demux.ts';
-import { cutFailure, programName, toolFailure, type FailedTool } from './exec-failure.ts';
+import { cutFailure, programName, type FailedTool } from './exec-failure.ts';
 import { execInput } from './exec-input.ts';
 import { EXEC_VARIABLE, killRun, RUN_VARIABLE } from './kill.ts';
 import { silenceGuard } from './silence.ts';
@@ -56,8 +56,6 @@ export interface ExecProcess {
 }
 
 const DUMP_IDLE_MS = 10 * 60_000;
-const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
-const BUFFERED_BYTES = 256 * 1024;
 /** Within the ten seconds a shutdown may take. */
 const KILL_TIMEOUT_MS = 8000;
 
@@ -217,114 +215,6 @@ function lifeOf(
   };
 }
 
-/** What a process gave that ran to its end. */
-export interface ExecResult {
-  /** Null where nobody knows, which is a failure. */
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/**
- * Runs a process in a container to its end and keeps what it printed; exit codes are the caller's to judge.
- * @throws BackupdError `target-unavailable` where it cannot be started or its output is cut, `internal` where that is more than `maxBytes`.
- */
-export async function runExec(
-  docker: Docker,
-  request: ExecRequest,
-  signal: AbortSignal,
-): Promise<ExecResult> {
-  const hasInput = request.input !== undefined;
-  const process = await startExec(
-    docker,
-    { ...request, idleMs: request.idleMs ?? 0, ...(hasInput ? { stdin: 'pipe' } : {}) },
-    signal,
-  );
-  process.stdin?.end(request.input);
-  const output: Buffer[] = [];
-  const cut = await collect(process.stdout, output, request);
-  const { exitCode } = await process.exited;
-  // A process that fails before it has read its input breaks the connection; its exit code says more than that.
-  if (cut !== null && (exitCode === 0 || exitCode === null)) {
-    throw cut;
-  }
-  const stdout = Buffer.concat(output).toString('utf8');
-  return { exitCode, stdout, stderr: process.stderr.text() };
-}
-
-/** Reads all into `output`; resolves with the error where the stream was destroyed. */
-async function collect(
-  stdout: Readable,
-  output: Buffer[],
-  request: ExecRequest,
-): Promise<Error | null> {
-  const maxBytes = request.maxBytes ?? DEFAULT_MAX_BYTES;
-  let bytes = 0;
-  try {
-    for await (const chunk of stdout as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        stdout.destroy(tooMuch(request, maxBytes));
-      } else {
-        output.push(chunk);
-      }
-    }
-    return null;
-  } catch (error) {
-    return toError(error);
-  }
-}
-
-function tooMuch(request: ExecRequest, maxBytes: number): BackupdError {
-  return new BackupdError(
-    'internal',
-    `${programName(request.argv)} in container "${request.container}" printed more than ${maxBytes} bytes`,
-  );
-}
-
-/**
- * The stdout of a process as a verdict: ends only after that exited with 0; otherwise it is destroyed with a BackupdError of the
- * given code that names tool, container, exit code, and what it said. Takes stdout over; destroying it ends the process.
- * Errors of the process's own (the signal's reason, `timeout`) come through as they are.
- */
-export function verdictStream(process: ExecProcess, of: FailedTool): Readable {
-  const verdict = new Transform({
-    highWaterMark: BUFFERED_BYTES,
-    transform(chunk, _encoding, callback) {
-      callback(null, chunk);
-    },
-    flush(tell) {
-      void judge(process, of).then(tell);
-    },
-    destroy(reason, tell) {
-      process.stdout.destroy(reason ?? undefined);
-      // Not closed before the process is dead.
-      void Promise.allSettled([process.exited]).then(() => tell(inCodeOf(of, reason)));
-    },
-  });
-  pipeline(process.stdout, verdict, () => {
-    // The verdict carries every error on.
-  });
-  return verdict;
-}
-
-/** From the moment the tool ran, that Docker is away is the tool's failure. */
-function inCodeOf(of: FailedTool, reason: Error | null): Error | null {
-  return reason instanceof BackupdError && reason.code === 'target-unavailable'
-    ? new BackupdError(of.code, reason.message, { hint: reason.hint ?? '', cause: reason })
-    : reason;
-}
-
-/** Null where it exited with 0. */
-async function judge(process: ExecProcess, of: FailedTool): Promise<Error | null> {
-  try {
-    const exit = await process.exited;
-    return exit.exitCode === 0 ? null : toolFailure(of, exit, process.stderr.text());
-  } catch (error) {
-    return toError(error);
-  }
-}
-
 /** Ends what one exec started. It has a failure to tell already: that this failed too must not hide it, and the next run sweeps. */
 async function endProcess({ docker, request, mark }: Omit<Started, 'channel'>): Promise<void> {
   const place = {
@@ -361,8 +251,4 @@ function givenUp(request: ExecRequest): BackupdError {
     'cancelled',
     `${programName(request.argv)} in container "${request.container}" was ended before its end`,
   );
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

@@ -1,6 +1,6 @@
 import type Docker from 'dockerode';
 import type { Readable } from 'node:stream';
-import { BackupdError } from '../core/errors.ts';
+import { BackupdError, toError } from '../core/errors.ts';
 import { dockerStatus } from './call.ts';
 import { openChannel, readExit, type ChannelRequest, type ExecChannel } from './channel.ts';
 import { demultiplex, StreamCut } from './demux.ts';
@@ -182,8 +182,4 @@ async function readToEnd(stdout: Readable): Promise<string> {
     }
     throw error;
   }
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

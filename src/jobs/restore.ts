@@ -182,7 +182,9 @@ async function settle(
   const { source, target } = decision.bound;
   const signal = AbortSignal.timeout(SETTLE_TIMEOUT_MS);
   try {
-    const previous = await resumeInterrupted(source, context, signal);
+    // Nobody died: that it clears up after itself is no news.
+    const quiet = { storage: context.storage, emit: () => undefined };
+    const previous = await resumeInterrupted(source, quiet, signal);
     if (previous === null) {
       await source.restorer.discard({ run: plan.run, target }, signal);
     }

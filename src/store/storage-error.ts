@@ -1,5 +1,5 @@
 import { getSystemErrorMessage } from 'node:util';
-import { BackupdError } from '../core/errors.ts';
+import { BackupdError, toError } from '../core/errors.ts';
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 
@@ -18,7 +18,7 @@ const HINTS: Readonly<Record<string, string>> = {
  */
 export function storageError(thrown: unknown, path: string): Error {
   if (!isSystemError(thrown)) {
-    return thrown instanceof Error ? thrown : new Error(String(thrown));
+    return toError(thrown);
   }
   const { code } = thrown;
   if (NO_SPACE.has(code)) {

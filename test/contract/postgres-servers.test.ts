@@ -53,6 +53,7 @@ test('a server with another first superuser, roles of its own and no database po
     create role team; create role app login password 'from the backup' in role team; create role lead login password 'new';
     grant team to lead with admin option; set role lead; grant team to app; reset role;
     comment on role app is 'of the backup';
+    grant set on parameter log_min_duration_statement to lead;
     create database "of app" owner app; revoke connect on database "of app" from public;
     grant connect on database "of app" to lead;
   `);
@@ -77,6 +78,8 @@ test('a server with another first superuser, roles of its own and no database po
   expect(await another.sql(`select shobj_description('app'::regrole, 'pg_authid')`)).toBe('');
   const memberships = `select distinct roleid::regrole, member::regrole from pg_auth_members where roleid = 'team'::regrole order by 1, 2`;
   expect(await another.sql(memberships)).toBe(await server.sql(memberships));
+  const parameters = 'select parname, paracl::text from pg_parameter_acl';
+  expect(await another.sql(parameters)).toMatch(/^log_min_duration_statement\|.*\blead=s\//);
   // The password of a role that was created is that of the backup.
   const leads = `select rolpassword from pg_authid where rolname = 'lead'`;
   expect(await another.sql(leads)).toBe(await server.sql(leads));

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';
 import { inspectContainer, type ContainerRecord } from '../../docker/containers.ts';
-import { runExec, type ExecRequest } from '../../docker/exec.ts';
+import { tellingLine } from '../../docker/exec-failure.ts';
+import type { ExecRequest } from '../../docker/exec.ts';
+import { runExec } from '../../docker/run-exec.ts';
 
 /** How to reach the server in its container: what every psql, pg_dump and pg_restore of one run gets. */
 export interface Connection {
@@ -128,7 +130,7 @@ async function firstThatConnects(
     }
     first ??= new BackupdError(
       'dump-failed',
-      `cannot connect to PostgreSQL in "${candidate.container}" as "${candidate.user}": ${lastLine(result.stderr)}`,
+      `cannot connect to PostgreSQL in "${candidate.container}" as "${candidate.user}": ${saidBy(result.stderr)}`,
       {
         hint: 'Check POSTGRES_USER and POSTGRES_PASSWORD of the container, or set the labels backupd.user and backupd.password_file.',
       },
@@ -171,7 +173,7 @@ async function readToolVersion(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'target-unavailable',
-      `pg_dump --version in "${base.container}" exited with ${result.exitCode ?? 'no code'}: ${lastLine(result.stderr)}`,
+      `pg_dump --version in "${base.container}" exited with ${result.exitCode ?? 'no code'}: ${saidBy(result.stderr)}`,
       { hint: 'Run it by hand with "docker exec" to see why.' },
     );
   }
@@ -202,7 +204,7 @@ async function readFile(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'dump-failed',
-      `cannot read "${path}" in container "${base.container}": ${lastLine(result.stderr)}`,
+      `cannot read "${path}" in container "${base.container}": ${saidBy(result.stderr)}`,
       {
         hint: 'The file named by the label or by the _FILE variable must be readable inside the container.',
       },
@@ -211,13 +213,7 @@ async function readFile(
   return result.stdout.replace(/\r?\n$/, '');
 }
 
-/** The line of a tool's complaint that says most: the last one that is not empty. */
-export function lastLine(text: string): string {
-  return (
-    text
-      .trim()
-      .split('\n')
-      .findLast((line) => line.trim() !== '')
-      ?.trim() ?? 'no message'
-  );
+/** What a tool said that tells most; psql prefixes errors with the script's name and line, which say nothing here. */
+export function saidBy(stderr: string): string {
+  return (tellingLine(stderr) ?? 'no message').replace(/^psql:[^:]*:\d+: /, '');
 }

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { BackupdError, type FailureCode } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
-import { runExec } from '../../docker/exec.ts';
+import { runExec } from '../../docker/run-exec.ts';
 import { COMPLETE_LINE } from '../sql-text.ts';
-import { firstError, queryJson, runSql } from './session.ts';
-import { lastLine, type Connection } from './connection.ts';
+import { queryJson, runSql } from './session.ts';
+import { saidBy, type Connection } from './connection.ts';
 import {
   connectionName,
   leadingWords,
@@ -64,7 +64,7 @@ export async function dumpGlobals(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'dump-failed',
-      `pg_dumpall in "${connection.container}" exited with ${result.exitCode}: ${lastLine(result.stderr)}`,
+      `pg_dumpall in "${connection.container}" exited with ${result.exitCode}: ${saidBy(result.stderr)}`,
     );
   }
   return Readable.from(
@@ -133,6 +133,8 @@ export interface Globals {
   readonly roles: ReadonlyMap<string, readonly string[]>;
   readonly memberships: readonly Membership[];
   readonly tablespaces: ReadonlyMap<string, readonly string[]>;
+  /** GRANT ... ON PARAMETER, by the role that gets it. */
+  readonly parameters: ReadonlyMap<string, readonly string[]>;
   /** ALTER ROLE ALL SET, with the setting's name in lower case. */
   readonly forAll: readonly { readonly setting: string; readonly statement: string }[];
 }
@@ -141,17 +143,16 @@ export interface Globals {
 export function parseGlobals(sql: string): Globals {
   const roles = new Map<string, string[]>();
   const tablespaces = new Map<string, string[]>();
+  const parameters = new Map<string, string[]>();
   const memberships: Membership[] = [];
   const forAll: { setting: string; statement: string }[] = [];
   for (const statement of splitStatements(sql)) {
-    const words = leadingWords(statement, 8);
-    const kind = words.slice(0, 2).join(' ');
-    if (kind === 'ALTER ROLE' && words[2] === 'ALL') {
+    const words = leadingWords(statement, 10);
+    const role = roleAbout(words);
+    if (role === 'ALL') {
       forAll.push({ setting: settingOf(statement), statement });
-    } else if (kind === 'CREATE ROLE' || kind === 'ALTER ROLE') {
-      append(roles, words[2], statement);
-    } else if (words.slice(0, 3).join(' ') === 'COMMENT ON ROLE') {
-      append(roles, words[3], statement);
+    } else if (role !== null) {
+      append(roles, role, statement);
     } else if (words[0] === 'GRANT' && words[2] === 'TO') {
       memberships.push({
         role: unquoteIdent(words[1] ?? ''),
@@ -160,9 +161,20 @@ export function parseGlobals(sql: string): Globals {
       });
     } else if (words.includes('TABLESPACE')) {
       append(tablespaces, words[words.indexOf('TABLESPACE') + 1], statement);
+    } else if (words.includes('PARAMETER')) {
+      append(parameters, words[words.indexOf('TO') + 1], statement);
     }
   }
-  return { roles, memberships, tablespaces, forAll };
+  return { roles, memberships, tablespaces, parameters, forAll };
+}
+
+/** The role that a statement makes or is about, as written; `ALL` for ALTER ROLE ALL; null for any other statement. */
+function roleAbout(words: readonly string[]): string | null {
+  const [verb, object, name = null, next = null] = words;
+  if ((verb === 'CREATE' || verb === 'ALTER') && object === 'ROLE') {
+    return name;
+  }
+  return verb === 'COMMENT' && name === 'ROLE' ? next : null;
 }
 
 /** The setting's name in `ALTER ROLE ALL SET "name" TO ...`, as written by settingsForAll. */
@@ -217,6 +229,9 @@ export async function createMissingGlobals(
         signal,
       )),
     );
+  }
+  for (const statement of missing.flatMap((name) => globals.parameters.get(name) ?? [])) {
+    warnings.push(...(await tryInTurn(connection, [statement], 'parameter-grant-skipped', signal)));
   }
   const spaces = new Set(
     await names(connection, 'select to_json(spcname) from pg_tablespace', code, signal),
@@ -284,7 +299,7 @@ async function tryInTurn(
       if (!(error instanceof BackupdError) || error.code !== 'restore-failed') {
         throw error;
       }
-      refused = firstError(error.message);
+      refused = error.message;
     }
   }
   return [{ code: warning, message: refused }];

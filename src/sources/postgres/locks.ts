@@ -21,16 +21,25 @@ const PATIENCE_MS = 3000;
 /** The first thing pg_dump says after it read and locked all there is (dumpEncoding in pg_dump.c, every version since 9.0). */
 const LOCKED_LINE = /saving encoding = /;
 
-/** Begins to watch for locks in the way of the dump of one database. */
-export function watchLocks(connection: Connection, database: string): LockWatch {
+/** Begins to watch for locks in the way of the dump of one database, until that is aborted. */
+export function watchLocks(
+  connection: Connection,
+  database: string,
+  signal: AbortSignal,
+): LockWatch {
   const ending = new AbortController();
+  const watched = AbortSignal.any([signal, ending.signal]);
   const { promise: locked, resolve } = Promise.withResolvers<void>();
   let found: string | null = null;
 
   async function watch(): Promise<void> {
-    while (!ending.signal.aborted) {
-      await delay(PATIENCE_MS, undefined, { signal: ending.signal });
-      found = await findBlocker(connection, database, ending.signal);
+    while (!watched.aborted) {
+      await delay(PATIENCE_MS, undefined, { signal: watched });
+      const seen = await findBlocker(connection, database, watched);
+      // A pg_dump that was ended since waits for nothing: what it waited for before is the reason.
+      if (!watched.aborted) {
+        found = seen;
+      }
     }
   }
   // What cannot be found out is no reason to fail: the dump's own outcome tells.

@@ -4,8 +4,9 @@ import type { DatabaseFacts } from '../../core/facts.ts';
 import { encodeName } from '../../core/layout.ts';
 import type { DumpPart, DumpPlan } from '../../core/source.ts';
 import { compressedArgv } from '../../docker/exec-pipe.ts';
-import { startExec, verdictStream, type ExecProcess } from '../../docker/exec.ts';
-import { lastLine, type Connection } from './connection.ts';
+import { startExec, type ExecProcess } from '../../docker/exec.ts';
+import { verdictStream } from '../../docker/verdict-stream.ts';
+import { saidBy, type Connection } from './connection.ts';
 import type { DatabaseRow, ServerRow } from './databases.ts';
 import { COUNT_BUDGET_MS, readFacts, rewrittenTables } from './facts.ts';
 import { watchLocks, type LockWatch } from './locks.ts';
@@ -68,7 +69,7 @@ async function tryDump(
     ending.abort(new BackupdError('cancelled', 'the dump was given up'));
   });
   const holder = stack.use(await holdSnapshot(own, database.name));
-  const watch = stack.use(watchLocks(own.connection, database.name));
+  const watch = stack.use(watchLocks(own.connection, database.name, own.signal));
   const process = await startPgDump(own, database.name, holder.snapshot, watch);
   const stream = await lockedStream(process, watch, { run: own, session: holder.session });
   if (stream === null) {
@@ -208,7 +209,7 @@ async function endedEarly(process: ExecProcess, stream: Readable): Promise<never
   if (exit.exitCode === 0) {
     throw new BackupdError(
       'dump-failed',
-      `pg_dump ended without a dump: ${lastLine(process.stderr.text())}`,
+      `pg_dump ended without a dump: ${saidBy(process.stderr.text())}`,
     );
   }
   // The stream carries the verdict and its words.

@@ -1,5 +1,5 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
-import { runExec } from '../../docker/exec.ts';
+import { runExec } from '../../docker/run-exec.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
 import { queryJson } from './session.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../../core/errors.ts';
-import { runExec } from '../../docker/exec.ts';
+import { runExec } from '../../docker/run-exec.ts';
 import type { Connection } from './connection.ts';
 import { runSql } from './session.ts';
 

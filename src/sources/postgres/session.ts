@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { BackupdError, type FailureCode } from '../../core/errors.ts';
-import { runExec, startExec, type ExecProcess } from '../../docker/exec.ts';
-import { lastLine, psqlRequest, type Connection } from './connection.ts';
+import { startExec, type ExecProcess } from '../../docker/exec.ts';
+import { runExec } from '../../docker/run-exec.ts';
+import { saidBy, psqlRequest, type Connection } from './connection.ts';
 
 /** A psql that stays, for what must hold a transaction open. Statements run one after the other. */
 export interface Session extends AsyncDisposable {
@@ -108,7 +109,7 @@ async function ended(connection: Connection, process: ExecProcess): Promise<Back
   await process.exited.catch(() => null);
   return new BackupdError(
     'dump-failed',
-    `the session with PostgreSQL in "${connection.container}" ended: ${lastLine(process.stderr.text())}`,
+    `the session with PostgreSQL in "${connection.container}" ended: ${saidBy(process.stderr.text())}`,
     {
       hint: 'The server was stopped or restarted, or somebody ended the session. The next run tries again.',
     },
@@ -134,7 +135,7 @@ export async function runSql(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       query.code,
-      `PostgreSQL in "${connection.container}" refused: ${firstError(result.stderr)}`,
+      `PostgreSQL in "${connection.container}" refused: ${saidBy(result.stderr)}`,
     );
   }
   return result.stdout.split('\n').filter((line) => line !== '');
@@ -148,10 +149,4 @@ export async function queryJson<Row>(
 ): Promise<readonly Row[]> {
   const lines = await runSql(connection, query, signal);
   return lines.map((line) => JSON.parse(line) as Row);
-}
-
-/** psql prefixes errors with the script's name and line; what the server said is behind it. */
-export function firstError(stderr: string): string {
-  const line = stderr.split('\n').find((text) => /ERROR:|FATAL:|error:/.test(text));
-  return (line ?? lastLine(stderr)).replace(/^psql:[^:]*:\d+: /, '').trim();
 }
