@@ -4,12 +4,8 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectDocker } from '../../../src/docker/connect.ts';
-import {
-  startExec,
-  verdictStream,
-  type ExecProcess,
-  type ExecRequest,
-} from '../../../src/docker/exec.ts';
+import { startExec, type ExecProcess, type ExecRequest } from '../../../src/docker/exec.ts';
+import { verdictStream } from '../../../src/docker/verdict-stream.ts';
 import { doesRun } from '../../support/processes.ts';
 import { docker as runDocker } from '../../support/run-process.ts';
 import { startIdleContainer, type IdleContainer } from '../../support/idle-container.ts';
