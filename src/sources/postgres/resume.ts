@@ -1,4 +1,5 @@
 import type { JournalState, Previous } from '../../core/source.ts';
+import { killRun } from '../../docker/kill.ts';
 import { discardBeside } from './beside.ts';
 import { applicationPrefix, runPrefix, type Connection } from './connection.ts';
 import { runSql } from './session.ts';
@@ -15,6 +16,9 @@ export async function resumeRestore(
   state: JournalState,
   signal: AbortSignal,
 ): Promise<Previous | null> {
+  // A client that was cut off in the middle of its script waits for the rest for ever, and its session with it.
+  const { docker, containerId, container, run } = connection;
+  await killRun(docker, { containerId, container }, { prefix: runPrefix(run) }, signal);
   await settleSessions(connection, signal);
   switch (state.step) {
     case 'building':

@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openRestoreStage, type RestoreStage } from '../support/restore-stage.ts';
+
+let stage: RestoreStage;
+/** Oldest first. */
+let ids: readonly string[];
+
+beforeAll(async () => {
+  stage = await openRestoreStage({
+    sql: 'create table orders (id int); create database crm;',
+    settings: { BACKUPD_KEEP: 'all' },
+  });
+  const made: string[] = [];
+  for (const number of [1, 2]) {
+    await stage.server.sql(`create table added_${number} ()`);
+    const { runs } = await stage.json<{ runs: readonly { id: string }[] }>(['backup', 'db']);
+    made.push(runs[0]?.id ?? '');
+  }
+  ids = made;
+});
+
+afterAll(async () => {
+  await stage[Symbol.asyncDispose]();
+});
+
+/** What the server has, which nothing here may change. */
+async function databases(): Promise<string> {
+  return stage.server.sql('select oid, datname from pg_database order by oid', 'postgres');
+}
+
+test.each([
+  ['an id that is not there', ['restore', 'db', '--at', '20200101T000000Z-full-0000'], 10],
+  ['an instant before every backup', ['restore', 'db', '--at', '2020-01-01T00:00'], 10],
+  ['no instant at all', ['restore', 'db', '--at', 'yesterday'], 2],
+  ['the beginning of several ids', ['restore', 'db', '--at', '2'], 2],
+  ['a database that is not in it', ['restore', 'db', '--database', 'nope'], 10],
+  ['a source that is not there', ['restore', 'nope'], 16],
+  ['a container that is not there', ['restore', 'db', '--into', 'nope'], 20],
+  ['one name for two databases', ['restore', 'db', '--as', 'one'], 2],
+  ['nothing to undo', ['restore', 'db', '--undo'], 17],
+  ['an unknown option', ['restore', 'db', '--nope'], 2],
+  ['the file of no backup', ['cat', '20200101T000000Z-full-0000', 'x'], 10],
+  ['the verification of an unknown source', ['verify', 'nope'], 16],
+  ['a list of an unknown source', ['list', 'nope'], 16],
+] as const)('%s', async (_, args, exitCode) => {
+  const before = await databases();
+  const result = await stage.backupd([...args, '--json']);
+  expect(result, result.stderr).toMatchObject({ exitCode, stdout: '' });
+  expect(JSON.parse(result.stderr)).toMatchObject({ error: { exitCode } });
+  expect(await databases()).toBe(before);
+});
+
+test('an instant means the newest backup begun at or before it, and the plan says what is lacking', async () => {
+  const [oldest = ''] = ids;
+  const { manifest } = await manifestOf(oldest);
+  const at = new Date(Date.parse(manifest.startedAt) + 1).toISOString();
+  const plan = await stage.backupd(['restore', 'db', '--at', at, '--dry-run', '--json']);
+  expect(JSON.parse(plan.stdout)).toMatchObject({ id: oldest, gap: null });
+  const far = await stage.backupd(['restore', 'db', '--at', '2099-01-01', '--dry-run', '--json']);
+  expect(JSON.parse(far.stdout)).toMatchObject({
+    id: ids.at(-1),
+    gap: expect.stringContaining('before 2099-01-01') as unknown,
+  });
+});
+
+async function manifestOf(id: string): Promise<{ manifest: { startedAt: string } }> {
+  const text = await readFile(join(stage.dir, 'db', id, 'manifest.json'), 'utf8');
+  return { manifest: JSON.parse(text) as { startedAt: string } };
+}

@@ -1,0 +1,353 @@
+import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { backupdImage } from './backupd.ts';
+import { fingerprintDatabase, type DatabaseFingerprint } from './fingerprint.ts';
+import { startPostgres, type Postgres, type PostgresOptions } from './postgres.ts';
+import { docker, type ProcessResult } from './run-process.ts';
+import { temporaryFolder } from './storage.ts';
+import { startContainer, type ContainerOptions, type TestContainer } from './test-container.ts';
+import { waitFor } from './wait-for.ts';
+
+/** Where test/support is mounted in the containers of backupd. */
+const SUPPORT = '/faults';
+/** A restart has cleared up within this time. */
+export const RECOVERY_MS = 15_000;
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** The step at which the command is to die, as kill-at.ts takes it. */
+  readonly killAt?: string;
+  readonly signal?: AbortSignal;
+  readonly tty?: boolean;
+}
+
+/** A PostgreSQL server with two databases, an empty folder for backups, and backupd's image with a source `db`. */
+export interface RestoreStage extends AsyncDisposable {
+  readonly server: Postgres;
+  /** The folder that is mounted as `/backups`. */
+  readonly dir: string;
+  /** In which commands run; lives as long as the stage and has no daemon. */
+  readonly box: TestContainer;
+  /** How to start another container of backupd on the same folder and server. */
+  readonly options: ContainerOptions;
+  /** `docker exec BOX backupd ARGS` */
+  backupd(args: readonly string[], options?: CommandOptions): Promise<ProcessResult>;
+  /** The same with `--json`, expected to end well: its document. */
+  json<T>(args: readonly string[]): Promise<T>;
+  /** Everything that no run may leave, in the server, its container and the folder; empty where all is well. */
+  leftovers(): Promise<readonly string[]>;
+  /** What a database holds, but for what the writer of `startWriter` adds all the while. */
+  content(database: string): Promise<DatabaseFingerprint>;
+}
+
+export interface RestoreStageOptions extends PostgresOptions {
+  /** What the server holds; default: SAMPLE_SQL. */
+  readonly sql?: string;
+  /** Those that are backed up; default: `shop` and `crm`. */
+  readonly databases?: readonly string[];
+  /** More settings for backupd. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Two databases with what a restore must bring back, and a table for a writer. */
+export const SAMPLE_SQL = String.raw`
+  create role clerk login password 'secret';
+  create role staff; grant staff to clerk;
+  create table orders (id bigint generated always as identity primary key, who text not null, what jsonb, at timestamptz default now());
+  insert into orders (who, what) select 'customer ' || n % 97, jsonb_build_object('n', n, 'pad', repeat(md5(n::text), 4)) from generate_series(1, 20000) as n;
+  create index on orders (who); create index on orders using gin (what);
+  create table lines (order_id bigint references orders, n int, primary key (order_id, n));
+  insert into lines select id, 1 from orders;
+  create view busy as select who, count(*) from orders group by who;
+  grant select on orders to staff; alter table lines owner to clerk;
+  comment on database shop is 'what is sold';
+  select lo_from_bytea(0, 'a large object');
+  create table ticks (n bigint primary key);
+  create database crm owner clerk;
+  \c crm
+  create table people (id int primary key, name text);
+  insert into people select n, 'person ' || n from generate_series(1, 500) as n;`;
+
+/** A change that tells the state after a backup from the state in it. */
+export const CHANGE_SQL = `
+  delete from orders where id in (select order_id from lines limit 0); update orders set who = 'changed' where id % 10 = 0;
+  create table added (id int); insert into added values (1);`;
+
+export async function openRestoreStage(options: RestoreStageOptions = {}): Promise<RestoreStage> {
+  const { sql = SAMPLE_SQL, settings = {}, databases = ['shop', 'crm'], ...postgres } = options;
+  await using stack = new AsyncDisposableStack();
+  const { dir } = stack.use(await temporaryFolder());
+  const server = stack.use(await startPostgres(postgres));
+  await server.sql(sql);
+  const boxOptions = await backupdOptions(server, dir, { settings, databases });
+  const box = stack.use(
+    await startContainer({
+      ...boxOptions,
+      entrypoint: 'tini',
+      args: ['--', 'sleep', 'infinity'],
+    }),
+  );
+  const kept = stack.move();
+
+  async function backupd(
+    args: readonly string[],
+    command: CommandOptions = {},
+  ): Promise<ProcessResult> {
+    const { killAt, env, ...exec } = command;
+    const dying =
+      killAt === undefined
+        ? {}
+        : { KILL_AT: killAt, NODE_OPTIONS: `--import ${SUPPORT}/kill-at.ts` };
+    return box.exec(['backupd', ...args], { ...exec, env: { ...env, ...dying } });
+  }
+
+  return {
+    server,
+    dir,
+    box,
+    options: boxOptions,
+    backupd,
+    async json<T>(args: readonly string[]) {
+      const { exitCode, stdout, stderr } = await backupd([...args, '--json']);
+      if (exitCode !== 0) {
+        throw new Error(`backupd ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
+      }
+      return JSON.parse(stdout) as T;
+    },
+    leftovers: () => findLeftovers(server, dir),
+    async content(database) {
+      const { tables, ...rest } = await fingerprintDatabase(server, database);
+      return {
+        ...rest,
+        tables: tables.filter((table) => (table as { table: string }).table !== 'public.ticks'),
+      };
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+async function backupdOptions(
+  server: Postgres,
+  dir: string,
+  { settings, databases }: Required<Pick<RestoreStageOptions, 'settings' | 'databases'>>,
+): Promise<ContainerOptions> {
+  return {
+    image: await backupdImage(),
+    volumes: [
+      '/var/run/docker.sock:/var/run/docker.sock',
+      `${dir}:/backups`,
+      `${dirname(fileURLToPath(import.meta.url))}:${SUPPORT}:ro`,
+    ],
+    // So that what it writes can be read and removed from here.
+    user: `${process.getuid?.()}:${process.getgid?.()}`,
+    more: ['--group-add', await groupOfSocket(), '--no-healthcheck'],
+    env: {
+      BACKUPD_SOURCES: `db=postgres://${server.name}/${databases.join(',')}`,
+      BACKUPD_DISCOVER: 'off',
+      BACKUPD_SCHEDULE: 'off',
+      ...settings,
+    },
+  };
+}
+
+async function groupOfSocket(): Promise<string> {
+  const argv = ['run', '--rm', '--volume', '/var/run/docker.sock:/socket', '--entrypoint', 'stat'];
+  return docker(...argv, await backupdImage(), '--format', '%g', '/socket');
+}
+
+async function findLeftovers(server: Postgres, dir: string): Promise<readonly string[]> {
+  const [databases, sessions, target, files] = await Promise.all([
+    server.sql(`select 'database ' || datname from pg_database where datname like 'backupd\\_%'`),
+    server.sql(
+      `select 'session ' || pid || ': ' || query from pg_stat_activity where application_name like 'backupd:%'`,
+    ),
+    server.exec(['sh', '-c', FIND_IN_TARGET], { user: 'root' }),
+    leftFiles(dir),
+  ]);
+  return [databases, sessions, target.stdout, ...files]
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line !== '');
+}
+
+/** Processes by what marks them, and what is kept in memory while an index is built. */
+const FIND_IN_TARGET = String.raw`
+  for dir in /proc/[0-9]*; do
+    if tr '\000' '\n' 2>/dev/null <"$dir/environ" | grep -q '^BACKUPD_RUN='; then
+      echo "process $(tr '\000' ' ' <"$dir/cmdline")"
+    fi
+  done
+  ls /dev/shm | grep '^backupd' | sed 's|^|file /dev/shm/|'`;
+
+async function leftFiles(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir, { recursive: true });
+  return names.filter(
+    (name) =>
+      name.endsWith('.partial') || name.endsWith('.tmp') || /^\.backupd\/journals\/./.test(name),
+  );
+}
+
+/** Waits until nothing is left of what was interrupted. */
+export async function untilClear(stage: RestoreStage): Promise<void> {
+  let left: readonly string[] = [];
+  try {
+    await waitFor(
+      'end of what was left',
+      async () => {
+        left = await stage.leftovers();
+        return left.length === 0;
+      },
+      RECOVERY_MS,
+    );
+  } catch (error) {
+    throw new Error(`left behind: ${left.join(', ')}`, { cause: error });
+  }
+}
+
+/** A client that adds a row all the while, reconnecting each time. */
+export interface Writer extends AsyncDisposable {
+  /**
+   * Rows it was told were committed that are not in the database they were committed to, as `oid|n`; those in a database
+   * that was dropped since are not looked for.
+   */
+  lost(): Promise<readonly string[]>;
+  /** How many rows it was told were committed. */
+  acknowledged(): Promise<number>;
+}
+
+const WRITES = '/tmp/writes';
+
+/** Begins to write into `ticks` of the database `shop`. */
+export async function startWriter(server: Postgres): Promise<Writer> {
+  const script = `
+    touch ${WRITES}.on
+    n=0
+    while [ -e ${WRITES}.on ]; do
+      n=$((n + 1))
+      psql -qAtX -c "insert into ticks values ($n) returning (select oid from pg_database where datname = current_database()), n" >>${WRITES} 2>/dev/null
+      sleep 0.05
+    done
+    touch ${WRITES}.off`;
+  const env = [`PGUSER=${server.user}`, `PGPASSWORD=${server.password}`, 'PGDATABASE=shop'];
+  const options = env.flatMap((setting) => ['--env', setting]);
+  await docker('exec', '--detach', ...options, server.name, 'sh', '-c', script);
+  await waitFor('writer', async () => (await acknowledged()) > 0);
+
+  async function written(): Promise<readonly string[]> {
+    const { stdout } = await server.exec(['cat', WRITES]);
+    return stdout.split('\n').filter((line) => /^\d+\|\d+$/.test(line));
+  }
+
+  async function acknowledged(): Promise<number> {
+    return (await written()).length;
+  }
+
+  return {
+    acknowledged,
+    async lost() {
+      const expected = await written();
+      const there = new Set<string>();
+      const oids = new Set<string>();
+      const databases = await server.sql(
+        `select oid || ' ' || datname from pg_database where datname = 'shop' or datname like 'shop\\_before\\_%'`,
+      );
+      for (const line of databases.split('\n')) {
+        const [oid = '', name = ''] = line.split(' ');
+        oids.add(oid);
+        const rows = await server.sql('select n from ticks', name);
+        for (const n of rows.split('\n')) {
+          there.add(`${oid}|${n}`);
+        }
+      }
+      return expected.filter((row) => oids.has(row.split('|')[0] ?? '') && !there.has(row));
+    },
+    async [Symbol.asyncDispose]() {
+      await server.exec([
+        'sh',
+        '-c',
+        `rm -f ${WRITES}.on; n=0; until [ -e ${WRITES}.off ] || [ $n = 50 ]; do n=$((n + 1)); sleep 0.1; done; rm -f ${WRITES} ${WRITES}.off`,
+      ]);
+    },
+  };
+}
+
+/** A database `slow`, whose load lasts for as long as `setLinger` says; empty but for that. */
+export const SLOW_SQL = String.raw`
+  create database slow;
+  \c slow
+  create function linger() returns boolean language plpgsql as $$
+    begin
+      perform pg_sleep(coalesce(nullif(current_setting('linger.seconds', true), ''), '0')::float8);
+      return true;
+    end $$;
+  create table rows (n int check (linger()));
+  insert into rows values (1);`;
+
+/** How long the load of the database `slow` lasts from now on. */
+export async function setLinger(server: Postgres, seconds: number): Promise<void> {
+  await server.sql(`alter role ${server.user} set linger.seconds = '${seconds}'`, 'postgres');
+}
+
+/** Waits until a restore is in the midst of the load of `slow`. */
+export async function untilLoading(server: Postgres): Promise<void> {
+  await waitFor('load of the database slow', async () => {
+    const loading = await server.sql(
+      `select count(*) from pg_stat_activity where datname like 'backupd\\_%' and wait_event = 'PgSleep'`,
+      'postgres',
+    );
+    return loading === '1';
+  });
+}
+
+/** Waits until a swap waits for a lock that `holdName` holds. */
+export async function untilSwapWaits(server: Postgres): Promise<void> {
+  await waitFor('swap that waits', async () => {
+    const waiting = await server.sql(
+      `select count(*) from pg_stat_activity where application_name like 'backupd:%:swap' and wait_event_type = 'Lock'`,
+      'postgres',
+    );
+    return waiting === '1';
+  });
+}
+
+/** Somebody in the way of a rename; releasing it twice does nothing. */
+export interface NameHold extends AsyncDisposable {
+  release(): Promise<void>;
+}
+
+/** Keeps a database from being renamed, by a session in another one, which no swap may end. */
+export async function holdName(server: Postgres, database: string): Promise<NameHold> {
+  const holding = server
+    .sql(
+      `set application_name = 'holder'; begin; comment on database ${database} is 'held'; select pg_sleep(600); rollback;`,
+      'postgres',
+    )
+    // It is ended by `release`, which psql takes for a failure.
+    .catch(() => null);
+  await waitFor('hold of the name', async () => (await countSessions(server, HOLDS)) === 1);
+
+  async function release(): Promise<void> {
+    await server.sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity where ${HOLDS}`,
+      'postgres',
+    );
+    await holding;
+  }
+  return { release, [Symbol.asyncDispose]: release };
+}
+
+const HOLDS = `application_name = 'holder' and wait_event = 'PgSleep'`;
+
+/** Waits until no session of a swap is left. */
+export async function untilNoSwap(server: Postgres): Promise<void> {
+  await waitFor(
+    'end of the swap',
+    async () => (await countSessions(server, `application_name like 'backupd:%:swap'`)) === 0,
+  );
+}
+
+async function countSessions(server: Postgres, condition: string): Promise<number> {
+  return Number(
+    await server.sql(`select count(*) from pg_stat_activity where ${condition}`, 'postgres'),
+  );
+}
