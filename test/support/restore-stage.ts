@@ -11,8 +11,6 @@ import { waitFor } from './wait-for.ts';
 
 /** Where test/support is mounted in the containers of backupd. */
 const SUPPORT = '/faults';
-/** A restart has cleared up within this time. */
-export const RECOVERY_MS = 15_000;
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -51,7 +49,7 @@ export interface RestoreStageOptions extends PostgresOptions {
 }
 
 /** Two databases with what a restore must bring back, and a table for a writer. */
-export const SAMPLE_SQL = String.raw`
+const SAMPLE_SQL = String.raw`
   create role clerk login password 'secret';
   create role staff; grant staff to clerk;
   create table orders (id bigint generated always as identity primary key, who text not null, what jsonb, at timestamptz default now());
@@ -68,11 +66,6 @@ export const SAMPLE_SQL = String.raw`
   \c crm
   create table people (id int primary key, name text);
   insert into people select n, 'person ' || n from generate_series(1, 500) as n;`;
-
-/** A change that tells the state after a backup from the state in it. */
-export const CHANGE_SQL = `
-  delete from orders where id in (select order_id from lines limit 0); update orders set who = 'changed' where id % 10 = 0;
-  create table added (id int); insert into added values (1);`;
 
 export async function openRestoreStage(options: RestoreStageOptions = {}): Promise<RestoreStage> {
   const { sql = SAMPLE_SQL, settings = {}, databases = ['shop', 'crm'], ...postgres } = options;
@@ -187,90 +180,6 @@ async function leftFiles(dir: string): Promise<readonly string[]> {
   );
 }
 
-/** Waits until nothing is left of what was interrupted. */
-export async function untilClear(stage: RestoreStage): Promise<void> {
-  let left: readonly string[] = [];
-  try {
-    await waitFor(
-      'end of what was left',
-      async () => {
-        left = await stage.leftovers();
-        return left.length === 0;
-      },
-      RECOVERY_MS,
-    );
-  } catch (error) {
-    throw new Error(`left behind: ${left.join(', ')}`, { cause: error });
-  }
-}
-
-/** A client that adds a row all the while, reconnecting each time. */
-export interface Writer extends AsyncDisposable {
-  /**
-   * Rows it was told were committed that are not in the database they were committed to, as `oid|n`; those in a database
-   * that was dropped since are not looked for.
-   */
-  lost(): Promise<readonly string[]>;
-  /** How many rows it was told were committed. */
-  acknowledged(): Promise<number>;
-}
-
-const WRITES = '/tmp/writes';
-
-/** Begins to write into `ticks` of the database `shop`. */
-export async function startWriter(server: Postgres): Promise<Writer> {
-  const script = `
-    touch ${WRITES}.on
-    n=0
-    while [ -e ${WRITES}.on ]; do
-      n=$((n + 1))
-      psql -qAtX -c "insert into ticks values ($n) returning (select oid from pg_database where datname = current_database()), n" >>${WRITES} 2>/dev/null
-      sleep 0.05
-    done
-    touch ${WRITES}.off`;
-  const env = [`PGUSER=${server.user}`, `PGPASSWORD=${server.password}`, 'PGDATABASE=shop'];
-  const options = env.flatMap((setting) => ['--env', setting]);
-  await docker('exec', '--detach', ...options, server.name, 'sh', '-c', script);
-  await waitFor('writer', async () => (await acknowledged()) > 0);
-
-  async function written(): Promise<readonly string[]> {
-    const { stdout } = await server.exec(['cat', WRITES]);
-    return stdout.split('\n').filter((line) => /^\d+\|\d+$/.test(line));
-  }
-
-  async function acknowledged(): Promise<number> {
-    return (await written()).length;
-  }
-
-  return {
-    acknowledged,
-    async lost() {
-      const expected = await written();
-      const there = new Set<string>();
-      const oids = new Set<string>();
-      const databases = await server.sql(
-        `select oid || ' ' || datname from pg_database where datname = 'shop' or datname like 'shop\\_before\\_%'`,
-      );
-      for (const line of databases.split('\n')) {
-        const [oid = '', name = ''] = line.split(' ');
-        oids.add(oid);
-        const rows = await server.sql('select n from ticks', name);
-        for (const n of rows.split('\n')) {
-          there.add(`${oid}|${n}`);
-        }
-      }
-      return expected.filter((row) => oids.has(row.split('|')[0] ?? '') && !there.has(row));
-    },
-    async [Symbol.asyncDispose]() {
-      await server.exec([
-        'sh',
-        '-c',
-        `rm -f ${WRITES}.on; n=0; until [ -e ${WRITES}.off ] || [ $n = 50 ]; do n=$((n + 1)); sleep 0.1; done; rm -f ${WRITES} ${WRITES}.off`,
-      ]);
-    },
-  };
-}
-
 /** A database `slow`, whose load lasts for as long as `setLinger` says; empty but for that. */
 export const SLOW_SQL = String.raw`
   create database slow;
@@ -297,57 +206,4 @@ export async function untilLoading(server: Postgres): Promise<void> {
     );
     return loading === '1';
   });
-}
-
-/** Waits until a swap waits for a lock that `holdName` holds. */
-export async function untilSwapWaits(server: Postgres): Promise<void> {
-  await waitFor('swap that waits', async () => {
-    const waiting = await server.sql(
-      `select count(*) from pg_stat_activity where application_name like 'backupd:%:swap' and wait_event_type = 'Lock'`,
-      'postgres',
-    );
-    return waiting === '1';
-  });
-}
-
-/** Somebody in the way of a rename; releasing it twice does nothing. */
-export interface NameHold extends AsyncDisposable {
-  release(): Promise<void>;
-}
-
-/** Keeps a database from being renamed, by a session in another one, which no swap may end. */
-export async function holdName(server: Postgres, database: string): Promise<NameHold> {
-  const holding = server
-    .sql(
-      `set application_name = 'holder'; begin; comment on database ${database} is 'held'; select pg_sleep(600); rollback;`,
-      'postgres',
-    )
-    // It is ended by `release`, which psql takes for a failure.
-    .catch(() => null);
-  await waitFor('hold of the name', async () => (await countSessions(server, HOLDS)) === 1);
-
-  async function release(): Promise<void> {
-    await server.sql(
-      `select pg_terminate_backend(pid) from pg_stat_activity where ${HOLDS}`,
-      'postgres',
-    );
-    await holding;
-  }
-  return { release, [Symbol.asyncDispose]: release };
-}
-
-const HOLDS = `application_name = 'holder' and wait_event = 'PgSleep'`;
-
-/** Waits until no session of a swap is left. */
-export async function untilNoSwap(server: Postgres): Promise<void> {
-  await waitFor(
-    'end of the swap',
-    async () => (await countSessions(server, `application_name like 'backupd:%:swap'`)) === 0,
-  );
-}
-
-async function countSessions(server: Postgres, condition: string): Promise<number> {
-  return Number(
-    await server.sql(`select count(*) from pg_stat_activity where ${condition}`, 'postgres'),
-  );
 }
