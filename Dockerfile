@@ -19,6 +19,8 @@ COPY LICENSE package.json ./
 COPY src src
 
 ENV NODE_ENV=production
+# The C library keeps an arena of memory for each of its threads otherwise.
+ENV MALLOC_ARENA_MAX=2
 # Compiled once, here, and only read later. Loading every module also shows that production packages are enough.
 # Node keeps one folder for each user id, named after it: these are for the usual ones, any other user compiles at each start.
 ENV NODE_COMPILE_CACHE=/opt/backupd/.cache

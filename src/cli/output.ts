@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import type { Emit, RunEvent } from '../core/events.ts';
 import type { Io, OutStream } from './io.ts';
-import { progressDisplay, type Progress } from './progress.ts';
+import type { Progress } from './progress.ts';
 import { renderLine, type Line } from './text.ts';
 
 /**
@@ -17,11 +17,14 @@ export interface Output {
   readonly json: boolean;
   /** Whether there is somebody to ask. */
   readonly interactive: boolean;
-  readonly progress: Pick<Progress, 'expect'>;
   /** For bytes that are the result themselves. */
   readonly stdout: Writable;
   /** What happens in a run, for the one in front of the screen. */
   readonly emit: Emit;
+  /** From now on. Only commands do: measuring text takes memory that the daemon does not need. */
+  showProgress(): Promise<void>;
+  /** How many plain bytes the next backup of a source probably has; null: unknown. */
+  expect(source: string, bytes: number | null): void;
   /** The result for people, on stdout; nothing with `--json`. */
   print(...lines: readonly Line[]): void;
   /** The result for programs, on stdout: one document; nothing without `--json`. */
@@ -36,14 +39,10 @@ export interface Output {
 
 export function output(io: Io, json: boolean): Output {
   const { stdin, stdout, stderr } = io;
-  const progress = progressDisplay({
-    write: (text) => stderr.write(text),
-    columns: () => (stderr.isTTY === true ? widthOf(stderr) : null),
-    elapsedMs: () => io.elapsedMs(),
-  });
+  let progress: Progress | null = null;
 
   function write(stream: OutStream, lines: readonly Line[]): void {
-    progress.clear();
+    progress?.clear();
     stream.write(lines.map((line) => `${renderLine(line, stream)}\n`).join(''));
   }
 
@@ -56,13 +55,23 @@ export function output(io: Io, json: boolean): Output {
   return {
     json,
     interactive: !json && stdin.isTTY === true && stderr.isTTY === true,
-    progress,
     stdout,
     emit(event) {
       if (!json) {
         note(...noteLines(event));
-        progress.emit(event);
+        progress?.emit(event);
       }
+    },
+    async showProgress() {
+      const { progressDisplay } = await import('./progress.ts');
+      progress = progressDisplay({
+        write: (text) => stderr.write(text),
+        columns: () => (stderr.isTTY === true ? widthOf(stderr) : null),
+        elapsedMs: () => io.elapsedMs(),
+      });
+    },
+    expect(source, bytes) {
+      progress?.expect(source, bytes);
     },
     print(...lines) {
       if (!json && lines.length > 0) {
@@ -76,7 +85,7 @@ export function output(io: Io, json: boolean): Output {
     },
     note,
     async confirm(question, signal) {
-      progress.clear();
+      progress?.clear();
       const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
       const answer = await ask(`${question} [y/N] `, io, within);
       signal.throwIfAborted();
@@ -86,7 +95,7 @@ export function output(io: Io, json: boolean): Output {
       return /^y(?:es)?$/i.test(answer?.trim() ?? '');
     },
     close() {
-      progress.clear();
+      progress?.clear();
     },
   };
 }

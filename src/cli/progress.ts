@@ -1,7 +1,8 @@
 import { formatDuration } from '../core/duration.ts';
 import type { Emit, RunEvent } from '../core/events.ts';
 import { formatSize } from './format.ts';
-import { escapeControls, truncate } from './text.ts';
+import { escapeControls } from './text.ts';
+import { truncate } from './width.ts';
 
 /** How often a bar is drawn anew, and how often a line is printed where there is no terminal. */
 const BAR_EVERY_MS = 200;

@@ -107,6 +107,7 @@ async function executeOnApp(
 ): Promise<number> {
   // The table has for each name the handler of just that command, which the compiler cannot follow through the union.
   const handler = HANDLERS[command.name] as Handler<typeof command>;
+  await out.showProgress();
   const stop = deps.io.onSignal((name) => {
     out.note(`${name}: stopping, and clearing up; once more to end at once`);
     stopping.abort(new BackupdError('cancelled', `cancelled by ${name}`));

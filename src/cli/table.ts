@@ -1,4 +1,5 @@
-import { displayWidth, spansOf, type Line, type Span } from './text.ts';
+import { spansOf, type Line, type Span } from './text.ts';
+import { displayWidth } from './width.ts';
 
 export interface Column {
   readonly title: string;

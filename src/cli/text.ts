@@ -1,5 +1,4 @@
 import { styleText } from 'node:util';
-import stringWidth from 'string-width';
 
 export type Format = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
@@ -20,39 +19,12 @@ export function renderLine(line: Line, stream: ColourStream): string {
     .join('');
 }
 
-/** Columns that a line takes on a terminal. */
-export function displayWidth(line: Line): number {
-  return stringWidth(
-    spansOf(line)
-      .map((span) => escapeControls(textOf(span)))
-      .join(''),
-  );
-}
-
-/** The beginning of a text that fits into so many columns; what was cut is told by an ellipsis. */
-export function truncate(text: string, columns: number): string {
-  const whole = escapeControls(text);
-  if (stringWidth(whole) <= columns) {
-    return whole;
-  }
-  let kept = '';
-  let width = 0;
-  for (const { segment } of new Intl.Segmenter().segment(whole)) {
-    const next = width + stringWidth(segment);
-    if (next > columns - 1) {
-      break;
-    }
-    kept += segment;
-    width = next;
-  }
-  return columns > 0 ? `${kept}…` : '';
-}
-
 export function spansOf(line: Line): readonly Span[] {
   return Array.isArray(line) ? (line as readonly Span[]) : [line as Span];
 }
 
-function textOf(span: Span): string {
+/** What is written of a span, yet without its format. */
+export function textOf(span: Span): string {
   return typeof span === 'string' ? span : span.text;
 }
 

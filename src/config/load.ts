@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
 import { readEnvironment, type Environment, type ReadText, type Variable } from './environment.ts';
-import { readConfigFile, type ConfigFile } from './file.ts';
+import type { ConfigFile } from './file.ts';
 import { FormatError } from './formats.ts';
 import { readValue, wrongValue } from './problems.ts';
 import { timezone } from './schedule-format.ts';
@@ -70,7 +70,7 @@ export async function loadConfig(
   const { variables, unknown, problems } = await readEnvironment(environment, readText);
   const path = variables.get(globalSchema.config.env)?.value;
   // A relative one is a problem of its own.
-  const file = path?.startsWith('/') === true ? await readConfigFile(path, readText) : null;
+  const file = path?.startsWith('/') === true ? await readFileAt(path, readText) : null;
   const zone = readZone(environment['TZ']);
   const layers: Layers = { variables, file, zone: zone.name };
   const global = loadGlobal(layers);
@@ -89,6 +89,12 @@ export async function loadConfig(
     ],
     sources: sources.config,
   };
+}
+
+/** Most have none, and do without the memory that reading YAML takes. */
+async function readFileAt(path: string, readText: ReadText): Promise<ConfigFile> {
+  const { readConfigFile } = await import('./file.ts');
+  return readConfigFile(path, readText);
 }
 
 async function readTextFile(path: string): Promise<string> {

@@ -1,6 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { BackupdError } from '../core/errors.ts';
+
+// Not imported: see docker/connect.ts.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** What a path answers. */
 export interface Answer {

@@ -1,11 +1,14 @@
 import Docker from 'dockerode';
 import { readFileSync } from 'node:fs';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { callDocker, strangeAnswer } from './call.ts';
+
+// Not imported: an import of a built-in module touches each of its exports, and that of `fetch`'s WebSocket loads all of undici.
+const http = process.getBuiltinModule('node:http');
+const https = process.getBuiltinModule('node:https');
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const PORTS = { plain: 2375, tls: 2376 } as const;
@@ -56,7 +59,7 @@ export async function pingDocker(
 }
 
 /** Its types forget the agent. */
-function client(options: Docker.DockerOptions & { readonly agent: HttpAgent }): Docker {
+function client(options: Docker.DockerOptions & { readonly agent: Agent }): Docker {
   return new Docker(options);
 }
 
@@ -74,7 +77,7 @@ function unixClient(socketPath: string): Docker {
     cert: undefined,
     key: undefined,
     timeout: undefined,
-    agent: new HttpAgent({ keepAlive: false }),
+    agent: new http.Agent({ keepAlive: false }),
   });
 }
 
@@ -93,7 +96,7 @@ function tcpClient(host: string, address: string, env: Environment): Docker {
       ca: undefined,
       cert: undefined,
       key: undefined,
-      agent: new HttpAgent({ keepAlive: false }),
+      agent: new http.Agent({ keepAlive: false }),
     });
   }
   const folder = env['DOCKER_CERT_PATH'] ?? join(homedir(), '.docker');
@@ -104,7 +107,7 @@ function tcpClient(host: string, address: string, env: Environment): Docker {
     ca: readCertificate(folder, 'ca.pem'),
     cert: readCertificate(folder, 'cert.pem'),
     key: readCertificate(folder, 'key.pem'),
-    agent: new HttpsAgent({ keepAlive: false }),
+    agent: new https.Agent({ keepAlive: false }),
   });
 }
 

@@ -62,7 +62,7 @@ async function backUp(
   signal: AbortSignal,
 ): Promise<Run> {
   const { job, source } = bound;
-  out.progress.expect(job.source, await lastDumpBytes(job.source, app));
+  out.expect(job.source, await lastDumpBytes(job.source, app));
   const run = await runBackup(
     {
       source,

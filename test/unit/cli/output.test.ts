@@ -18,16 +18,22 @@ const WARNING: RunEvent = {
 };
 
 describe('on a terminal', () => {
-  it.each([80, 0, undefined])('draws the progress where its width is said to be %s', (columns) => {
-    const io = fakeIo({ isTerminal: true });
-    Object.assign(io.stderr, { columns });
-    output(io, false).emit(STEP);
-    expect(io.err()).toBe('\r\u001B[Kdb: load shop, 0s');
-  });
+  it.each([80, 0, undefined])(
+    'draws the progress where its width is said to be %s',
+    async (columns) => {
+      const io = fakeIo({ isTerminal: true });
+      Object.assign(io.stderr, { columns });
+      const out = output(io, false);
+      await out.showProgress();
+      out.emit(STEP);
+      expect(io.err()).toBe('\r\u001B[Kdb: load shop, 0s');
+    },
+  );
 
-  it('takes the bar away before it prints anything, and at the end', () => {
+  it('takes the bar away before it prints anything, and at the end', async () => {
     const io = fakeIo({ isTerminal: true });
     const out = output(io, false);
+    await out.showProgress();
     out.emit(STEP);
     out.emit(WARNING);
     expect(io.err()).toContain('0s\r\u001B[K\u001B[33mwarning: \u001B[39mdb: look at this\n');
@@ -38,9 +44,10 @@ describe('on a terminal', () => {
 });
 
 describe('with --json', () => {
-  it('says one document on stdout and nothing on stderr, whatever happens', () => {
+  it('says one document on stdout and nothing on stderr, whatever happens', async () => {
     const io = fakeIo({ isTerminal: true });
     const out = output(io, true);
+    await out.showProgress();
     out.emit(STEP);
     out.emit(WARNING);
     out.emit({ type: 'recovered', source: 'db', what: 'x' });

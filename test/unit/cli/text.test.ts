@@ -2,7 +2,8 @@ import { PassThrough } from 'node:stream';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fieldLines, tableLines } from '../../../src/cli/table.ts';
-import { displayWidth, escapeControls, renderLine, truncate } from '../../../src/cli/text.ts';
+import { escapeControls, renderLine } from '../../../src/cli/text.ts';
+import { displayWidth, truncate } from '../../../src/cli/width.ts';
 import { terminal } from './support.ts';
 
 const plain = new PassThrough();
