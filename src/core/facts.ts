@@ -24,6 +24,11 @@ export interface Facts {
   readonly databases: Readonly<Record<string, DatabaseFacts>>;
 }
 
+/** Whether anything was looked at: with facts switched off no tables are told, which does not mean that there are none. */
+export function wereTaken({ objects }: DatabaseFacts): boolean {
+  return Object.keys(objects).length > 0;
+}
+
 /** One thing that is not as it was when it was dumped; null: it is not there. */
 export interface Difference {
   readonly database: string;

@@ -1,3 +1,4 @@
+import { wereTaken, type DatabaseFacts } from './facts.ts';
 import { dumpBytes, type Manifest, type Warning } from './manifest.ts';
 
 /** A dump that is smaller than this part of the last one is suspicious. */
@@ -10,20 +11,7 @@ const LEAST_BYTES = 100_000;
  * emptied. Such a backup is kept and shown, but it is never `latest`.
  */
 export function findShrinkage(last: Manifest, current: Manifest): readonly Warning[] {
-  const warnings: Warning[] = [];
-  for (const [name, before] of Object.entries(last.facts.databases)) {
-    const after = current.facts.databases[name];
-    if (
-      after !== undefined &&
-      Object.keys(before.tables).length > 0 &&
-      Object.keys(after.tables).length === 0
-    ) {
-      warnings.push({
-        code: 'tables-vanished',
-        message: `database "${name}" had ${Object.keys(before.tables).length} tables and has none now`,
-      });
-    }
-  }
+  const warnings = [...findEmptied(last, current)];
   const beforeBytes = dumpBytes(last);
   const afterBytes = dumpBytes(current);
   if (beforeBytes > LEAST_BYTES && afterBytes < beforeBytes * SMALLEST_PART) {
@@ -33,6 +21,33 @@ export function findShrinkage(last: Manifest, current: Manifest): readonly Warni
     });
   }
   return warnings;
+}
+
+/** Databases that lost all of their tables; or a server that did, with the databases: as one whose volume was lost. */
+function findEmptied(last: Manifest, current: Manifest): readonly Warning[] {
+  const after = current.facts.databases;
+  if (!Object.values(after).every((facts) => wereTaken(facts))) {
+    return [];
+  }
+  const emptied = Object.entries(last.facts.databases).flatMap(([name, before]) => {
+    const tables = countTables([before]);
+    const now = after[name];
+    return tables > 0 && now !== undefined && countTables([now]) === 0
+      ? [vanished(`database "${name}" had ${tables} tables and has none now`)]
+      : [];
+  });
+  const tablesBefore = countTables(Object.values(last.facts.databases));
+  return emptied.length === 0 && tablesBefore > 0 && countTables(Object.values(after)) === 0
+    ? [vanished(`the server had ${tablesBefore} tables in its databases and has none now`)]
+    : emptied;
+}
+
+function vanished(message: string): Warning {
+  return { code: 'tables-vanished', message };
+}
+
+function countTables(databases: readonly DatabaseFacts[]): number {
+  return databases.reduce((sum, { tables }) => sum + Object.keys(tables).length, 0);
 }
 
 /** Databases that the last good backup had and this one has not: said, since it may have been meant. */

@@ -1,4 +1,4 @@
-import { compareFacts, type Comparison, type DatabaseFacts } from '../../core/facts.ts';
+import { compareFacts, wereTaken, type Comparison, type DatabaseFacts } from '../../core/facts.ts';
 import type { BesideDatabase } from '../../core/source.ts';
 import type { Connection } from './connection.ts';
 import { readFacts, readSequences } from './facts.ts';
@@ -15,7 +15,7 @@ export async function compareDatabase(
   await session.run('begin transaction isolation level repeatable read read only');
   const depth = Object.values(expected.tables).some((table) => table.exact)
     ? 'exact'
-    : Object.keys(expected.objects).length > 0
+    : wereTaken(expected)
       ? 'estimate'
       : 'off';
   const facts = await readFacts(session, { depth, budgetMs: Infinity });
