@@ -12,6 +12,7 @@ import type { Draft } from '../store/catalog.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { JobContext } from './context.ts';
 import { describeBackup } from './describe-backup.ts';
+import { forgetDropped } from './forget-dropped.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
@@ -171,6 +172,7 @@ async function backUp(
   await checkSpace(context, source.name);
   const target = await source.locate(signal);
   await source.sweep(target, signal);
+  await forgetDropped(source, target, storage.dir, signal);
 
   const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
   await using draft = await catalog.draft(source.name, running.id);

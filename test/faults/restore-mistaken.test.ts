@@ -65,6 +65,29 @@ test('an instant means the newest backup begun at or before it, and the plan say
   });
 });
 
+test('databases that were kept and then dropped by hand are forgotten by the next backup', async () => {
+  const restored = await stage.json<{ databases: readonly { previous: string }[] }>([
+    'restore',
+    'db',
+    '--database',
+    'shop',
+    '--yes',
+  ]);
+  const kept = restored.databases[0]?.previous ?? '';
+  expect(await previousInStatus()).toEqual([kept]);
+  await stage.json(['backup', 'db']);
+  expect(await previousInStatus()).toEqual([kept]);
+  await stage.server.sql(`drop database "${kept}"`, 'postgres');
+  await stage.json(['backup', 'db']);
+  expect(await previousInStatus()).toEqual([]);
+});
+
+async function previousInStatus(): Promise<readonly string[]> {
+  const { stdout } = await stage.backupd(['status', '--json']);
+  const status = JSON.parse(stdout) as { sources: readonly { previous: readonly string[] }[] };
+  return status.sources.flatMap(({ previous }) => previous);
+}
+
 async function manifestOf(id: string): Promise<{ manifest: { startedAt: string } }> {
   const text = await readFile(join(stage.dir, 'db', id, 'manifest.json'), 'utf8');
   return { manifest: JSON.parse(text) as { startedAt: string } };
