@@ -12,6 +12,7 @@ export const STEPS = [
   'dump-finished',
   'manifest-written',
   'backup-committed',
+  'backup-ended',
   'attempt-recorded',
   // restore
   'restore-locked',

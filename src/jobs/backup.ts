@@ -52,10 +52,13 @@ export async function runBackup(
   let manifest: Manifest | null = null;
   let failure: Failure | null = null;
   const id = formatBackupId({ startedAt, kind: 'full', suffix: randomBytes(2).toString('hex') });
+  // Released only when it is on disk how the run ended: whoever takes it over from a dead process records that itself.
+  const held = new AsyncDisposableStack();
   try {
     manifest = await backUp(request, context, {
       id,
       startedAt,
+      held,
       signal: AbortSignal.any([signal, timeout]),
     });
   } catch (error) {
@@ -75,6 +78,7 @@ export async function runBackup(
   } else if (failure !== null) {
     context.emit({ type: 'backup-failed', source: source.name, id, failure, durationMs });
   }
+  reach('backup-ended');
   const recordFailure = await record(context, source.name, {
     at,
     finishedAt: new Date().toISOString(),
@@ -83,6 +87,7 @@ export async function runBackup(
     id: manifest?.id ?? null,
     failure,
   });
+  const releaseFailure = await release(held);
   return {
     source: source.name,
     engine: source.engine,
@@ -90,8 +95,17 @@ export async function runBackup(
     startedAt: at,
     durationMs,
     manifest,
-    failure: failure ?? recordFailure,
+    failure: failure ?? recordFailure ?? releaseFailure,
   };
+}
+
+async function release(held: AsyncDisposableStack): Promise<Failure | null> {
+  try {
+    await held.disposeAsync();
+    return null;
+  } catch (error) {
+    return toFailure(error);
+  }
 }
 
 /** A run that could not be recorded would be forgotten: that is a failure of its own, unless there is one already. */
@@ -139,6 +153,8 @@ function cancelled(source: string): BackupdError {
 interface Running {
   readonly id: BackupId;
   readonly startedAt: Date;
+  /** Takes the lock. */
+  readonly held: AsyncDisposableStack;
   readonly signal: AbortSignal;
 }
 
@@ -149,11 +165,9 @@ async function backUp(
 ): Promise<Manifest> {
   const { source, job, trigger } = request;
   const { catalog, storage, emit } = context;
-  await using lock = await acquireLock(
-    storage.dir,
-    source.name,
-    { command: context.command, waitMs: request.waitMs },
-    running.signal,
+  const lockRequest = { command: context.command, waitMs: request.waitMs };
+  const lock = running.held.use(
+    await acquireLock(storage.dir, source.name, lockRequest, running.signal),
   );
   const signal = AbortSignal.any([running.signal, lock.lost]);
   emit({

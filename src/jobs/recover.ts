@@ -1,6 +1,6 @@
 import { toFailure, type Failure } from '../core/errors.ts';
 import type { Source } from '../core/source.ts';
-import { recordAttempt } from '../store/attempts.ts';
+import { readAttempts, recordAttempt } from '../store/attempts.ts';
 import { acquireLock, type LockHolder } from '../store/lock.ts';
 import type { BoundSource, JobContext } from './context.ts';
 import { resumeInterrupted } from './resume.ts';
@@ -53,6 +53,11 @@ export async function recordInterrupted(
     return;
   }
   const { id, startedAt, trigger } = dead.run;
+  const { attempts } = await readAttempts(storage.dir, source);
+  if (attempts.some(({ at }) => at === startedAt)) {
+    // It died after it had said how it ended.
+    return;
+  }
   const made = (await catalog.entries(source)).find(({ manifest }) => manifest.id === id);
   const common = { at: startedAt, finishedAt: new Date().toISOString(), trigger };
   await recordAttempt(

@@ -36,6 +36,7 @@ const STEPS = [
   { step: 'dump-finished', isThere: false },
   { step: 'manifest-written', isThere: false },
   { step: 'backup-committed', isThere: true },
+  { step: 'backup-ended', isThere: true },
   { step: 'attempt-recorded', isThere: true },
 ] as const;
 

@@ -49,3 +49,11 @@ test('a holder that ran no backup, and a lock that was free, leave no attempt', 
   await recordInterrupted('db', null, context);
   expect((await readAttempts(fixture.dir, 'db')).attempts).toEqual([]);
 });
+
+test('one that died after it had recorded how it ended is not counted twice', async () => {
+  await using fixture = await emptyCatalog();
+  const { context } = sampleApp(fixture);
+  await recordInterrupted('db', dead, context);
+  await recordInterrupted('db', dead, context);
+  expect((await readAttempts(fixture.dir, 'db')).totals).toMatchObject({ interrupted: 1 });
+});
