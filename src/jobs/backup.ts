@@ -10,6 +10,7 @@ import { writeArchive } from '../archive/write-archive.ts';
 import { recordAttempt } from '../store/attempts.ts';
 import type { Draft } from '../store/catalog.ts';
 import { acquireLock } from '../store/lock.ts';
+import { ensureReserve } from '../store/reserve.ts';
 import type { JobContext } from './context.ts';
 import { describeBackup } from './describe-backup.ts';
 import { forgetDropped } from './forget-dropped.ts';
@@ -184,6 +185,7 @@ async function backUp(
   await resumeInterrupted(source, context, signal);
   await catalog.sweep(source.name);
   await checkSpace(context, source.name);
+  await ensureReserve(storage.dir);
   const target = await source.locate(signal);
   await source.sweep(target, signal);
   await forgetDropped(source, target, storage.dir, signal);

@@ -1,7 +1,9 @@
 import { rename } from 'node:fs/promises';
 import type { Attempt, Outcome } from '../core/events.ts';
+import { toFailure } from '../core/errors.ts';
 import { readJson } from './atomic-file.ts';
 import { acquireStateLock } from './lock.ts';
+import { spendReserve } from './reserve.ts';
 import { statePath, writeState } from './state-file.ts';
 import { onStorage } from './storage-error.ts';
 
@@ -23,13 +25,27 @@ const NOTHING: AttemptRecord = {
   removedTotal: 0,
 };
 
-/** Adds an attempt to the record of a source. @throws BackupdError `no-space`, `storage-unavailable` */
+/**
+ * Adds an attempt to the record of a source; where the disk is full, in the room that was reserved for this.
+ * @throws BackupdError `no-space`, `storage-unavailable`
+ */
 export async function recordAttempt(dir: string, source: string, attempt: Attempt): Promise<void> {
-  await change(dir, source, ({ attempts, totals, removedTotal }) => ({
-    attempts: [attempt, ...attempts].slice(0, REMEMBERED),
-    totals: { ...totals, [attempt.outcome]: totals[attempt.outcome] + 1 },
-    removedTotal,
-  }));
+  function add({ attempts, totals, removedTotal }: AttemptRecord): AttemptRecord {
+    return {
+      attempts: [attempt, ...attempts].slice(0, REMEMBERED),
+      totals: { ...totals, [attempt.outcome]: totals[attempt.outcome] + 1 },
+      removedTotal,
+    };
+  }
+  try {
+    await change(dir, source, add);
+  } catch (error) {
+    if (toFailure(error).code !== 'no-space') {
+      throw error;
+    }
+    await spendReserve(dir);
+    await change(dir, source, add);
+  }
 }
 
 /** Counts backups that retention removed. @throws BackupdError `no-space`, `storage-unavailable` */

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   actAtStep,
   endureFault,
+  expectFailedResult,
   expectGoodRun,
+  look,
   runBackup,
   startStage,
   type FaultStage,
@@ -31,18 +33,6 @@ async function removeFiller(): Promise<void> {
   expect(exitCode).toBe(0);
 }
 
-/** What an old source has: too much to fit into the room that a lock which was released leaves. */
-async function fillRecord(): Promise<void> {
-  const script = `
-    const fs = require('node:fs');
-    const path = '/backups/.backupd/attempts/db.json';
-    const record = JSON.parse(fs.readFileSync(path, 'utf8'));
-    record.attempts = Array.from({ length: 50 }, () => record.attempts[0]);
-    fs.writeFileSync(path, JSON.stringify(record));`;
-  const { exitCode } = await stage.daemon.exec(['node', '-e', script]);
-  expect(exitCode).toBe(0);
-}
-
 describe('a disk that is full', () => {
   it('before the backup begins is told by what is missing', async () => {
     await stage.daemon.exec(['dd', 'if=/dev/zero', 'of=/backups/.filler', 'bs=1M', 'count=40']);
@@ -68,18 +58,38 @@ describe('a disk that is full', () => {
     });
   });
 
-  it('once the backup is there keeps it, and says that it could not be recorded', async () => {
-    await fillRecord();
+  it('once the backup is there keeps it, and records it in the room that was kept for that', async () => {
+    const before = await look(stage);
     const env = actAtStep('fill-at', { FILL_AT: 'backup-committed' });
     const { exitCode, stdout } = await runBackup(stage, env);
     await removeFiller();
     const { runs } = JSON.parse(stdout) as { runs: { id: string }[] };
     expect({ exitCode, runs }).toEqual({
-      exitCode: 40,
-      runs: [having({ outcome: 'success', error: having({ code: 'no-space' }) })],
+      exitCode: 0,
+      runs: [having({ outcome: 'success', error: null })],
     });
+    expect((await look(stage)).succeeded).toBe(before.succeeded + 1);
     const verified = await stage.daemon.cli(['verify', runs[0]?.id ?? '', '--json']);
     expect(verified.exitCode).toBe(0);
     await expectGoodRun(stage);
   });
+
+  it('to the last byte from the start is told, and recorded once', async () => {
+    const fill =
+      'dd if=/dev/zero of=/backups/.filler bs=4096; dd if=/dev/zero bs=1 >>/backups/.filler';
+    await stage.daemon.exec(['sh', '-c', fill]);
+    const before = await look(stage);
+    expectFailedResult(await runBackup(stage), NO_BYTE);
+    expect(await look(stage)).toMatchObject({ failed: before.failed + 1, lastAttemptSuccess: 0 });
+    // What was kept is spent: the failure is told, that it could not be recorded is not hidden either.
+    expectFailedResult(await runBackup(stage), NO_BYTE);
+    await removeFiller();
+    await expectGoodRun(stage);
+  });
 });
+
+const NO_BYTE = {
+  exitCode: 40,
+  code: 'no-space',
+  message: /^(no space left |\/backups has 0 MB free)/,
+};
