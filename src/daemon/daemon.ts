@@ -64,7 +64,7 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
     stopping.abort();
   });
   const queue = runQueue({ concurrency: app.settings.concurrency, capacity: QUEUE_CAPACITY });
-  const loops = assemble(app, queue, log, signal);
+  const loops = assemble({ app, queue, log, watches: lock.watches }, signal);
   await using http = await openHttp(loops);
   log.info(
     {
@@ -83,7 +83,11 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
   return lock.lost.aborted ? FAILURES.locked.exitCode : 0;
 }
 
-function assemble(app: App, queue: RunQueue, log: Logger, signal: AbortSignal): Loops {
+interface Parts extends Pick<Loops, 'app' | 'log' | 'watches'> {
+  readonly queue: RunQueue;
+}
+
+function assemble({ app, queue, log, watches }: Parts, signal: AbortSignal): Loops {
   const options: SchedulerOptions = {
     app,
     queue,
@@ -93,7 +97,14 @@ function assemble(app: App, queue: RunQueue, log: Logger, signal: AbortSignal): 
       log.error(facts, message);
     },
   };
-  return { app, log, scheduler: scheduler(options, signal), wake: alarm(), seen: NOTHING_SEEN };
+  return {
+    app,
+    log,
+    scheduler: scheduler(options, signal),
+    wake: alarm(),
+    watches,
+    seen: NOTHING_SEEN,
+  };
 }
 
 async function openHttp(loops: Loops): Promise<HttpServer | null> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { App, BoundSource, Discovery } from '../jobs/context.ts';
 import { recoverSource } from '../jobs/recover.ts';
+import type { LockWatches } from '../store/lock.ts';
 import { alarm, type Alarm } from './alarm.ts';
 import { keepKnown, reportChanges } from './look.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -21,6 +22,8 @@ export interface Loops {
   readonly scheduler: Scheduler;
   /** Ends the sleep between two looks at the schedules. */
   readonly wake: Alarm;
+  /** What was seen of the sources' locks before this life had the directory. */
+  readonly watches: LockWatches;
   /** What the last look found. */
   seen: Discovery;
 }
@@ -36,7 +39,7 @@ export async function followSources(loops: Loops, signal: AbortSignal): Promise<
 
   async function clear(bound: BoundSource): Promise<void> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(RECOVERY_TIMEOUT_MS)]);
-    await recoverSource(bound, loops.app.context, limit);
+    await recoverSource(bound, loops.app.context, loops.watches, limit);
     clearing.delete(bound.job.source);
     cleared.add(bound.job.source);
     pause.ring();

@@ -1,7 +1,7 @@
 import { toFailure, type Failure } from '../core/errors.ts';
 import type { Source } from '../core/source.ts';
 import { readAttempts, recordAttempt } from '../store/attempts.ts';
-import { acquireLock, type LockHolder } from '../store/lock.ts';
+import { acquireLock, type LockHolder, type LockWatches } from '../store/lock.ts';
 import type { BoundSource, JobContext } from './context.ts';
 import { resumeInterrupted } from './resume.ts';
 
@@ -12,10 +12,12 @@ const LOCK_WAIT_MS = 12_000;
  * Clears up after a process that died: finishes or reverses an interrupted restore, ends tools and sessions left in the
  * target, removes drafts, records the run that did not end. A source that somebody else works on is left to them.
  * Never throws: what could not be done now is told, and done before the source's next run.
+ * @param watches what was already seen of the sources' locks
  */
 export async function recoverSource(
   { source }: BoundSource,
   context: JobContext,
+  watches: LockWatches,
   signal: AbortSignal,
 ): Promise<void> {
   const { storage, catalog, emit } = context;
@@ -23,7 +25,7 @@ export async function recoverSource(
     await using lock = await acquireLock(
       storage.dir,
       source.name,
-      { command: `${context.command}: clearing up`, waitMs: LOCK_WAIT_MS },
+      { command: `${context.command}: clearing up`, waitMs: LOCK_WAIT_MS, watches },
       signal,
     );
     const running = AbortSignal.any([signal, lock.lost]);

@@ -81,6 +81,16 @@ async function listSlots(place: LockPlace): Promise<readonly Slot[]> {
   });
 }
 
+/** The locks of a kind that are held, or were. */
+export async function listLocks(dir: string, kind: string): Promise<readonly LockPlace[]> {
+  const { folder } = lockPlace(dir, kind, '');
+  const stems = (await readNames(folder)).flatMap((file) => {
+    const stem = /^(.+)\.\d+\.(?:json|released)$/.exec(file)?.[1];
+    return stem?.startsWith(`${kind}-`) === true ? [stem] : [];
+  });
+  return [...new Set(stems)].map((stem) => ({ folder, stem }));
+}
+
 /** Whether somebody else has taken the lock since. */
 export async function isSuperseded(place: LockPlace, generation: number): Promise<boolean> {
   return (await listSlots(place)).some((slot) => slot.generation > generation);

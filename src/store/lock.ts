@@ -6,6 +6,7 @@ import { ensureFolder } from './atomic-file.ts';
 import {
   claimLock,
   isSuperseded,
+  listLocks,
   lockPath,
   lockPlace,
   lookAtLock,
@@ -30,7 +31,12 @@ export interface LockRequest {
   /** How long to wait for a holder that lives; 0: not at all. */
   readonly waitMs: number;
   readonly run?: LockRun;
+  /** What was seen of this lock before, by who waited for another one. */
+  readonly watches?: LockWatches;
 }
+
+/** What was seen so far of locks, by their stems. */
+export type LockWatches = ReadonlyMap<string, Watch>;
 
 /** A lock that is held until it is disposed, or until the process dies. */
 export interface Lock extends AsyncDisposable {
@@ -38,6 +44,11 @@ export interface Lock extends AsyncDisposable {
   readonly lost: AbortSignal;
   /** The holder that died, and from whom the lock was taken over; null where it was free. */
   readonly dead: LockHolder | null;
+  /**
+   * What was seen while this one was waited for. For a daemon's that is of the locks of all sources as well: where a whole
+   * container died, the silence of all its processes is watched at once and not one after the other.
+   */
+  readonly watches: LockWatches;
   /** Writes what is running into the lock, for `status` and for the next life. */
   describe(run: LockRun): Promise<void>;
 }
@@ -102,25 +113,39 @@ async function acquire(wanted: Wanted, request: LockRequest, signal: AbortSignal
   });
   const own = await readOwnIdentity();
   const deadlineMs = performance.now() + request.waitMs;
-  let watch: Watch | null = null;
+  const watches = new Map(request.watches);
   for (;;) {
     signal.throwIfAborted();
-    const seen = await lookAtLock(place);
-    watch = watchOn(watch, seen.mark, performance.now());
+    const { seen, watch } = await watchLock(place, watches);
     const state = await judge(seen, watch, own);
     if (state === 'free' || state === 'dead') {
       const holder = describeSelf(own, request);
       const generation = await claimLock(place, seen, holder);
       if (generation !== null) {
-        return heldLock({ place, generation, name, dead: seen.holder }, holder);
+        return heldLock({ place, generation, name, dead: seen.holder, watches }, holder);
       }
-      watch = null;
+      watches.delete(place.stem);
     } else if (state === 'alive' && performance.now() >= deadlineMs) {
       throw lockedError(wanted, seen.holder);
     } else {
+      const others = kind === 'daemon' ? await listLocks(dir, 'source') : [];
+      for (const other of others) {
+        await watchLock(other, watches);
+      }
       await pause(signal);
     }
   }
+}
+
+/** Looks at a lock once more, and keeps what was seen. */
+async function watchLock(
+  place: LockPlace,
+  watches: Map<string, Watch>,
+): Promise<{ readonly seen: Sighting; readonly watch: Watch }> {
+  const seen = await lookAtLock(place);
+  const watch = watchOn(watches.get(place.stem) ?? null, seen.mark, performance.now());
+  watches.set(place.stem, watch);
+  return { seen, watch };
 }
 
 async function judge(
@@ -172,10 +197,11 @@ interface Held {
   readonly generation: number;
   readonly name: string;
   readonly dead: LockHolder | null;
+  readonly watches: LockWatches;
 }
 
 /** Beats until it is released, also where that takes a while: a lock that a living process forgot would block for ever. */
-function heldLock({ place, generation, name, dead }: Held, holder: LockHolder): Lock {
+function heldLock({ place, generation, name, dead, watches }: Held, holder: LockHolder): Lock {
   const lost = new AbortController();
   let disposed = false;
   let beatAtMs = performance.now();
@@ -216,6 +242,7 @@ function heldLock({ place, generation, name, dead }: Held, holder: LockHolder): 
   return {
     lost: lost.signal,
     dead,
+    watches,
     async describe(run) {
       await onStorage(lockPath(place, generation), () =>
         rewriteLock(place, generation, { ...holder, run }),

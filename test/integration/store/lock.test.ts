@@ -1,7 +1,12 @@
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { acquireLock, readLock, type LockHolder } from '../../../src/store/lock.ts';
+import {
+  acquireDaemonLock,
+  acquireLock,
+  readLock,
+  type LockHolder,
+} from '../../../src/store/lock.ts';
 import { temporaryFolder } from '../../support/storage.ts';
 
 const never = new AbortController().signal;
@@ -20,10 +25,10 @@ const elsewhere: LockHolder = {
 };
 
 /** Puts a lock there; its times are long past or far in the future, as a wrong clock has them. */
-async function placeLock(dir: string, text: string, at: Date): Promise<string> {
+async function placeLock(dir: string, text: string, at: Date, stem = 'source-db'): Promise<string> {
   const folder = join(dir, '.backupd', 'locks');
   await mkdir(folder, { recursive: true });
-  const path = join(folder, 'source-db.4.json');
+  const path = join(folder, `${stem}.4.json`);
   await writeFile(path, text);
   await utimes(path, at, at);
   return path;
@@ -67,6 +72,34 @@ describe.concurrent('a holder in another container', () => {
     expect(performance.now() - began).toBeLessThan(5000);
     const third = acquireLock(folder.dir, 'db', { command: 'restore db', waitMs: 9000 }, never);
     await expect(third).rejects.toMatchObject({ code: 'locked' });
+    clearInterval(timer);
+  });
+
+  test('that died with a daemon and a run is watched for both at once', async () => {
+    await using folder = await temporaryFolder();
+    await placeLock(folder.dir, JSON.stringify(elsewhere), new Date());
+    await placeLock(folder.dir, JSON.stringify(elsewhere), new Date(), 'daemon-backupd');
+    await using daemon = await acquireDaemonLock(folder.dir, atOnce, never);
+    const began = performance.now();
+    const request = { ...atOnce, watches: daemon.watches };
+    await using lock = await acquireLock(folder.dir, 'db', request, never);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(lock.dead).toEqual(elsewhere);
+  });
+
+  test('that outlived its daemon keeps the lock of what it runs', async () => {
+    await using folder = await temporaryFolder();
+    const path = await placeLock(folder.dir, JSON.stringify(elsewhere), new Date());
+    await placeLock(folder.dir, JSON.stringify(elsewhere), new Date(), 'daemon-backupd');
+    let beats = 0;
+    const timer = setInterval(() => {
+      beats += 1;
+      void utimes(path, 1000 + beats, 1000 + beats);
+    }, 2000);
+    await using daemon = await acquireDaemonLock(folder.dir, atOnce, never);
+    const request = { ...atOnce, watches: daemon.watches };
+    const second = acquireLock(folder.dir, 'db', request, never);
+    await expect(second).rejects.toMatchObject({ code: 'locked' });
     clearInterval(timer);
   });
 
