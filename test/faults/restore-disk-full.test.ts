@@ -80,7 +80,7 @@ test('too little space to begin: refused with 40', async () => {
 });
 
 test('something else fills the disk in the midst of the load: ended in time with 22', async () => {
-  await setLinger(stage.server, 60);
+  await setLinger(stage.server, 'on');
   const ended = stage.backupd(['restore', 'db', '--database', 'slow', '--json']);
   await untilLoading(stage.server);
   await fillDisk(24 * MB);
@@ -91,7 +91,7 @@ test('something else fills the disk in the midst of the load: ended in time with
   });
   await expectUntouched();
   await clearDisk();
-  await setLinger(stage.server, 0);
+  await setLinger(stage.server, 'off');
 });
 
 test('a backup that needs more than was recorded: ended before the disk is full', async () => {

@@ -11,6 +11,8 @@ import { waitFor } from './wait-for.ts';
 
 /** Where test/support is mounted in the containers of backupd. */
 const SUPPORT = '/faults';
+/** Six seconds pass until a dead process's lock is known to be one; the rest is for machines with much else to do. */
+const RECOVERY_MS = 60_000;
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -49,11 +51,11 @@ export interface RestoreStageOptions extends PostgresOptions {
 }
 
 /** Two databases with what a restore must bring back, and a table for a writer. */
-const SAMPLE_SQL = String.raw`
+export const SAMPLE_SQL = String.raw`
   create role clerk login password 'secret';
   create role staff; grant staff to clerk;
   create table orders (id bigint generated always as identity primary key, who text not null, what jsonb, at timestamptz default now());
-  insert into orders (who, what) select 'customer ' || n % 97, jsonb_build_object('n', n, 'pad', repeat(md5(n::text), 4)) from generate_series(1, 20000) as n;
+  insert into orders (who, what) select 'customer ' || n % 97, jsonb_build_object('n', n, 'pad', repeat(md5(n::text), 4)) from generate_series(1, 2000) as n;
   create index on orders (who); create index on orders using gin (what);
   create table lines (order_id bigint references orders, n int, primary key (order_id, n));
   insert into lines select id, 1 from orders;
@@ -180,30 +182,63 @@ async function leftFiles(dir: string): Promise<readonly string[]> {
   );
 }
 
+/** Waits until nothing is left of what was interrupted. */
+export async function untilClear(stage: RestoreStage): Promise<void> {
+  let left: readonly string[] = [];
+  try {
+    await waitFor(
+      'end of what was left',
+      async () => {
+        left = await stage.leftovers();
+        return left.length === 0;
+      },
+      RECOVERY_MS,
+    );
+  } catch (error) {
+    throw new Error(`left behind: ${left.join(', ')}`, { cause: error });
+  }
+}
+
 /** A database `slow`, whose load lasts for as long as `setLinger` says; empty but for that. */
 export const SLOW_SQL = String.raw`
   create database slow;
   \c slow
   create function linger() returns boolean language plpgsql as $$
     begin
-      perform pg_sleep(coalesce(nullif(current_setting('linger.seconds', true), ''), '0')::float8);
+      while exists (select from pg_roles where rolname = 'linger') loop
+        perform pg_sleep(0.1);
+      end loop;
       return true;
     end $$;
   create table rows (n int check (linger()));
   insert into rows values (1);`;
 
-/** How long the load of the database `slow` lasts from now on. */
-export async function setLinger(server: Postgres, seconds: number): Promise<void> {
-  await server.sql(`alter role ${server.user} set linger.seconds = '${seconds}'`, 'postgres');
+/** Whether the load of the database `slow` goes on and on, from now on; one that does ends with 'off'. */
+export async function setLinger(server: Postgres, how: 'on' | 'off'): Promise<void> {
+  // A role, since nothing else is seen from within every database.
+  await server.sql(
+    `drop role if exists linger; ${how === 'on' ? 'create role linger' : ''}`,
+    'postgres',
+  );
 }
+
+/** The session that loads `slow`, in pg_stat_activity. */
+export const LOADING_SLOW = `datname like 'backupd\\_%' and query like 'COPY public.rows %'`;
+
+/** How long a restore may take to get somewhere, on a machine with much else to do. */
+export const RESTORE_MS = 120_000;
 
 /** Waits until a restore is in the midst of the load of `slow`. */
 export async function untilLoading(server: Postgres): Promise<void> {
-  await waitFor('load of the database slow', async () => {
-    const loading = await server.sql(
-      `select count(*) from pg_stat_activity where datname like 'backupd\\_%' and wait_event = 'PgSleep'`,
-      'postgres',
-    );
-    return loading === '1';
-  });
+  await waitFor(
+    'load of the database slow',
+    async () => {
+      const loading = await server.sql(
+        `select count(*) from pg_stat_activity where ${LOADING_SLOW} and wait_event = 'PgSleep'`,
+        'postgres',
+      );
+      return loading === '1';
+    },
+    RESTORE_MS,
+  );
 }
