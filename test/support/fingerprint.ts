@@ -7,6 +7,10 @@ import type { Postgres } from './postgres.ts';
 export interface ServerFingerprint {
   readonly roles: readonly unknown[];
   readonly memberships: readonly unknown[];
+  /** Of ALTER ROLE ALL SET. */
+  readonly settingsForAll: readonly unknown[];
+  /** Who may set which parameter. */
+  readonly parameters: readonly unknown[];
   readonly tablespaces: readonly unknown[];
   readonly databases: Readonly<Record<string, DatabaseFingerprint>>;
 }
@@ -23,17 +27,19 @@ export interface DatabaseFingerprint {
 
 /** Everything but template0, template1 and what a restore kept (its name contains `_before_`). */
 export async function fingerprintServer(server: Postgres): Promise<ServerFingerprint> {
-  const { names, ...shared } = await ask(server, server.database, {
-    names: NAMES,
-    roles: ROLES,
-    memberships: MEMBERSHIPS,
-    tablespaces: TABLESPACES,
-  });
-  const databases: Record<string, DatabaseFingerprint> = {};
-  for (const name of names as string[]) {
-    databases[name] = await fingerprintDatabase(server, name);
-  }
-  return { ...shared, databases };
+  const { names, ...shared } = parse(
+    await server.sql(
+      script({
+        names: NAMES,
+        roles: ROLES,
+        memberships: MEMBERSHIPS,
+        settingsForAll: SETTINGS_FOR_ALL,
+        parameters: PARAMETERS,
+        tablespaces: TABLESPACES,
+      }),
+    ),
+  );
+  return { ...shared, databases: await lookInto(server, names as string[]) } as ServerFingerprint;
 }
 
 /** One database; its own name and OIDs are not part of it. */
@@ -41,16 +47,8 @@ export async function fingerprintDatabase(
   server: Postgres,
   database: string,
 ): Promise<DatabaseFingerprint> {
-  const [rows, schema] = await Promise.all([
-    ask(server, database, {
-      properties: PROPERTIES,
-      tables: TABLES,
-      sequences: SEQUENCES,
-      largeObjects: LARGE_OBJECTS,
-    }),
-    askSchema(server, database),
-  ]);
-  return { ...rows, schema };
+  const { [database]: found } = await lookInto(server, [database]);
+  return found as DatabaseFingerprint;
 }
 
 const NAMES = String.raw`
@@ -68,6 +66,13 @@ const MEMBERSHIPS = `
     'roleid', roleid::regrole, 'member', member::regrole, 'grantor', grantor::regrole)
   from pg_auth_members as membership where member::regrole::text not like 'pg\\_%'
   order by roleid::regrole::text, member::regrole::text, grantor::regrole::text;`;
+
+const SETTINGS_FOR_ALL = `
+  select to_json(setting) from pg_db_role_setting, unnest(setconfig) as setting
+  where setdatabase = 0 and setrole = 0 order by setting;`;
+
+const PARAMETERS = `
+  select json_build_object('name', parname, 'acl', paracl::text) from pg_parameter_acl order by parname;`;
 
 const TABLESPACES = `
   select jsonb_build_object('name', spcname, 'owner', spcowner::regrole, 'acl', spcacl::text, 'options', spcoptions)
@@ -110,46 +115,82 @@ const LARGE_OBJECTS = `
 
 /** The same whatever roles and databases are set to. */
 const SESSION = `
-  set statement_timeout = 0; set lock_timeout = 0; set timezone = 'UTC'; set datestyle = 'ISO, YMD';
+  set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0;
+  select set_config(name, '0', false) from pg_settings where name = 'transaction_timeout';
+  set timezone = 'UTC'; set datestyle = 'ISO, YMD';
   set intervalstyle = 'iso_8601'; set bytea_output = 'hex'; set extra_float_digits = 3; set row_security = off;
   set lc_monetary = 'C'; set xmloption = content; set client_encoding = 'UTF8'; set search_path = pg_catalog;`;
 
-/** The rows of each query, each of which gives one JSON value a row; all of them in one session. */
-async function ask<Name extends string>(
-  server: Postgres,
-  database: string,
-  queries: Readonly<Record<Name, string>>,
-): Promise<Record<Name, unknown[]>> {
-  const names = Object.keys(queries) as Name[];
-  const script = names.map((name) => `\\echo ${SEPARATOR}\n${queries[name]}\n`).join('');
-  const printed = await server.sql(`${SESSION}\n${script}`, database);
-  const answers: unknown[][] = [];
-  for (const line of printed.split('\n')) {
-    if (line === SEPARATOR) {
-      answers.push([]);
-    } else {
-      answers.at(-1)?.push(JSON.parse(line));
-    }
-  }
-  return Object.fromEntries(names.map((name, index) => [name, answers[index]])) as Record<
-    Name,
-    unknown[]
-  >;
+/** No JSON value; each is followed by the name of a query. */
+const SEPARATOR = '--next-- ';
+
+/** Queries, each of which gives one JSON value a row, for one session. */
+function script(queries: Readonly<Record<string, string>>): string {
+  const texts = Object.entries(queries).map(
+    ([name, query]) => `\\echo ${SEPARATOR}${name}\n${query}\n`,
+  );
+  return `${SESSION}\n${texts.join('')}`;
 }
 
-/** No JSON value. */
-const SEPARATOR = '--next--';
-
-async function askSchema(server: Postgres, database: string): Promise<string[]> {
-  const { exitCode, stdout, stderr } = await server.exec(
-    // By the environment: a database's name may begin with a dash or look like a connection string.
-    ['pg_dump', '--schema-only', '--no-sync'],
-    { env: { PGDATABASE: database, PGUSER: server.user, PGPASSWORD: server.password } },
-  );
-  if (exitCode !== 0) {
-    throw new Error(`pg_dump ended with ${exitCode}: ${stderr}`);
+/** The rows of each query of a script; what it printed before the first one is of no interest. */
+function parse(printed: string): Readonly<Record<string, readonly unknown[]>> {
+  const answers: Record<string, unknown[]> = {};
+  let current: unknown[] = [];
+  for (const line of printed.split('\n')) {
+    if (line.startsWith(SEPARATOR)) {
+      current = [];
+      answers[line.slice(SEPARATOR.length)] = current;
+    } else if (line !== '') {
+      current.push(JSON.parse(line));
+    }
   }
-  return stdout
+  return answers;
+}
+
+/**
+ * Prints of each database what the queries on standard input give, then its schema. Names go by the environment: they
+ * may begin with a dash or look like a connection string.
+ */
+const LOOK = String.raw`
+  queries=$(cat)
+  for PGDATABASE; do
+    export PGDATABASE
+    printf '%s\n' "$queries" | psql --no-psqlrc -qAt -v ON_ERROR_STOP=1 -f - || exit
+    printf '\000'
+    pg_dump --schema-only --no-sync || exit
+    printf '\000'
+  done`;
+
+/** All databases in one process of the container: that is what takes long. */
+async function lookInto(
+  server: Postgres,
+  databases: readonly string[],
+): Promise<Readonly<Record<string, DatabaseFingerprint>>> {
+  const { exitCode, stdout, stderr } = await server.exec(['sh', '-c', LOOK, 'look', ...databases], {
+    env: { PGUSER: server.user, PGPASSWORD: server.password, PGCLIENTENCODING: 'UTF8' },
+    input: script({
+      properties: PROPERTIES,
+      tables: TABLES,
+      sequences: SEQUENCES,
+      largeObjects: LARGE_OBJECTS,
+    }),
+  });
+  if (exitCode !== 0) {
+    throw new Error(`a look at a database ended with ${exitCode}: ${stderr}`);
+  }
+  // Of each database its rows, then its schema.
+  const pieces = stdout.split('\0');
+  return Object.fromEntries(
+    databases.map((name, index) => {
+      const rows = parse(pieces[index * 2] ?? '') as Omit<DatabaseFingerprint, 'schema'>;
+      return [name, { ...rows, schema: entriesOf(pieces[index * 2 + 1] ?? '') }];
+    }),
+  );
+}
+
+/** The order of entries depends on OIDs. */
+function entriesOf(schema: string): string[] {
+  return schema
     .replaceAll(/^\\(un)?restrict .*$/gm, '')
     .split('\n--\n-- Name: ')
     .map((entry) => entry.trim())

@@ -71,8 +71,16 @@ test('the fingerprint of a server sees its roles, and a dumped and restored data
   expect(copied).toMatchObject({ exitCode: 0, stderr: '' });
   expect(await fingerprintServer(server)).toEqual(before);
 
-  await server.sql(`alter role owner_of_it password 'other'`);
-  const after = await fingerprintServer(server);
-  expect(after.databases).toEqual(before.databases);
-  expect(after.roles).not.toEqual(before.roles);
+  for (const [part, change] of [
+    ['roles', `alter role owner_of_it password 'other'`],
+    ['memberships', 'grant pg_monitor to owner_of_it'],
+    ['settingsForAll', `alter role all set work_mem = '7MB'`],
+    ['parameters', 'grant set on parameter log_min_messages to owner_of_it'],
+  ] as const) {
+    const unchanged = await fingerprintServer(server);
+    await server.sql(change);
+    const { [part]: changed, ...rest } = await fingerprintServer(server);
+    expect(changed).not.toEqual(unchanged[part]);
+    expect({ ...rest, [part]: unchanged[part] }).toEqual(unchanged);
+  }
 });
