@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { fingerprintDatabase } from '../support/fingerprint.ts';
+import { liveApp, type LiveApp } from '../support/live-app.ts';
+import { startPostgres, type Postgres } from '../support/postgres.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const stack = new AsyncDisposableStack();
+let server: Postgres;
+let app: LiveApp;
+
+beforeAll(async () => {
+  server = stack.use(
+    await startPostgres({
+      args: ['-c', 'fsync=off', '-c', 'wal_level=logical', '-c', 'max_prepared_transactions=5'],
+    }),
+  );
+  await server.sql('create role clerk login; create database publisher; create database follower');
+  await server.sql(`create table state as select 'dumped' as state`);
+  app = stack.use(
+    await liveApp({
+      sources: {
+        shop: `postgres://${server.name}/shop`,
+        follower: `postgres://${server.name}/follower`,
+        publisher: `postgres://${server.name}/publisher`,
+      },
+    }),
+  );
+  await app.backedUp('shop');
+});
+
+afterAll(async () => {
+  await stack.disposeAsync();
+});
+
+test('24 clients that reconnect in a loop, superusers among them, do not stop ten swaps', async () => {
+  await server.sql(`update state set state = 'changed'`);
+  const clients = server.exec([
+    'sh',
+    '-c',
+    `for client in $(seq 24); do
+      user=clerk
+      [ $((client % 3)) != 0 ] || user=postgres
+      (until [ -e /tmp/enough ]; do
+        /usr/lib/postgresql/17/bin/psql -X -U $user -d shop -c 'select pg_sleep(1)'
+      done) >/dev/null 2>&1 &
+    done
+    wait`,
+  ]);
+  await server.sql(`do $$ begin
+    while (select count(*) from pg_stat_activity where usename = 'clerk') < 8 loop
+      perform pg_stat_clear_snapshot(); perform pg_sleep(0.02);
+    end loop;
+  end $$`);
+
+  const seen: string[] = [];
+  await app.restore({ source: 'shop' });
+  seen.push(await server.sql('select state from state'));
+  for (let swap = 2; swap <= 10; swap += 1) {
+    await app.undo('shop');
+    seen.push(await server.sql('select state from state'));
+  }
+  await server.exec(['touch', '/tmp/enough']);
+  await clients;
+  expect(seen).toEqual(seen.map((_state, index) => (index % 2 === 0 ? 'dumped' : 'changed')));
+});
+
+test('a synchronous standby that is gone does not hold up a swap', async () => {
+  await app.restore({ source: 'shop' });
+  const loaded = await server.sql('select pg_conf_load_time()');
+  // A setting by itself waits for nobody: from here on a commit that changes something would wait for ever.
+  await server.sql(`alter system set synchronous_standby_names = 'gone'; select pg_reload_conf()`);
+  await waitFor('reload', async () => (await server.sql('select pg_conf_load_time()')) !== loaded);
+  try {
+    await app.undo('shop');
+  } finally {
+    await server.sql(`alter system reset synchronous_standby_names; select pg_reload_conf()`);
+  }
+});
+
+test('two restores within one second keep what was there under two names', async () => {
+  vi.setSystemTime(new Date());
+  try {
+    await server.sql(`update state set state = 'one'`);
+    const first = await app.restore({ source: 'shop' });
+    await server.sql(`update state set state = 'two'`);
+    const second = await app.restore({ source: 'shop' });
+    const kept = [first, second].map(({ databases }) => databases[0]?.previous ?? '');
+    expect(new Set(kept).size).toBe(2);
+    expect(await server.sql('select state from state', kept[0])).toBe('one');
+    expect(await server.sql('select state from state', kept[1])).toBe('two');
+    expect(await server.sql('select state from state')).toBe('dumped');
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a prepared transaction is in the way, and named; nothing is changed', async () => {
+  await server.sql(`begin; update state set state = 'never'; prepare transaction 'half done'`);
+  await expect(app.restore({ source: 'shop' })).rejects.toMatchObject({
+    code: 'target-in-use',
+    message: expect.stringContaining('prepared transaction "half done"') as string,
+  });
+  await server.sql(`rollback prepared 'half done'`);
+});
+
+test('a live subscription and its slot survive restores, failed and done', async () => {
+  await server.sql(
+    'create table feed (n int primary key); create publication p for table feed',
+    'publisher',
+  );
+  await server.sql(`select pg_create_logical_replication_slot('live', 'pgoutput')`, 'publisher');
+  await server.sql(
+    `create table feed (n int primary key);
+     create subscription s connection 'dbname=publisher user=postgres' publication p with (create_slot = false, slot_name = live);`,
+    'follower',
+  );
+  await untilFed(1);
+  await app.backedUp('follower');
+  await app.backedUp('publisher');
+
+  await expect(app.restore({ source: 'follower' })).rejects.toMatchObject({
+    code: 'target-in-use',
+    message: expect.stringContaining('subscription "s"') as string,
+  });
+  await expect(app.restore({ source: 'publisher' })).rejects.toMatchObject({
+    code: 'target-in-use',
+    message: expect.stringContaining('replication slot "live"') as string,
+  });
+
+  const beside = await app.restore({ source: 'follower', as: 'beside' });
+  expect(beside.warnings).toEqual([
+    { code: 'subscription-left-out', message: expect.stringContaining('"s"') as string },
+  ]);
+  await untilFed(2);
+
+  await server.sql(POISON, 'follower');
+  await app.backedUp('follower');
+  await expect(app.restore({ source: 'follower', as: 'another' })).rejects.toMatchObject({
+    code: 'restore-failed',
+  });
+  await untilFed(3);
+  const before = await fingerprintDatabase(server, 'follower');
+
+  await server.sql('alter subscription s disable', 'follower');
+  await expect(app.restore({ source: 'follower' })).rejects.toMatchObject({
+    code: 'restore-failed',
+  });
+  await server.sql('alter subscription s enable', 'follower');
+  expect(await fingerprintDatabase(server, 'follower')).toEqual(before);
+  await untilFed(4);
+});
+
+/** Inserts into the publisher and waits inside the server until the follower has it. */
+async function untilFed(n: number): Promise<void> {
+  await server.sql(`insert into feed values (${n})`, 'publisher');
+  await server.sql(
+    `set statement_timeout = '60s';
+     do $$ begin while not exists (select from feed where n = ${n}) loop perform pg_sleep(0.02); end loop; end $$`,
+    'follower',
+  );
+}
+
+/** A check that reads a table whose rows are loaded later. */
+const POISON = `
+  create table zz_list (x int); insert into zz_list values (1);
+  create function is_listed(int) returns boolean language sql as 'select exists (select from public.zz_list where x = $1)';
+  create table aa_checked (x int check (is_listed(x))); insert into aa_checked values (1);
+`;
