@@ -46,3 +46,17 @@ test('a server that is still being filled for the first time is waited for', asy
     exact: true,
   });
 });
+
+test('a server that listens on no address for good is not waited for', async () => {
+  await using container = await startContainer({
+    image: 'postgres:17',
+    env: { POSTGRES_PASSWORD: 'test', POSTGRES_DB: 'shop' },
+    args: ['-c', 'fsync=off', '-c', 'listen_addresses='],
+  });
+  await waitFor('server', async () => {
+    const script = `[ "$(cat /proc/1/comm)" = postgres ] && pg_isready -q -U postgres`;
+    return (await container.exec(['sh', '-c', script])).exitCode === 0;
+  });
+  await using live = await liveApp({ sources: { db: `postgres://${container.name}/shop` } });
+  expect((await live.backedUp('db')).databases).toEqual(['shop']);
+});
