@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DatabaseFacts } from '../../src/core/facts.ts';
@@ -158,6 +158,28 @@ export function sourceContract(contract: EngineContract): void {
     await app.restore({ source: 'db', at: backup.id, databases: [rich.database] });
   });
 
+  test('what was loaded and is not what the facts say is not swapped in, and nothing of it is left', async () => {
+    const path = join(app.dir, 'db', backup.id, 'manifest.json');
+    const written = await readFile(path, 'utf8');
+    const before = await server.fingerprint();
+    const names = await server.databases();
+    const restore = { source: 'db', at: backup.id, databases: [rich.database] };
+
+    for (const [fact, named] of wrongFacts(backup.facts.databases[rich.database])) {
+      const databases = { ...backup.facts.databases, [rich.database]: fact };
+      await writeFile(path, JSON.stringify({ ...backup, facts: { ...backup.facts, databases } }));
+      await expect(app.restore(restore), named).rejects.toMatchObject({
+        code: 'verification-failed',
+        message: expect.stringContaining(named) as string,
+        hint: expect.stringContaining('untouched') as string,
+      });
+    }
+    await writeFile(path, written);
+    expect(await server.fingerprint()).toEqual(before);
+    expect(await server.databases()).toEqual(names);
+    expect(await ourProcesses(server)).toEqual([]);
+  });
+
   test.each<Hindrance>(['dies half-way', 'dies after its last byte'])(
     'a tool that %s leaves no backup',
     async (how) => {
@@ -235,6 +257,18 @@ export function sourceContract(contract: EngineContract): void {
     const { databases } = await server.fingerprint();
     expect(databases[rich.database]).toEqual(original.databases[rich.database]);
   });
+}
+
+/** Facts of a database that are not true of it, each with what a difference is named by. */
+function wrongFacts(facts: DatabaseFacts | undefined): readonly (readonly [unknown, string])[] {
+  const [table = ''] = Object.keys(facts?.tables ?? {});
+  const [sequence = ''] = Object.keys(facts?.sequences ?? {});
+  const moreRows = { ...facts?.tables, [table]: { rows: 1_000_001, exact: true } };
+  return [
+    [{ ...facts, tables: moreRows }, `rows of ${table}`],
+    [{ ...facts, tables: { ...facts?.tables, lost: { rows: 0, exact: true } } }, 'table lost'],
+    [{ ...facts, sequences: { ...facts?.sequences, [sequence]: '7777' } }, `sequence ${sequence}`],
+  ];
 }
 
 /** Command lines of the processes in a container that backupd started. */
