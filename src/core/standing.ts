@@ -124,9 +124,16 @@ function isHealthy(settled: SourceState, observed: Observed): boolean {
 
 /** Runs that were skipped or cut off by a shutdown say nothing about the source. */
 function hasFailedSince({ record }: Observed, lastGood: CatalogEntry | null): boolean {
-  const last = record.attempts.find(({ outcome }) => outcome === 'success' || outcome === 'failed');
-  const sinceMs = lastGood === null ? -Infinity : Date.parse(lastGood.manifest.startedAt);
-  return last?.outcome === 'failed' && Date.parse(last.at) > sinceMs;
+  const runs = record.attempts.filter(
+    ({ outcome }) => outcome === 'success' || outcome === 'failed',
+  );
+  const [last] = runs;
+  if (last?.outcome !== 'failed' || lastGood === null) {
+    return last?.outcome === 'failed';
+  }
+  const { id, startedAt } = lastGood.manifest;
+  // By their order where both are remembered: a clock that was set back does not change that.
+  return runs.some((run) => run.id === id) || Date.parse(last.at) > Date.parse(startedAt);
 }
 
 /** A run that was skipped attempted nothing. */

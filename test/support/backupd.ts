@@ -39,14 +39,7 @@ export async function startDaemon(options: BackupdOptions): Promise<Daemon> {
   const container = await startContainer(
     await containerOptions(options, ['-p', '127.0.0.1::9321']),
   );
-  const daemon: Daemon = {
-    ...container,
-    cli: async (args, exec) => container.exec(['backupd', ...args], exec),
-    async get(path) {
-      const address = await docker('port', container.name, '9321/tcp');
-      return fetch(`http://${address}${path}`);
-    },
-  };
+  const daemon = daemonIn(container);
   if (options.env?.['BACKUPD_HTTP_PORT'] !== 'off') {
     try {
       await waitFor('answer from the daemon', async () => (await daemon.get('/healthz')).ok);
@@ -57,6 +50,18 @@ export async function startDaemon(options: BackupdOptions): Promise<Daemon> {
     }
   }
   return daemon;
+}
+
+/** The daemon in a container that something else started. */
+export function daemonIn(container: TestContainer): Daemon {
+  return {
+    ...container,
+    cli: async (args, exec) => container.exec(['backupd', ...args], exec),
+    async get(path) {
+      const address = await docker('port', container.name, '9321/tcp');
+      return fetch(`http://${address}${path}`);
+    },
+  };
 }
 
 /** One command, as `docker run --rm ... backupd ARGS`. */

@@ -49,6 +49,11 @@ export function uniqueName(stem: string): string {
 export async function startContainer(options: ContainerOptions): Promise<TestContainer> {
   const name = options.name ?? uniqueName('container');
   const id = await docker('run', '--detach', '--name', name, ...runOptions(options));
+  return containerNamed(name, id);
+}
+
+/** A container that was started already, by whomever. */
+export function containerNamed(name: string, id: string): TestContainer {
   return {
     id,
     name,
@@ -97,7 +102,12 @@ async function execIn(
     container,
     ...argv,
   ];
-  return runProcess(command, options);
+  // Its environment is that of the command in the container, not that of the Docker CLI.
+  const { input, signal } = options;
+  return runProcess(command, {
+    ...(input === undefined ? {} : { input }),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 export interface TestVolume extends AsyncDisposable {

@@ -89,6 +89,15 @@ describe('state', () => {
       ['ok', true],
     ],
     [
+      'a failure since, which a clock that was set back took for one before',
+      {
+        entries: [backup(26)],
+        record: runs(attempt(2, 'failed'), { ...attempt(26, 'success'), id: backupId(26) }),
+      },
+      27,
+      ['failed', false],
+    ],
+    [
       'a failure that a skipped and an interrupted run followed',
       {
         entries: [backup(2)],
