@@ -3,6 +3,7 @@ import { BackupdError, type Failure } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { App } from '../jobs/context.ts';
 import { parseCommand, wantsJson, type Command } from './arguments.ts';
+import type { CommandLog } from './command-log.ts';
 import { checkProblems } from './config-problems.ts';
 import {
   bugLines,
@@ -115,22 +116,51 @@ async function executeOnApp(
   try {
     return await untilFault(
       async (signal) => {
+        const told: Emit[] = [out.emit];
         const app = await deps.openApp({
           command: describeCommand(command),
           access: handler.access,
           admit: (problems) => {
             checkProblems(problems, handler.needs);
           },
-          emit: out.emit,
+          emit: (event) => {
+            for (const emit of told) {
+              emit(event);
+            }
+          },
         });
         const run = await handler.load();
-        return run(command, app, out, signal);
+        if (handler.access !== 'write') {
+          return run(command, app, out, signal);
+        }
+        const { commandLog } = await import('./command-log.ts');
+        const log = commandLog(app.settings, app.context.command);
+        if (log !== null) {
+          told.push(log.emit);
+        }
+        return logged(() => run(command, app, out, signal), log, signal);
       },
       deps.io,
       stopping.signal,
     );
   } finally {
     stop();
+  }
+}
+
+/** What changes something says how it ended where that outlives the terminal, too. */
+async function logged(
+  work: () => Promise<number>,
+  log: CommandLog | null,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    const exitCode = await work();
+    log?.done(exitCode);
+    return exitCode;
+  } catch (error) {
+    log?.failed(error, signal);
+    throw error;
   }
 }
 

@@ -36,7 +36,7 @@ export async function execOnTerminal(
 }
 
 /** The command line of it. */
-function terminalCommand(
+export function terminalCommand(
   container: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
