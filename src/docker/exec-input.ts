@@ -6,7 +6,10 @@ import type { FailedTool } from './exec-failure.ts';
 /** The stdin of a process in a container. */
 export interface ExecInput {
   readonly stream: Writable;
-  /** The process is over, or was ended for this reason: whoever still writes fails. */
+  /**
+   * The process is over, or was ended for this reason: whoever still writes fails. Whoever wrote everything and has only
+   * not said so yet does not: a process that knows where its input ends need not wait to be told.
+   */
   close(reason: Error | null): void;
 }
 
@@ -23,6 +26,7 @@ const BUFFERED_BYTES = 256 * 1024;
 /** Writes into the connection as fast as the process reads; its end half-closes the connection, which is read on. */
 export function execInput(socket: Socket, options: ExecInputOptions): ExecInput {
   let isOver = false;
+  let endWaiting: (() => void) | null = null;
 
   function taken(callback: (error?: Error | null) => void): (error?: Error | null) => void {
     return (error) => {
@@ -36,13 +40,29 @@ export function execInput(socket: Socket, options: ExecInputOptions): ExecInput 
     };
   }
 
+  function concludeEnd(): void {
+    const conclude = endWaiting;
+    endWaiting = null;
+    conclude?.();
+  }
+
   const stream = new Writable({
     highWaterMark: BUFFERED_BYTES,
     write(chunk: Buffer, _encoding, callback) {
-      socket.write(chunk, taken(callback));
+      if (isOver) {
+        callback(stoppedReading(options.tool));
+      } else {
+        socket.write(chunk, taken(callback));
+      }
     },
     final(callback) {
-      socket.end(taken(callback));
+      // Every byte was taken. A process that was over before is told nothing any more, and the socket may never say so.
+      endWaiting = callback;
+      if (isOver) {
+        concludeEnd();
+      } else {
+        socket.end(concludeEnd);
+      }
     },
     destroy(error, callback) {
       if (!isOver && !stream.writableFinished) {
@@ -56,7 +76,9 @@ export function execInput(socket: Socket, options: ExecInputOptions): ExecInput 
     stream,
     close(reason) {
       isOver = true;
-      if (!stream.writableFinished) {
+      if (reason === null && stream.writableLength === 0) {
+        concludeEnd();
+      } else if (!stream.writableFinished) {
         stream.destroy(reason ?? stoppedReading(options.tool));
       }
     },

@@ -217,4 +217,21 @@ describe('startExec', () => {
     ).rejects.toMatchObject({ code: 'restore-failed', message: /stopped reading/ });
     expect(await process.exited).toMatchObject({ exitCode: 0 });
   });
+
+  it('lets a writer end whose process knew where its input ends and was done before', async () => {
+    const process = await startExec(
+      docker,
+      request('head -c 100000 >/dev/null', { stdin: 'pipe' }),
+      never,
+    );
+    process.stdout.resume();
+    const source = Readable.from(
+      (async function* lateToEnd() {
+        yield Buffer.alloc(100_000);
+        await process.exited;
+      })(),
+    );
+    await pipeline(source, process.stdin ?? new PassThrough());
+    expect(await process.exited).toMatchObject({ exitCode: 0 });
+  });
 });
