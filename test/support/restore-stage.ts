@@ -199,7 +199,7 @@ export async function untilClear(stage: RestoreStage): Promise<void> {
   }
 }
 
-/** A database `slow`, whose load lasts for as long as `setLinger` says; empty but for that. */
+/** A database `slow`, whose load lasts for as long as `setLinger` says, and fails where there is a role `refuse`. */
 export const SLOW_SQL = String.raw`
   create database slow;
   \c slow
@@ -208,7 +208,7 @@ export const SLOW_SQL = String.raw`
       while exists (select from pg_roles where rolname = 'linger') loop
         perform pg_sleep(0.1);
       end loop;
-      return true;
+      return not exists (select from pg_roles where rolname = 'refuse');
     end $$;
   create table rows (n int check (linger()));
   insert into rows values (1);`;

@@ -3,7 +3,7 @@ import { startDaemon, type Daemon } from '../../support/backupd.ts';
 import { execOnTerminal } from '../../support/docker-exec.ts';
 import { backupdOf, HALF_BYTES, startStage, type FaultStage } from '../../support/fault-stage.ts';
 import { killIn } from '../../support/processes.ts';
-import { setLinger, SLOW_SQL } from '../../support/restore-stage.ts';
+import { SLOW_SQL } from '../../support/restore-stage.ts';
 
 const started = new AsyncDisposableStack();
 let stage: FaultStage;
@@ -120,8 +120,8 @@ const CASES: readonly Case[] = [
     code: 'restore-failed',
     exitCode: 22,
     args: SLOW,
-    before: () => stage.server.sql(`alter role postgres set linger.seconds = 'no number'`),
-    after: () => setLinger(stage.server, 0),
+    before: () => stage.server.sql('create role refuse'),
+    after: () => stage.server.sql('drop role refuse'),
   },
   { code: 'verification-failed', exitCode: 23, args: SLOW, env: { BACKUPD_DIR: '/tmp/false' } },
   {

@@ -36,7 +36,7 @@ async function kept(): Promise<readonly string[]> {
 /** A restore whose terminal, or whose client alone, is killed while it loads. */
 async function restoreAndLose(argv: readonly string[]): Promise<void> {
   const [program = '', ...args] = argv;
-  await setLinger(stage.server, 6);
+  await setLinger(stage.server, 'on');
   const client = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   client.stdout.resume();
   await untilLoading(stage.server);
@@ -44,6 +44,7 @@ async function restoreAndLose(argv: readonly string[]): Promise<void> {
   await once(client, 'close');
   // It is in the midst of its work, and nobody is there any more.
   expect(await doesRun(daemon.name, COMMAND)).toBe(true);
+  await setLinger(stage.server, 'off');
   await waitFor('end of the restore', async () => !(await doesRun(daemon.name, COMMAND)), 60_000);
 }
 

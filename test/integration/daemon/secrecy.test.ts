@@ -108,10 +108,11 @@ test('no password and no verifier of one is to be seen anywhere', async () => {
 
   // A role that the restore brings back with its password.
   await stack.server.sql('drop role clerk');
-  await setLinger(stack.server, 5);
+  await setLinger(stack.server, 'on');
   const restore = run(['restore', 'db', '--database', 'slow']);
   await untilLoading(stack.server);
   await seeProcesses('pg_restore');
+  await setLinger(stack.server, 'off');
   expect((await restore).exitCode, said.join('\n')).toBe(0);
   expect(
     await stack.server.sql(`select rolpassword ~ '^SCRAM' from pg_authid where rolname = 'clerk'`),
