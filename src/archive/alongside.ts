@@ -3,8 +3,8 @@ import { decoder, singleFrame, type Encoded } from './codecs.ts';
 import type { Tap } from './tap.ts';
 
 /**
- * Passes compressed bytes on as they are and decodes them beside, so that the plain bytes and the true end are seen.
- * Takes in no more than it has decoded. Fails where the stream is not exactly one whole frame, or where `plain` throws.
+ * Passes compressed bytes on as they are, each piece after it was decoded beside, so that the plain bytes and the true
+ * end are seen. Fails where the stream is not exactly one whole frame, or where `plain` throws.
  */
 export function decodeAlongside(encoding: Encoded, plain: Tap): Transform {
   const decoding = decoder(encoding);
@@ -13,8 +13,9 @@ export function decodeAlongside(encoding: Encoded, plain: Tap): Transform {
     transform(bytes: Buffer, _encoding, done) {
       attempt(done, () => {
         frame.chunk(bytes);
-        this.push(bytes);
-        decoding.write(bytes, done);
+        decoding.write(bytes, (error) => {
+          done(error, bytes);
+        });
       });
     },
     flush(done) {

@@ -2,13 +2,16 @@ import { open } from 'node:fs/promises';
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ArchiveFile } from '../core/manifest.ts';
-import type { StreamReader } from '../core/source.ts';
-import { decoder, singleFrame } from './codecs.ts';
+import type { CompressedArchive, StreamReader } from '../core/source.ts';
+import { decodeAlongside } from './alongside.ts';
+import { decoder, singleFrame, type Encoded } from './codecs.ts';
 import { corruptArchive, errnoOf, explainFailure } from './failures.ts';
-import { plainMeter, storedMeter } from './meters.ts';
+import { plainMeter, storedMeter, type PlainMeter } from './meters.ts';
 import { tap, type Tap } from './tap.ts';
 
 const READ_BYTES = 256 * 1024;
+/** Where stored bytes go on as they are, what a piece of them becomes has to be small. */
+const STORED_READ_BYTES = 64 * 1024;
 /** What may be read ahead of the consumer. */
 const BUFFER_BYTES = 1024 * 1024;
 
@@ -31,6 +34,25 @@ export function openArchive(
 }
 
 /**
+ * The stored bytes of a compressed file as they are, with all checks of {@link openArchive} made alongside: the stream
+ * ends only where everything held. What it gave before that may be damaged.
+ */
+export function openCompressed(
+  path: string,
+  file: ArchiveFile & { readonly compression: Encoded },
+  options: { readonly reader: StreamReader | null },
+  signal: AbortSignal,
+): CompressedArchive {
+  const plain = checkedPlain(path, file, options.reader);
+  const stream = Readable.from(readCompressed(path, file, plain), {
+    objectMode: false,
+    highWaterMark: STORED_READ_BYTES,
+    signal,
+  });
+  return { stream, plainBytes: plain.bytes };
+}
+
+/**
  * Checks the stored bytes by size and SHA-256, without decoding them.
  * @throws BackupdError `archive-corrupt`, `storage-unavailable`
  */
@@ -39,7 +61,10 @@ export async function checkStored(
   file: ArchiveFile,
   signal: AbortSignal,
 ): Promise<void> {
-  const checked = throughAll([await openStored(path, file), tap(checkedStored(path, file))]);
+  const checked = throughAll([
+    await openStored(path, file, READ_BYTES),
+    tap(checkedStored(path, file)),
+  ]);
   try {
     await finished(checked.resume(), { signal, writable: false });
   } catch (error) {
@@ -80,15 +105,32 @@ async function* readPlain(
   reader: StreamReader | null,
 ): AsyncGenerator<Buffer> {
   const plain = throughAll([
-    await openStored(path, file),
+    await openStored(path, file, READ_BYTES),
     tap(checkedStored(path, file)),
     ...(file.compression === 'none'
       ? []
       : [tap(singleFrame(file.compression)), decoder(file.compression)]),
     tap(checkedPlain(path, file, reader)),
   ]);
+  yield* explained(plain, path);
+}
+
+async function* readCompressed(
+  path: string,
+  file: ArchiveFile & { readonly compression: Encoded },
+  plain: Tap,
+): AsyncGenerator<Buffer> {
+  const stored = throughAll([
+    await openStored(path, file, STORED_READ_BYTES),
+    tap(checkedStored(path, file)),
+    decodeAlongside(file.compression, plain),
+  ]);
+  yield* explained(stored, path);
+}
+
+async function* explained(stream: Readable, path: string): AsyncGenerator<Buffer> {
   try {
-    for await (const bytes of plain) {
+    for await (const bytes of stream) {
       yield bytes as Buffer;
     }
   } catch (error) {
@@ -105,10 +147,10 @@ function throughAll(streams: readonly [Readable, ...Transform[]]): Readable {
 }
 
 /** The stored bytes, if there are as many as recorded; the stream closes the file when it ends or is destroyed. */
-async function openStored(path: string, file: ArchiveFile): Promise<Readable> {
+async function openStored(path: string, file: ArchiveFile, readBytes: number): Promise<Readable> {
   try {
     const handle = await open(path, 'r');
-    const stored = handle.createReadStream({ highWaterMark: READ_BYTES });
+    const stored = handle.createReadStream({ highWaterMark: readBytes });
     try {
       checkSize(path, file, (await handle.stat()).size);
     } catch (error) {
@@ -147,9 +189,14 @@ function checkedStored(path: string, file: ArchiveFile): Tap {
   };
 }
 
-function checkedPlain(path: string, file: ArchiveFile, reader: StreamReader | null): Tap {
+function checkedPlain(
+  path: string,
+  file: ArchiveFile,
+  reader: StreamReader | null,
+): Tap & Pick<PlainMeter, 'bytes'> {
   const meter = plainMeter(reader);
   return {
+    bytes: meter.bytes,
     chunk: meter.chunk,
     end() {
       if (meter.bytes() !== file.dumpBytes) {

@@ -78,6 +78,13 @@ export interface StreamReader {
 /** Opens a file of the backup that is restored: plain, decompressed, checked to its end; a second call reads again. */
 export type OpenArchive = (file: ArchiveFile, signal: AbortSignal) => Readable;
 
+/** Stored bytes as they are, decoded alongside and checked to their end. */
+export interface CompressedArchive {
+  readonly stream: Readable;
+  /** How many plain bytes those that the stream gave hold, or some more: it reads ahead. */
+  readonly plainBytes: () => number;
+}
+
 export interface RestorePlan {
   /** Unique to this restore; marks what it makes: `20261122T020000Z-3fa9`. */
   readonly run: string;
@@ -85,6 +92,8 @@ export interface RestorePlan {
   /** The databases to restore with the names they get: the same name replaces. */
   readonly databases: readonly { readonly name: string; readonly restoredAs: string }[];
   readonly open: OpenArchive;
+  /** The same for a target that decodes by itself; null where the file is not compressed so. */
+  readonly openZstd: (file: ArchiveFile, signal: AbortSignal) => CompressedArchive | null;
   readonly onProgress: (progress: RestoreProgress) => void;
 }
 

@@ -54,3 +54,27 @@ export function compressedArgv(
 ): string[] {
   return ['sh', '-c', COMPRESS, programName(argv), String(level), ...argv];
 }
+
+/**
+ * $@: the tool and its arguments. Its code is that of the pipe; zstd's goes through descriptor 3, while what the tool says
+ * goes through 4. A tool that needs no more lets zstd die of the broken pipe, which is fine where the tool says so.
+ */
+const DECOMPRESS = `
+exec 4>&1
+zstd=$(
+  { { zstd -q -dc 3>&- 4>&-; echo "$?" >&3; } | "$@" >&4 3>&- 4>&-; } 3>&1
+)
+tool=$?
+if [ "$tool" -eq 0 ] && [ "\${zstd:-137}" -ne 0 ] && [ "$zstd" -ne 141 ]; then
+  echo "error: zstd exited with \${zstd:-137}" >&2
+  exit "\${zstd:-137}"
+fi
+exit "$tool"`;
+
+/**
+ * The same tool with its input decompressed by zstd in the container: in any POSIX shell. Exits with the tool's code, or
+ * with zstd's where only that failed. Only for containers that have sh and zstd.
+ */
+export function decompressedArgv(argv: readonly string[]): string[] {
+  return ['sh', '-c', DECOMPRESS, programName(argv), ...argv];
+}

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { openArchive } from '../archive/read-archive.ts';
+import { openArchive, openCompressed } from '../archive/read-archive.ts';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import { isDamaged, type CatalogEntry, type Manifest, type Warning } from '../core/manifest.ts';
@@ -178,6 +178,15 @@ export function restorePlan(
     open(file, signal) {
       const path = context.catalog.path(what.manifest, file.name);
       return openArchive(path, file, { reader: source.reader(file.format) }, signal);
+    },
+    openZstd(file, signal) {
+      const { compression } = file;
+      if (compression !== 'zstd') {
+        return null;
+      }
+      const path = context.catalog.path(what.manifest, file.name);
+      const reader = source.reader(file.format);
+      return openCompressed(path, { ...file, compression }, { reader }, signal);
     },
     onProgress(progress) {
       context.emit({

@@ -1,13 +1,14 @@
 import { reach } from '../../core/steps.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
+import { probeTools } from '../../docker/exec-pipe.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
 import { runPrefix, type Connection } from './connection.ts';
 import { BESIDE_SETTING, besideMark, listDatabases, readServer } from './databases.ts';
 import { createMissingGlobals, parseGlobals } from './globals.ts';
 import { createStatement, databaseProperties, propertyStatements } from './properties.ts';
 import { queryJson, runSql } from './session.ts';
-import { archiveOf, leftOutOf, loadDatabase } from './pg-restore.ts';
+import { archiveOf, leftOutOf, loadDatabase, type Load } from './pg-restore.ts';
 import { readToc, type ArchiveToc } from './toc.ts';
 
 /** Loads every database of the plan under a temporary name. The caller discards what was made when this fails. */
@@ -23,17 +24,7 @@ export async function loadBeside(
     (await listDatabases(connection, 'restore-failed', signal)).map((row) => [row.name, row]),
   );
   const taken = new Set(live.keys());
-  const tablespaces = new Set(
-    await queryJson<string>(
-      connection,
-      {
-        database: connection.maintenanceDatabase,
-        sql: 'select to_json(spcname) from pg_tablespace',
-        code: 'restore-failed',
-      },
-      signal,
-    ),
-  );
+  const { tablespaces, hasZstd } = await lookAround(connection, signal);
   const databases: BesideDatabase[] = [];
   const statements: string[] = [];
   for (const [index, wanted] of plan.databases.entries()) {
@@ -52,7 +43,7 @@ export async function loadBeside(
     );
     reach('beside-created');
     await loadDatabase(
-      { connection, server, plan, name: wanted.name, temporary, toc, tablespaces },
+      { connection, server, plan, name: wanted.name, temporary, toc, tablespaces, hasZstd },
       signal,
     );
     const existing = live.get(wanted.restoredAs);
@@ -70,6 +61,23 @@ export async function loadBeside(
     );
   }
   return { run: plan.run, target: into, databases, warnings, statements };
+}
+
+/** What a load has to know of the target beside its databases. */
+async function lookAround(
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<Pick<Load, 'tablespaces' | 'hasZstd'>> {
+  const tools = await probeTools(connection.docker, connection, ['zstd'], signal);
+  const query = {
+    database: connection.maintenanceDatabase,
+    sql: 'select to_json(spcname) from pg_tablespace',
+    code: 'restore-failed',
+  } as const;
+  return {
+    tablespaces: new Set(await queryJson<string>(connection, query, signal)),
+    hasZstd: tools.get('zstd') !== null,
+  };
 }
 
 /** Temporary names are ours by their setting; the name only has to be free and to fit. */

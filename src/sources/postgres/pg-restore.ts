@@ -1,8 +1,9 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
 import type { ArchiveFile, Warning } from '../../core/manifest.ts';
-import type { RestorePlan } from '../../core/source.ts';
+import type { CompressedArchive, RestorePlan } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
+import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec, type ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { saidBy, type Connection } from './connection.ts';
@@ -24,6 +25,8 @@ export interface Load {
   readonly temporary: string;
   readonly toc: ArchiveToc;
   readonly tablespaces: ReadonlySet<string>;
+  /** Whether the target can decode. */
+  readonly hasZstd: boolean;
 }
 
 /** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone, then statistics. */
@@ -79,23 +82,26 @@ function usesMissingTablespace({ toc, tablespaces }: Load): boolean {
 async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): Promise<void> {
   const { connection, plan, name } = load;
   const file = archiveOf(plan, name);
+  const archive = openFor(load, file, signal);
+  const argv = restoreArgv(load, ['pre-data', 'data']);
   const process = await startExec(
     connection.docker,
-    { ...request(connection, restoreArgv(load, ['pre-data', 'data'])), stdin: 'pipe' },
+    {
+      ...request(connection, archive.isCompressed ? decompressedArgv(argv) : argv),
+      stdin: 'pipe',
+    },
     signal,
   );
   process.stdout.resume();
   if (process.stdin === null) {
     throw new BackupdError('internal', 'pg_restore was started without standard input');
   }
-  let bytes = 0;
-  const source = plan.open(file, signal);
-  source.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
+  archive.stream.on('data', () => {
+    const bytes = archive.plainBytes();
     plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
   });
   const [fed, exit] = await Promise.allSettled([
-    pipeline(space.gate(source), process.stdin, { signal }),
+    pipeline(space.gate(archive), process.stdin, { signal }),
     process.exited,
   ]);
   // A tool that refuses closes its input, so its own words come first.
@@ -108,6 +114,24 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
   if (fed.status === 'rejected') {
     throw fed.reason;
   }
+}
+
+interface OpenedArchive extends CompressedArchive {
+  readonly isCompressed: boolean;
+}
+
+/** Compressed where the target decodes: what goes through Docker is what a restore takes longest with. */
+function openFor({ plan, hasZstd }: Load, file: ArchiveFile, signal: AbortSignal): OpenedArchive {
+  const compressed = hasZstd ? plan.openZstd(file, signal) : null;
+  if (compressed !== null) {
+    return { ...compressed, isCompressed: true };
+  }
+  const stream = plan.open(file, signal);
+  let bytes = 0;
+  stream.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  return { stream, plainBytes: () => bytes, isCompressed: false };
 }
 
 /**

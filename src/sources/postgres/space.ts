@@ -1,22 +1,25 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../../core/errors.ts';
+import type { CompressedArchive } from '../../core/source.ts';
 import { startExec } from '../../docker/exec.ts';
 import type { Connection } from './connection.ts';
 import { readFreeBytes } from './preflight.ts';
 
 /** A server that runs out of disk while it writes WAL may not come up again: a restore stops before that. */
 const LEAST_FREE_BYTES = 48 * 1024 * 1024;
-/** What may be sent to the server between two looks; it becomes about three times as much on disk (rows, WAL, indexes). */
-const BYTES_PER_LOOK = 16 * 1024 * 1024;
+/** What a plain byte becomes on the server's disk: rows, WAL, indexes. */
+const DISK_BYTES_PER_BYTE = 3;
+/** What may be sent to the server between two looks. */
+const BYTES_PER_LOOK = LEAST_FREE_BYTES / DISK_BYTES_PER_BYTE;
 const LOOK_MS = 200;
 
 /** Looks at the server's disk all the time; disposing it ends that. */
 export interface SpaceWatch extends AsyncDisposable {
   /** Aborts with `no-space` before the disk is full, or with why the disk cannot be watched any more. */
   readonly failed: AbortSignal;
-  /** Passes a stream on, and holds it back where more was sent than a look has covered. */
-  gate(stream: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
+  /** Passes an archive on, and holds it back where more was sent than a look has covered, by its plain bytes. */
+  gate(archive: CompressedArchive): AsyncIterable<Buffer>;
 }
 
 /** Begins to watch the disk on which the server keeps its data; where it cannot be told nothing is watched. */
@@ -30,9 +33,11 @@ export async function watchSpace(
   const directory =
     (await readFreeBytes(connection, server, signal)) === null ? null : server.dataDirectory;
   let sentBytes = 0;
+  let freeBytes = Infinity;
   let looked = Promise.withResolvers<void>();
 
-  function look(freeBytes: number): void {
+  function look(found: number): void {
+    freeBytes = found;
     if (freeBytes < LEAST_FREE_BYTES) {
       failing.abort(noSpace(connection, freeBytes));
     }
@@ -52,11 +57,18 @@ export async function watchSpace(
 
   return {
     failed: failing.signal,
-    async *gate(stream) {
-      for await (const chunk of stream) {
-        sentBytes += chunk.length;
+    async *gate({ stream, plainBytes }) {
+      let seenBytes = 0;
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        const addedBytes = plainBytes() - seenBytes;
+        seenBytes += addedBytes;
+        sentBytes += addedBytes;
         if (directory !== null && sentBytes > BYTES_PER_LOOK) {
           await Promise.race([looked.promise, watching]);
+          // A little that is compressed can be much.
+          if (freeBytes - addedBytes * DISK_BYTES_PER_BYTE < LEAST_FREE_BYTES) {
+            failing.abort(noSpace(connection, freeBytes));
+          }
           failing.signal.throwIfAborted();
         }
         yield chunk;

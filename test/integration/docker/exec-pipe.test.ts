@@ -1,9 +1,10 @@
 import { PassThrough, type Readable } from 'node:stream';
-import { createZstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { createZstdDecompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectDocker } from '../../../src/docker/connect.ts';
-import { compressedArgv, probeTools } from '../../../src/docker/exec-pipe.ts';
+import { compressedArgv, decompressedArgv, probeTools } from '../../../src/docker/exec-pipe.ts';
 import { startExec, type ExecProcess } from '../../../src/docker/exec.ts';
+import { runExec, type ExecResult } from '../../../src/docker/run-exec.ts';
 import { verdictStream } from '../../../src/docker/verdict-stream.ts';
 import { startIdleContainer, type IdleContainer } from '../../support/idle-container.ts';
 import { doesRun, killIn, untilRuns } from '../../support/processes.ts';
@@ -157,6 +158,45 @@ describe.each(SHELLS)('compressedArgv in %s', (_name, shell) => {
     await closed;
     expect(await doesRun(target.container, 'leave-nothing')).toBe(false);
     expect(await doesRun(target.container, 'zstd')).toBe(false);
+  });
+});
+
+describe.each(SHELLS)('decompressedArgv in %s', (_name, shell) => {
+  /** How the tool fared whose input these bytes were. */
+  async function feed(script: string, input: Buffer): Promise<ExecResult> {
+    const { containerId, container } = target;
+    const [, ...piped] = decompressedArgv(['sh', '-c', script, 'odd name', 'a b', '$(c)']);
+    const request = { containerId, container, run: 'id/db/2', argv: [...shell, ...piped], input };
+    return runExec(docker, request, never);
+  }
+  const whole = zstdCompressSync('rows of a table\n'.repeat(100_000));
+
+  it('gives the tool what was compressed, and its arguments untouched', async () => {
+    const { exitCode, stdout } = await feed('printf "<%s>" "$0" "$@"; wc -c', whole);
+    expect(stdout.trim()).toMatch(/^<odd name><a b><\$\(c\)>\s*1600000$/);
+    expect(exitCode).toBe(0);
+  });
+
+  it.each([1, 77])('carries %i out, though zstd ended well', async (code) => {
+    const { exitCode, stderr } = await feed(`cat >/dev/null; echo why >&2; exit ${code}`, whole);
+    expect({ exitCode, stderr }).toEqual({ exitCode: code, stderr: 'why\n' });
+  });
+
+  it('lets a tool end well that needs no more', async () => {
+    expect(await feed('head -c 10; exit 0', whole)).toMatchObject({
+      exitCode: 0,
+      stdout: 'rows of a ',
+    });
+  });
+
+  it.each([
+    ['cut short', whole.subarray(0, -10)],
+    ['no zstd', Buffer.from('rows')],
+    ['damaged', Buffer.concat([whole.subarray(0, 40), Buffer.alloc(20), whole.subarray(60)])],
+  ])('fails where the input is %s, though the tool ended well', async (_what, input) => {
+    const { exitCode, stderr } = await feed('cat >/dev/null', input);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('error: zstd exited with 1\n');
   });
 });
 

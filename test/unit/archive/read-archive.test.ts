@@ -4,7 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkContent, checkStored, openArchive } from '../../../src/archive/read-archive.ts';
+import {
+  checkContent,
+  checkStored,
+  openArchive,
+  openCompressed,
+} from '../../../src/archive/read-archive.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { ArchiveFile, Compression } from '../../../src/core/manifest.ts';
 import type { StreamReader } from '../../../src/core/source.ts';
@@ -34,6 +39,10 @@ async function expectRefused(
   const path = join(folder.dir, 'shop.dump');
   const file = await store(path, damaged, { plain: PLAIN, compression });
   expect(await failureOf(path, file), what).toEqual(corrupt(/\/shop\.dump: /));
+  if (compression !== 'none') {
+    const { stream } = openCompressed(path, { ...file, compression }, { reader: null }, NEVER);
+    expect((await readAll(stream)).error, what).toEqual(corrupt(/\/shop\.dump: /));
+  }
 }
 
 describe('openArchive', () => {
@@ -158,6 +167,63 @@ describe('openArchive', () => {
     await once(stream, 'readable');
     controller.abort();
     expect((await readAll(stream)).error).toMatchObject({ name: 'AbortError' });
+    await expect.poll(() => openDescriptors(path)).toBe(0);
+  });
+});
+
+describe('openCompressed', () => {
+  test('gives the stored bytes, each after the plain bytes in it were counted', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.dir, 'shop.dump');
+    const plain = Buffer.concat([randomBytes(300_000), Buffer.alloc(30_000_000)]);
+    const stored = encode(plain, 'zstd');
+    const file = await store(path, stored, { plain, compression: 'zstd' });
+    const { stream, plainBytes } = openCompressed(
+      path,
+      { ...file, compression: 'zstd' },
+      { reader: anyReader() },
+      NEVER,
+    );
+    let bytes = Buffer.alloc(0);
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      bytes = Buffer.concat([bytes, piece]);
+      // Up to here each stored byte holds a plain one at least; a block of zstd that has not ended yet is not decoded.
+      expect(plainBytes()).toBeGreaterThan(Math.min(bytes.length, 300_000) - 128 * 1024);
+    }
+    expect(bytes.equals(stored)).toBe(true);
+    expect(plainBytes()).toBe(plain.length);
+  });
+
+  test('shows the plain bytes to the reader, and fails where it is not content', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.dir, 'shop.dump');
+    const file = await store(path, encode(PLAIN, 'zstd'), { plain: PLAIN, compression: 'zstd' });
+    const seen: Uint8Array[] = [];
+    const reader: StreamReader = {
+      push: (bytes) => seen.push(Buffer.from(bytes)),
+      end() {
+        throw new BackupdError('archive-corrupt', 'has lost a table');
+      },
+    };
+    const { stream } = openCompressed(path, { ...file, compression: 'zstd' }, { reader }, NEVER);
+    expect((await readAll(stream)).error).toEqual(corrupt(/has lost a table$/));
+    expect(Buffer.concat(seen).equals(PLAIN)).toBe(true);
+  });
+
+  test('closes the file when its consumer goes away', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.dir, 'shop.dump');
+    const plain = randomBytes(8 * 1024 * 1024);
+    const file = await store(path, encode(plain, 'zstd'), { plain, compression: 'zstd' });
+    const { stream } = openCompressed(
+      path,
+      { ...file, compression: 'zstd' },
+      { reader: null },
+      NEVER,
+    );
+    await once(stream, 'readable');
+    stream.destroy();
+    await once(stream, 'close');
     await expect.poll(() => openDescriptors(path)).toBe(0);
   });
 });
