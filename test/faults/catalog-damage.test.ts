@@ -2,7 +2,6 @@ import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PROGRAM } from '../support/backupd.ts';
 import { having } from '../support/matchers.ts';
 import { killIn } from '../support/processes.ts';
 import { openRestoreStage, type RestoreStage } from '../support/restore-stage.ts';
@@ -332,7 +331,7 @@ test('two daemons on one directory: the second is refused and names the first', 
     expect(second.exitCode, second.stderr).toBe(11);
     expect(second.stderr).toContain('"daemon"');
   } finally {
-    await killIn(stage.box.name, `${PROGRAM} daemon`, 'TERM');
+    await killIn(stage.box.name, 'node */opt/backupd/src/main.ts daemon', 'TERM');
   }
   expect(await first).toMatchObject({ exitCode: 0 });
 });

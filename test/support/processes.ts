@@ -20,15 +20,20 @@ export async function untilRuns(container: string, text: string): Promise<void> 
   await waitFor(`process "${text}"`, async () => doesRun(container, text));
 }
 
-/** Sends a signal to every process of the container whose command line begins so, with whatever tools the container has. */
+/**
+ * Sends a signal to every process of the container whose command line begins with this pattern of the shell, with whatever
+ * tools the container has. @throws Error where there is none
+ */
 export async function killIn(
   container: string,
   beginning: string,
   signal: 'KILL' | 'INT' | 'TERM' | 'HUP' = 'KILL',
 ): Promise<void> {
   const script = `
+    found=
     for dir in /proc/[0-9]*; do
-      case "$(tr '\\000' ' ' <"$dir/cmdline")" in "$1"*) kill -s "$2" "\${dir#/proc/}" ;; esac
-    done`;
+      case "$(tr '\\000' ' ' <"$dir/cmdline")" in $1*) found=1; kill -s "$2" "\${dir#/proc/}" ;; esac
+    done
+    [ -n "$found" ] || { echo "nothing runs as $1" >&2; exit 1; }`;
   await docker('exec', '--user', 'root', container, 'sh', '-c', script, 'sh', beginning, signal);
 }
