@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PROGRAM, startDaemon, type Daemon } from '../../support/backupd.ts';
+import { startDaemon, type Daemon } from '../../support/backupd.ts';
 import { execOnTerminal } from '../../support/docker-exec.ts';
 import { backupdOf, HALF_BYTES, startStage, type FaultStage } from '../../support/fault-stage.ts';
 import { killIn } from '../../support/processes.ts';
@@ -180,7 +180,7 @@ describe('docker exec', () => {
     const { stderr } = await daemon.cli(SLOW);
     expect(stderr).toContain('"backup db"');
 
-    await killIn(daemon.name, `${PROGRAM} backup db`, 'INT');
+    await killIn(daemon.name, 'node */opt/backupd/src/main.ts backup db', 'INT');
     await stage.tool.clear();
     const cancelled = await running;
     expect(cancelled).toMatchObject({ exitCode: 130, stdout: '' });
