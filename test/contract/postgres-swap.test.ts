@@ -15,10 +15,13 @@ beforeAll(async () => {
     }),
   );
   await server.sql('create role clerk login; create database publisher; create database follower');
-  await server.sql(`create table state as select 'dumped' as state`);
+  for (const database of ['shop', 'postgres']) {
+    await server.sql(`create table state as select 'dumped' as state`, database);
+  }
   app = stack.use(
     await liveApp({
       sources: {
+        both: `postgres://${server.name}/shop,postgres`,
         shop: `postgres://${server.name}/shop`,
         follower: `postgres://${server.name}/follower`,
         publisher: `postgres://${server.name}/publisher`,
@@ -32,16 +35,20 @@ afterAll(async () => {
   await stack.disposeAsync();
 });
 
-test('24 clients that reconnect in a loop, superusers among them, do not stop ten swaps', async () => {
-  await server.sql(`update state set state = 'changed'`);
+test('24 clients that reconnect in a loop, superusers among them, do not stop six swaps, of the database postgres too', async () => {
+  await app.backedUp('both');
+  for (const database of ['shop', 'postgres']) {
+    await server.sql(`update state set state = 'changed'`, database);
+  }
   const clients = server.exec([
     'sh',
     '-c',
     `for client in $(seq 24); do
-      user=clerk
+      user=clerk database=shop
       [ $((client % 3)) != 0 ] || user=postgres
+      [ $((client % 4)) != 0 ] || database=postgres
       (until [ -e /tmp/enough ]; do
-        /usr/lib/postgresql/17/bin/psql -X -U $user -d shop -c 'select pg_sleep(1)'
+        /usr/lib/postgresql/17/bin/psql -X -U $user -d $database -c 'select pg_sleep(1)'
       done) >/dev/null 2>&1 &
     done
     wait`,
@@ -53,15 +60,15 @@ test('24 clients that reconnect in a loop, superusers among them, do not stop te
   end $$`);
 
   const seen: string[] = [];
-  await app.restore({ source: 'shop' });
-  seen.push(await server.sql('select state from state'));
-  for (let swap = 2; swap <= 10; swap += 1) {
-    await app.undo('shop');
-    seen.push(await server.sql('select state from state'));
+  for (let swap = 1; swap <= 6; swap += 1) {
+    await (swap === 1 ? app.restore({ source: 'both' }) : app.undo('both'));
+    const state = 'select state from state';
+    seen.push(`${await server.sql(state)}, ${await server.sql(state, 'postgres')}`);
   }
   await server.exec(['touch', '/tmp/enough']);
   await clients;
-  expect(seen).toEqual(seen.map((_state, index) => (index % 2 === 0 ? 'dumped' : 'changed')));
+  const [dumped, changed] = ['dumped, dumped', 'changed, changed'];
+  expect(seen).toEqual(seen.map((_state, index) => (index % 2 === 0 ? dumped : changed)));
 });
 
 test('a synchronous standby that is gone does not hold up a swap', async () => {
