@@ -4,6 +4,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fingerprintServer } from '../support/fingerprint.ts';
+import { startIdleContainer } from '../support/idle-container.ts';
 import { liveApp, type LiveApp } from '../support/live-app.ts';
 import { postgresIn, waitUntilReady, type Postgres } from '../support/postgres.ts';
 import { docker } from '../support/run-process.ts';
@@ -126,6 +127,18 @@ test('databases can be chosen and left out; one that is not there is a failure',
   expect(failure).toMatchObject({
     code: 'dump-failed',
     message: expect.stringContaining('has no database "absent"') as string,
+  });
+});
+
+test('a container without the tools is said to have none', async () => {
+  await using idle = await startIdleContainer();
+  await using other = await liveApp({
+    sources: { db: `postgres://${idle.name}/shop` },
+    env: { BACKUPD_SOURCE_DB_ENGINE: 'postgres' },
+  });
+  expect((await other.backUp('db')).failure).toMatchObject({
+    code: 'target-unavailable',
+    message: expect.stringContaining('has no pg_dump') as string,
   });
 });
 

@@ -9,7 +9,7 @@ test('4,500 tables are dumped, counted, restored and compared at default setting
   await server.sql(`
     do $$ begin
       for n in 1..${TABLES} loop
-        execute format('create table t%s (id int)', n);
+        execute format('create table t%s (id int primary key)', n);
         execute format('insert into t%s values (%s)', n, n);
         if n % 500 = 0 then commit; end if;
       end loop;

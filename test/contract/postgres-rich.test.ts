@@ -100,7 +100,11 @@ const DATABASES: Readonly<Record<string, string>> = {
     create table "Käse" ("Größe" serial, t text default 'ÿ'); insert into "Käse" (t) values ('été'), (default);
     comment on table "Käse" is 'garçon'; create sequence "Zähler"; select nextval('"Zähler"');
   `,
-  limited: `create table t as select n from generate_series(1, 20000) n; create index on t (n); create materialized view m as select count(*) from t;`,
+  limited: `
+    create table t as select n from generate_series(1, 20000) n; create index on t (n) tablespace fast;
+    create table fast (n int primary key using index tablespace fast) tablespace fast; insert into fast values (1);
+    create materialized view m as select count(*) from t;
+  `,
   template: `create table t as select 1 as x`,
   in_space: `
     create table inside as select n from generate_series(1, 50) n;

@@ -1,7 +1,10 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { fingerprintDatabase } from '../support/fingerprint.ts';
 import { liveApp, type LiveApp } from '../support/live-app.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
+import { untilLoading } from '../support/restore-stage.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const stack = new AsyncDisposableStack();
@@ -14,7 +17,9 @@ beforeAll(async () => {
       args: ['-c', 'fsync=off', '-c', 'wal_level=logical', '-c', 'max_prepared_transactions=5'],
     }),
   );
-  await server.sql('create role clerk login; create database publisher; create database follower');
+  await server.sql(
+    'create role clerk login; create database publisher; create database follower; create database slow; create database newcomer',
+  );
   for (const database of ['shop', 'postgres']) {
     await server.sql(`create table state as select 'dumped' as state`, database);
   }
@@ -23,6 +28,7 @@ beforeAll(async () => {
       sources: {
         both: `postgres://${server.name}/shop,postgres`,
         shop: `postgres://${server.name}/shop`,
+        slow: `postgres://${server.name}/slow`,
         follower: `postgres://${server.name}/follower`,
         publisher: `postgres://${server.name}/publisher`,
       },
@@ -47,8 +53,10 @@ test('24 clients that reconnect in a loop, superusers among them, do not stop si
       user=clerk database=shop
       [ $((client % 3)) != 0 ] || user=postgres
       [ $((client % 4)) != 0 ] || database=postgres
+      # Half of them would stay for longer than a swap waits.
+      seconds=$((client % 2 * 600 + 1))
       (until [ -e /tmp/enough ]; do
-        /usr/lib/postgresql/17/bin/psql -X -U $user -d $database -c 'select pg_sleep(1)'
+        /usr/lib/postgresql/17/bin/psql -X -U $user -d $database -c "select pg_sleep($seconds)"
       done) >/dev/null 2>&1 &
     done
     wait`,
@@ -66,6 +74,9 @@ test('24 clients that reconnect in a loop, superusers among them, do not stop si
     seen.push(`${await server.sql(state)}, ${await server.sql(state, 'postgres')}`);
   }
   await server.exec(['touch', '/tmp/enough']);
+  await server.sql(
+    `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'`,
+  );
   await clients;
   const [dumped, changed] = ['dumped, dumped', 'changed, changed'];
   expect(seen).toEqual(seen.map((_state, index) => (index % 2 === 0 ? dumped : changed)));
@@ -99,6 +110,35 @@ test('two restores within one second keep what was there under two names', async
   } finally {
     vi.useRealTimers();
   }
+});
+
+test('what a restore kept is found by its marks where the record of it is lost', async () => {
+  await server.sql(`update state set state = 'kept'`);
+  await app.restore({ source: 'shop' });
+  await rm(join(app.dir, '.backupd', 'previous'), { recursive: true });
+  await app.undo('shop');
+  expect(await server.sql('select state from state')).toBe('kept');
+});
+
+test('a database that took the place of another during a restore is not swapped away', async () => {
+  await server.sql(WAITS, 'slow');
+  await server.sql('create table rows as select 2 as n', 'newcomer');
+  await app.backedUp('slow');
+  const restored = app.restore({ source: 'slow' });
+  const refused = expect(restored).rejects.toMatchObject({
+    code: 'restore-failed',
+    message: expect.stringContaining('database slow has changed') as string,
+  });
+  await untilLoading(server);
+  await server.sql(
+    'begin; alter database slow rename to moved; alter database newcomer rename to slow; commit',
+  );
+  await refused;
+
+  expect(await server.sql('select n from rows', 'slow')).toBe('2');
+  expect(await server.sql('select n from rows', 'moved')).toBe('1');
+  const beside = `select count(*) from pg_database where datname like 'backupd%'`;
+  expect(await server.sql(beside)).toBe('0');
 });
 
 test('a prepared transaction is in the way, and named; nothing is changed', async () => {
@@ -166,6 +206,19 @@ async function untilFed(n: number): Promise<void> {
     'follower',
   );
 }
+
+/** A check that lets a load wait until there is a database `moved`. */
+const WAITS = `
+  create function wait() returns boolean language plpgsql as $$
+    begin
+      while current_database() like 'backupd%' and not exists (select from pg_database where datname = 'moved') loop
+        perform pg_sleep(0.05);
+      end loop;
+      return true;
+    end $$;
+  create table rows (n int check (wait()));
+  insert into rows values (1);
+`;
 
 /** A check that reads a table whose rows are loaded later. */
 const POISON = `
