@@ -24,9 +24,6 @@ export interface Daemon extends TestContainer {
   get(path: string): Promise<Response>;
 }
 
-/** How the command line of the process begins, as `image/backupd` starts it. */
-export const PROGRAM = 'node --max-semi-space-size=1 /opt/backupd/src/main.ts';
-
 /** The product's image, or the one that `BACKUPD_TEST_IMAGE` names. @throws Error where nobody built it. */
 export async function backupdImage(): Promise<string> {
   const image = process.env['BACKUPD_TEST_IMAGE'] ?? 'backupd';
