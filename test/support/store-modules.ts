@@ -1,6 +1,7 @@
 /** What `store-process.ts` loads after it began to watch the file system. */
 import { lockPlace, lookAtLock, rewriteLock as rewrite } from '../../src/store/lock-file.ts';
 
+export { writeArchive } from '../../src/archive/write-archive.ts';
 export { toFailure } from '../../src/core/errors.ts';
 export { journal } from '../../src/store/journal.ts';
 export { acquireLock } from '../../src/store/lock.ts';

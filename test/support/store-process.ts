@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchFileSteps } from './file-steps.ts';
 import { backupId, commitBackup } from './storage.ts';
@@ -30,7 +31,7 @@ if (action.startsWith('step-')) {
     }
   });
 }
-const { acquireLock, journal, openCatalog, openStorage, rewriteLock, toFailure } =
+const { acquireLock, journal, openCatalog, openStorage, rewriteLock, toFailure, writeArchive } =
   await import('./store-modules.ts');
 
 function say(value: unknown): void {
@@ -50,6 +51,18 @@ const actions: Readonly<Record<string, () => Promise<void>>> = {
     const catalog = openCatalog({ dir, namespace: 'demo' });
     counting = true;
     await commitBackup(catalog, { id: backupId(1) });
+  },
+  /** Writes an archive of three pieces. */
+  async 'step-archive'() {
+    counting = true;
+    const how = {
+      path: join(dir, 'shop.dump'),
+      encoding: 'none',
+      compression: { algorithm: 'none', level: 0 },
+      reader: { push: () => undefined, end: () => ({}) },
+      onProgress: () => undefined,
+    } as const;
+    await writeArchive(Readable.from(['one', 'two', 'three'], { objectMode: false }), how, signal);
   },
   async 'step-remove'() {
     const catalog = openCatalog({ dir, namespace: 'demo' });
