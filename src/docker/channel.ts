@@ -149,6 +149,17 @@ export async function readExit(
   }
 }
 
+/** Whether Docker says that the process runs; it says so as well of one that is about to be started. */
+export async function isExecRunning(
+  docker: Docker,
+  channel: Pick<ExecChannel, 'exec'>,
+  request: Pick<ChannelRequest, 'container'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const state = await inspectExec(docker, channel.exec, request, signal);
+  return state !== 'removed' && state.Running;
+}
+
 async function inspectExec(
   docker: Docker,
   exec: Docker.Exec,

@@ -1,8 +1,15 @@
 import type Docker from 'dockerode';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Readable, Writable } from 'node:stream';
 import { BackupdError, toError } from '../core/errors.ts';
-import { openChannel, readExit, type ExecChannel, type ExecExit } from './channel.ts';
+import {
+  isExecRunning,
+  openChannel,
+  readExit,
+  type ExecChannel,
+  type ExecExit,
+} from './channel.ts';
 import { demultiplex, StreamCut } from './demux.ts';
 import { cutFailure, programName, type FailedTool } from './exec-failure.ts';
 import { execInput } from './exec-input.ts';
@@ -58,6 +65,7 @@ export interface ExecProcess {
 const DUMP_IDLE_MS = 10 * 60_000;
 /** Within the ten seconds a shutdown may take. */
 const KILL_TIMEOUT_MS = 8000;
+const KILL_AGAIN_MS = 50;
 
 /**
  * Starts a process in a container. Aborting the signal ends it, and all it started.
@@ -89,7 +97,7 @@ export async function startExec(
     return attach({ docker, request, channel, mark }, signal);
   } catch (error) {
     if (mayRun) {
-      await endProcess({ docker, request, mark });
+      await endProcess({ docker, request, mark, channel: null });
     }
     throw error;
   }
@@ -98,12 +106,16 @@ export async function startExec(
 interface Started {
   readonly docker: Docker;
   readonly request: ExecRequest;
-  readonly channel: ExecChannel;
+  /** Null where it is not known whether it came to be. */
+  readonly channel: ExecChannel | null;
   readonly mark: string;
 }
 
+/** One that has its connection. */
+type Attached = Started & { readonly channel: ExecChannel };
+
 /** Ties a started process together. */
-function attach(started: Started, signal: AbortSignal): ExecProcess {
+function attach(started: Attached, signal: AbortSignal): ExecProcess {
   const { request, channel } = started;
   const stderr = stderrTail(request.onStderrLine);
   const life = lifeOf(started, onOver, signal);
@@ -162,7 +174,7 @@ interface Life {
 
 /** @param onOver told first: null where the process ended by itself, else why it is ended */
 function lifeOf(
-  started: Started,
+  started: Attached,
   onOver: (reason: Error | null) => void,
   signal: AbortSignal,
 ): Life {
@@ -215,16 +227,26 @@ function lifeOf(
   };
 }
 
-/** Ends what one exec started. It has a failure to tell already: that this failed too must not hide it, and the next run sweeps. */
-async function endProcess({ docker, request, mark }: Omit<Started, 'channel'>): Promise<void> {
-  const place = {
-    containerId: request.containerId,
-    container: request.container,
-    user: request.user ?? null,
-  };
-  await killRun(docker, place, { exec: mark }, AbortSignal.timeout(KILL_TIMEOUT_MS)).catch(
-    () => null,
-  );
+/**
+ * Ends what one exec started. Docker answers before the process is there to be found, so it is looked for until Docker says
+ * that it is over. It has a failure to tell already: that this failed too must not hide it, and the next run sweeps.
+ */
+async function endProcess(started: Started): Promise<void> {
+  await killUntilOver(started, AbortSignal.timeout(KILL_TIMEOUT_MS)).catch(() => null);
+}
+
+async function killUntilOver(
+  { docker, request, mark, channel }: Started,
+  signal: AbortSignal,
+): Promise<void> {
+  const { containerId, container, user = null } = request;
+  for (;;) {
+    await killRun(docker, { containerId, container, user }, { exec: mark }, signal);
+    if (channel === null || !(await isExecRunning(docker, channel, request, signal))) {
+      return;
+    }
+    await delay(KILL_AGAIN_MS, undefined, { signal });
+  }
 }
 
 function idleMsOf(request: ExecRequest): number {

@@ -175,6 +175,17 @@ describe('startExec', () => {
     expect(await doesRun(target.container, 'ignore-term')).toBe(false);
   });
 
+  it('ends what is aborted while Docker has yet to start it', async () => {
+    // Docker answers a moment before the process is there: not always one that can be met, but often enough of so many.
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      const ending = new AbortController();
+      const { exited } = await startExec(docker, request('sleep 7301'), ending.signal);
+      ending.abort();
+      await expect(exited).rejects.toMatchObject({ name: 'AbortError' });
+      expect(await doesRun(target.container, 'sleep 7301')).toBe(false);
+    }
+  });
+
   it('spares other processes of the same run when one of them is aborted', async () => {
     const ending = new AbortController();
     const aborted = await startExec(docker, request('sleep 7201'), ending.signal);
