@@ -11,6 +11,7 @@ import type {
   TargetRef,
 } from '../../../src/core/source.ts';
 import type { BoundSource } from '../../../src/jobs/context.ts';
+import { backupId, sampleManifest } from '../../support/storage.ts';
 
 /** Takes any bytes for whole. */
 export const ANY_READER: StreamReader = { push: () => undefined, end: () => ({}) };
@@ -120,7 +121,7 @@ function dumpSession(dump: string | Error): DumpSession {
       Promise.resolve({
         toolVersion: 'pg_dump 17.6',
         databases: ['shop'],
-        facts: { serverVersion: '17.6', databases: {} },
+        facts: sampleManifest({ id: backupId(0) }).facts,
         engineFacts: {},
         position: null,
         warnings: [{ code: 'skipped', message: 'database "x" was skipped' }],
