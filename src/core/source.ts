@@ -98,7 +98,7 @@ export interface RestorePlan {
 }
 
 export interface RestoreProgress {
-  readonly stage: 'load' | 'index' | 'analyze' | 'compare' | 'swap';
+  readonly stage: 'load' | 'index' | 'compare' | 'swap';
   readonly database: string;
   readonly bytes?: number;
   readonly totalBytes?: number;
@@ -254,6 +254,7 @@ export interface Source {
   probe(at: TargetRef, signal: AbortSignal): Promise<Probe>;
   /** Ends tools and sessions that a dead process of this `/backups` left in the target. The caller holds the source's lock. */
   sweep(at: TargetRef, signal: AbortSignal): Promise<void>;
+  /** Sweeps, and opens a dump. */
   open(at: TargetRef, plan: DumpPlan, signal: AbortSignal): Promise<DumpSession>;
   /** A fresh reader for a file of this format. @throws BackupdError `format-unsupported` */
   reader(format: string): StreamReader;

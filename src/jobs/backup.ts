@@ -187,7 +187,6 @@ async function backUp(
   await checkSpace(context, source.name);
   await ensureReserve(storage.dir);
   const target = await source.locate(signal);
-  await source.sweep(target, signal);
   await forgetDropped(source, target, storage.dir, signal);
 
   const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;

@@ -2,7 +2,7 @@ import { compareFacts, wereTaken, type Comparison, type DatabaseFacts } from '..
 import type { BesideDatabase } from '../../core/source.ts';
 import type { Connection } from './connection.ts';
 import { readFacts, readSequences } from './facts.ts';
-import { openSession } from './session.ts';
+import { openSession, runSql } from './session.ts';
 
 /** Compares a database that was loaded beside with what was true of it when it was dumped. */
 export async function compareDatabase(
@@ -21,4 +21,14 @@ export async function compareDatabase(
   const facts = await readFacts(session, { depth, budgetMs: Infinity });
   const sequences = depth === 'off' ? expected.sequences : await readSequences(session);
   return compareFacts(name, expected, { ...facts, sequences });
+}
+
+/** Gathers the statistics that the planner needs: without them a restored database is slow at first. */
+export async function analyzeDatabase(
+  connection: Connection,
+  { temporary }: BesideDatabase,
+  signal: AbortSignal,
+): Promise<void> {
+  const query = { database: temporary, sql: 'analyze;', code: 'restore-failed' } as const;
+  await runSql(connection, query, signal);
 }

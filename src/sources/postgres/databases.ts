@@ -61,6 +61,8 @@ export interface ServerRow {
   readonly versionNumber: number;
   readonly isStandby: boolean;
   readonly isSuperuser: boolean;
+  /** Whether roles can be saved with their passwords. */
+  readonly seesPasswords: boolean;
   /** Name of the role with OID 10, which made the cluster and which globals may name as a grantor. */
   readonly bootstrapRole: string;
   readonly dataDirectory: string | null;
@@ -77,7 +79,7 @@ export async function readServer(
 select json_build_object(
   'version', current_setting('server_version'), 'versionNumber', current_setting('server_version_num')::int,
   'isStandby', pg_is_in_recovery(), 'isSuperuser', current_setting('is_superuser') = 'on',
-  'bootstrapRole', pg_get_userbyid(10),
+  'seesPasswords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'), 'bootstrapRole', pg_get_userbyid(10),
   'dataDirectory', (select setting from pg_settings where name = 'data_directory'),
   'maxWalBytes', (select setting::bigint * 1024 * 1024 from pg_settings where name = 'max_wal_size'))`;
   const rows = await queryJson<ServerRow>(

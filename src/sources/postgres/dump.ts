@@ -22,21 +22,20 @@ export async function openDump(
   plan: DumpPlan,
   signal: AbortSignal,
 ): Promise<DumpSession> {
-  const server = await readServer(connection, 'dump-failed', signal);
+  // Each is a process of its own in the target: one after the other they would take longer than a small dump.
+  const [server, rows, level] = await Promise.all([
+    readServer(connection, 'dump-failed', signal),
+    listDatabases(connection, 'dump-failed', signal),
+    levelInTarget(connection, plan, signal),
+  ]);
   const warnings: Warning[] = [];
-  const databases = chooseDatabases(
-    connection,
-    await listDatabases(connection, 'dump-failed', signal),
-    choice,
-    warnings,
-  );
-  const level = await levelInTarget(connection, plan, signal);
+  const databases = chooseDatabases(connection, rows, choice, warnings);
   const run: DumpRun = { connection, server, plan, level, signal };
   const facts: Record<string, DatabaseFacts> = {};
   const ending = new AbortController();
 
   async function* parts(): AsyncGenerator<DumpPart> {
-    const globals = await dumpGlobals(connection, warnings, signal);
+    const globals = await dumpGlobals(connection, server, warnings, signal);
     yield { stem: 'globals.sql', format: 'sql', database: null, encoding: 'none', stream: globals };
     for (const database of databases) {
       await using dump = await startDump(

@@ -4,6 +4,7 @@ import type { Warning } from '../../core/manifest.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { COMPLETE_LINE } from '../sql-text.ts';
 import { queryJson, runSql } from './session.ts';
+import type { ServerRow } from './databases.ts';
 import { saidBy, type Connection } from './connection.ts';
 import {
   connectionName,
@@ -24,19 +25,11 @@ const LARGEST_GLOBALS = 64 * 1024 * 1024;
  */
 export async function dumpGlobals(
   connection: Connection,
+  server: Pick<ServerRow, 'seesPasswords'>,
   warnings: Warning[],
   signal: AbortSignal,
 ): Promise<Readable> {
-  const [access] = await queryJson<boolean>(
-    connection,
-    {
-      database: connection.maintenanceDatabase,
-      sql: `select to_json(has_table_privilege('pg_catalog.pg_authid', 'SELECT'))`,
-      code: 'dump-failed',
-    },
-    signal,
-  );
-  if (access !== true) {
+  if (!server.seesPasswords) {
     warnings.push({
       code: 'role-passwords-unreadable',
       message: `role "${connection.user}" may not read pg_authid: roles are saved without passwords`,
@@ -47,20 +40,20 @@ export async function dumpGlobals(
     '--globals-only',
     '-d',
     connectionName(connection.maintenanceDatabase),
-    ...(access === true ? [] : ['--no-role-passwords']),
+    ...(server.seesPasswords ? [] : ['--no-role-passwords']),
   ];
-  const result = await runExec(
-    connection.docker,
-    {
-      containerId: connection.containerId,
-      container: connection.container,
-      run: connection.run,
-      argv,
-      env: { ...connection.environment, PGCLIENTENCODING: 'UTF8' },
-      maxBytes: LARGEST_GLOBALS,
-    },
-    signal,
-  );
+  const request = {
+    containerId: connection.containerId,
+    container: connection.container,
+    run: connection.run,
+    argv,
+    env: { ...connection.environment, PGCLIENTENCODING: 'UTF8' },
+    maxBytes: LARGEST_GLOBALS,
+  };
+  const [result, forAll] = await Promise.all([
+    runExec(connection.docker, request, signal),
+    settingsForAll(connection, signal),
+  ]);
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'dump-failed',
@@ -68,9 +61,7 @@ export async function dumpGlobals(
     );
   }
   return Readable.from(
-    [result.stdout, '\n', await settingsForAll(connection, signal), COMPLETE_LINE].map((text) =>
-      Buffer.from(text),
-    ),
+    [result.stdout, '\n', forAll, COMPLETE_LINE].map((text) => Buffer.from(text)),
     { objectMode: false },
   );
 }

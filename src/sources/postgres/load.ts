@@ -4,7 +4,13 @@ import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/
 import { probeTools } from '../../docker/exec-pipe.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
 import { runPrefix, type Connection } from './connection.ts';
-import { BESIDE_SETTING, besideMark, listDatabases, readServer } from './databases.ts';
+import {
+  BESIDE_SETTING,
+  besideMark,
+  listDatabases,
+  readServer,
+  type DatabaseRow,
+} from './databases.ts';
 import { createMissingGlobals, parseGlobals } from './globals.ts';
 import { createStatement, databaseProperties, propertyStatements } from './properties.ts';
 import { queryJson, runSql } from './session.ts';
@@ -18,13 +24,9 @@ export async function loadBeside(
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<Beside> {
-  const server = await readServer(connection, 'restore-failed', signal);
+  const { server, live, tablespaces, hasZstd } = await lookAround(connection, signal);
   const warnings = [...(await restoreGlobals(connection, plan, signal))];
-  const live = new Map(
-    (await listDatabases(connection, 'restore-failed', signal)).map((row) => [row.name, row]),
-  );
   const taken = new Set(live.keys());
-  const { tablespaces, hasZstd } = await lookAround(connection, signal);
   const databases: BesideDatabase[] = [];
   const statements: string[] = [];
   for (const [index, wanted] of plan.databases.entries()) {
@@ -63,19 +65,28 @@ export async function loadBeside(
   return { run: plan.run, target: into, databases, warnings, statements };
 }
 
-/** What a load has to know of the target beside its databases. */
-async function lookAround(
-  connection: Connection,
-  signal: AbortSignal,
-): Promise<Pick<Load, 'tablespaces' | 'hasZstd'>> {
-  const tools = await probeTools(connection.docker, connection, ['zstd'], signal);
+interface Surroundings extends Pick<Load, 'server' | 'tablespaces' | 'hasZstd'> {
+  /** By name. */
+  readonly live: ReadonlyMap<string, DatabaseRow>;
+}
+
+/** What a load has to know of the target. */
+async function lookAround(connection: Connection, signal: AbortSignal): Promise<Surroundings> {
   const query = {
     database: connection.maintenanceDatabase,
     sql: 'select to_json(spcname) from pg_tablespace',
     code: 'restore-failed',
   } as const;
+  const [server, rows, tablespaces, tools] = await Promise.all([
+    readServer(connection, 'restore-failed', signal),
+    listDatabases(connection, 'restore-failed', signal),
+    queryJson<string>(connection, query, signal),
+    probeTools(connection.docker, connection, ['zstd'], signal),
+  ]);
   return {
-    tablespaces: new Set(await queryJson<string>(connection, query, signal)),
+    server,
+    live: new Map(rows.map((row) => [row.name, row])),
+    tablespaces: new Set(tablespaces),
     hasZstd: tools.get('zstd') !== null,
   };
 }

@@ -8,7 +8,6 @@ import { startExec, type ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { saidBy, type Connection } from './connection.ts';
 import type { ServerRow } from './databases.ts';
-import { runSql } from './session.ts';
 import { watchSpace, type SpaceWatch } from './space.ts';
 import { connectionName } from './sql.ts';
 import type { ArchiveToc } from './toc.ts';
@@ -29,9 +28,9 @@ export interface Load {
   readonly hasZstd: boolean;
 }
 
-/** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone, then statistics. */
+/** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone. */
 export async function loadDatabase(load: Load, signal: AbortSignal): Promise<void> {
-  const { connection, plan, name, temporary, server } = load;
+  const { connection, plan, name, server } = load;
   await using space = await watchSpace(connection, server, signal);
   const watched = AbortSignal.any([signal, space.failed]);
   try {
@@ -40,12 +39,6 @@ export async function loadDatabase(load: Load, signal: AbortSignal): Promise<voi
     plan.onProgress({ stage: 'index', database: name });
     await buildIndexes(load, watched);
     reach('beside-indexed');
-    plan.onProgress({ stage: 'analyze', database: name });
-    await runSql(
-      connection,
-      { database: temporary, sql: 'analyze;', code: 'restore-failed' },
-      watched,
-    );
   } catch (error) {
     // Whatever the tool said when it was ended: the reason is the disk.
     throw space.failed.aborted ? space.failed.reason : error;

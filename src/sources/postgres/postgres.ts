@@ -36,12 +36,16 @@ export function postgres(options: PostgresOptions): Source {
     return connect(docker, at, { user: job.user, passwordFile: job.passwordFile, run }, signal);
   }
 
-  async function connectReady(
-    at: Pick<TargetRef, 'containerId'>,
+  /** Connects, and ends what dead processes of this `/backups` left. */
+  async function connectSwept(
+    at: Pick<TargetRef, 'containerId' | 'container'>,
     run: string,
     signal: AbortSignal,
   ): Promise<Connection> {
-    return connectWhenReady(async () => connectTo(at, run, signal), signal);
+    await killRun(docker, at, { prefix: options.runPrefix }, signal);
+    const connection = await connectWhenReady(async () => connectTo(at, run, signal), signal);
+    await Promise.all([endSessions(connection, signal), dropLeftBeside(connection, signal)]);
+    return connection;
   }
 
   return {
@@ -57,22 +61,12 @@ export function postgres(options: PostgresOptions): Source {
     },
 
     async sweep(at, signal) {
-      await killRun(docker, at, { prefix: options.runPrefix }, signal);
-      const connection = await connectReady(at, newRun(options.runPrefix), signal);
-      const sql = `select pg_terminate_backend(pid) from pg_stat_activity
-        where starts_with(application_name, ${quoteLiteral(applicationPrefix(runPrefix(connection.run)))})
-          and application_name <> ${quoteLiteral(connection.applicationName)}`;
-      await runSql(
-        connection,
-        { database: connection.maintenanceDatabase, sql, code: 'dump-failed' },
-        signal,
-      );
-      await dropLeftBeside(connection, signal);
+      await connectSwept(at, newRun(options.runPrefix), signal);
     },
 
     async open(at, plan, signal) {
       return openDump(
-        await connectReady(at, plan.run, signal),
+        await connectSwept(at, plan.run, signal),
         { databases: job.databases, exclude: job.exclude },
         plan,
         signal,
@@ -86,6 +80,18 @@ export function postgres(options: PostgresOptions): Source {
       look: async (at, signal) => connectTo(at, lookRun(options.runPrefix), signal),
     }),
   };
+}
+
+/** Ends all sessions of this source but those of the run itself. */
+async function endSessions(connection: Connection, signal: AbortSignal): Promise<void> {
+  const sql = `select pg_terminate_backend(pid) from pg_stat_activity
+    where starts_with(application_name, ${quoteLiteral(applicationPrefix(runPrefix(connection.run)))})
+      and application_name <> ${quoteLiteral(connection.applicationName)}`;
+  await runSql(
+    connection,
+    { database: connection.maintenanceDatabase, sql, code: 'dump-failed' },
+    signal,
+  );
 }
 
 function newRun(prefix: string): string {

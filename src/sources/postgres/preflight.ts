@@ -16,16 +16,22 @@ export async function lookAhead(
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<Preflight> {
-  const server = await readServer(connection, 'target-unavailable', signal);
-  const live = await listDatabases(connection, 'target-unavailable', signal);
+  const [server, live] = await Promise.all([
+    readServer(connection, 'target-unavailable', signal),
+    listDatabases(connection, 'target-unavailable', signal),
+  ]);
   const replaced = live.filter((row) =>
     plan.databases.some((wanted) => wanted.restoredAs === row.name),
   );
+  const [space, use] = await Promise.all([
+    spaceProblems(connection, server, plan, signal),
+    useProblems(connection, replaced, signal),
+  ]);
   const problems = [
     ...serverProblems(connection, server, plan),
     ...nameProblems(plan),
-    ...(await spaceProblems(connection, server, plan, signal)),
-    ...(await useProblems(connection, replaced, signal)),
+    ...space,
+    ...use,
   ];
   return { problems, existing: replaced.map((row) => row.name) };
 }

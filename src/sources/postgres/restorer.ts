@@ -10,7 +10,7 @@ import {
 } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
 import { discardBeside, dropDatabase } from './beside.ts';
-import { compareDatabase } from './compare.ts';
+import { analyzeDatabase, compareDatabase } from './compare.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases } from './databases.ts';
 import { loadBeside } from './load.ts';
@@ -40,6 +40,9 @@ export interface Connects {
 
 /** Restores PostgreSQL databases: loaded beside, compared, swapped by rename. */
 export function postgresRestorer(source: string, { work: connect, look }: Connects): Restorer {
+  /** How a restore that loaded beside was connected; it goes on to compare. */
+  const building = new WeakMap<RestorePlan, Connection>();
+
   return {
     async preflight(into, plan, signal) {
       const connection = await connectWhenReady(async () => look(into, signal), signal);
@@ -50,11 +53,18 @@ export function postgresRestorer(source: string, { work: connect, look }: Connec
       const { run } = plan;
       await journal.write({ step: 'building', source, engine: 'postgres', target: into, run });
       reach('restore-journaled');
-      return loadBeside(await connect(into, signal), into, plan, signal);
+      const connection = await connect(into, signal);
+      building.set(plan, connection);
+      return loadBeside(connection, into, plan, signal);
     },
 
     compare: async (beside, plan, signal) =>
-      compareAll(await connect(beside.target, signal), beside, plan, signal),
+      compareAll(
+        building.get(plan) ?? (await connect(beside.target, signal)),
+        beside,
+        plan,
+        signal,
+      ),
 
     async swap(beside, plan, journal, signal) {
       signal.throwIfAborted();
@@ -99,8 +109,13 @@ async function compareAll(
   for (const database of beside.databases) {
     plan.onProgress({ stage: 'compare', database: database.name });
     const expected = plan.manifest.facts.databases[database.name];
-    if (expected !== undefined) {
-      comparisons.set(database.name, await compareDatabase(connection, database, expected, signal));
+    // Both read every table: the second finds it in memory.
+    const [comparison] = await Promise.all([
+      expected === undefined ? null : compareDatabase(connection, database, expected, signal),
+      analyzeDatabase(connection, database, signal),
+    ]);
+    if (comparison !== null) {
+      comparisons.set(database.name, comparison);
     }
   }
   return comparisons;

@@ -10,8 +10,8 @@ import { readFreeBytes } from './preflight.ts';
 const LEAST_FREE_BYTES = 48 * 1024 * 1024;
 /** What a plain byte becomes on the server's disk: rows, WAL, indexes. */
 const DISK_BYTES_PER_BYTE = 3;
-/** What may be sent to the server between two looks. */
-const BYTES_PER_LOOK = LEAST_FREE_BYTES / DISK_BYTES_PER_BYTE;
+/** What may always be sent to the server between two looks; where there is much space, a tenth of what would fit. */
+const LEAST_BYTES_PER_LOOK = LEAST_FREE_BYTES / DISK_BYTES_PER_BYTE;
 const LOOK_MS = 200;
 
 /** Looks at the server's disk all the time; disposing it ends that. */
@@ -33,7 +33,7 @@ export async function watchSpace(
   const directory =
     (await readFreeBytes(connection, server, signal)) === null ? null : server.dataDirectory;
   let sentBytes = 0;
-  let freeBytes = Infinity;
+  let freeBytes = 0;
   let looked = Promise.withResolvers<void>();
 
   function look(found: number): void {
@@ -63,7 +63,7 @@ export async function watchSpace(
         const addedBytes = plainBytes() - seenBytes;
         seenBytes += addedBytes;
         sentBytes += addedBytes;
-        if (directory !== null && sentBytes > BYTES_PER_LOOK) {
+        if (directory !== null && sentBytes > bytesPerLook(freeBytes)) {
           await Promise.race([looked.promise, watching]);
           // A little that is compressed can be much.
           if (freeBytes - addedBytes * DISK_BYTES_PER_BYTE < LEAST_FREE_BYTES) {
@@ -79,6 +79,10 @@ export async function watchSpace(
       await watching;
     },
   };
+}
+
+function bytesPerLook(freeBytes: number): number {
+  return Math.max(LEAST_BYTES_PER_LOOK, freeBytes / DISK_BYTES_PER_BYTE / 10);
 }
 
 function noSpace(connection: Connection, freeBytes: number): BackupdError {
