@@ -67,6 +67,7 @@ export function findingsTable(findings: readonly Finding[]): string {
   return [line(HEAD), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
-function showSpread({ median, least, most }: Spread, digits: number): string {
+/** The median, and in brackets the least and the most. */
+export function showSpread({ median, least, most }: Spread, digits: number): string {
   return `${median.toFixed(digits)} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
 }

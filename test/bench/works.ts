@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '../support/wait-for.ts';
 import { checkLimit, compareTimes, type Finding } from './findings.ts';
-import { runRounds, spreadOf, type Contender } from './rounds.ts';
+import { ratioOf, runRounds, spreadOf, type Contender, type Spread } from './rounds.ts';
 import {
   daemonMemory,
   newestArchive,
@@ -22,13 +22,20 @@ export interface Course {
   readonly say: (line: string) => void;
 }
 
+/** What measuring backups gave. */
+export interface BackupFindings {
+  readonly findings: readonly Finding[];
+  /** How long the dump tool takes by itself, in relation to the slower peer. */
+  readonly floor: { readonly seconds: Spread; readonly part: Spread };
+}
+
 /** A backup, against what is done without backupd. */
 export async function measureBackup({
   stage,
   large,
   rounds,
   say,
-}: Course): Promise<readonly Finding[]> {
+}: Course): Promise<BackupFindings> {
   const { server, daemon, byHand } = stage;
   const file = join(byHand, 'dump');
   const byHands = [
@@ -40,6 +47,10 @@ export async function measureBackup({
     {
       name: 'pg_dump -Fc > file; gzip file; sync',
       script: 'docker exec "$1" pg_dump -U postgres -Fc "$2" >"$3"; gzip "$3"',
+    },
+    {
+      name: 'pg_dump -Fc -Z0 >/dev/null',
+      script: 'docker exec "$1" sh -c \'pg_dump -U postgres -Fc -Z0 "$0" >/dev/null\' "$2"',
     },
   ] as const;
   const contenders: readonly Contender[] = [
@@ -62,14 +73,17 @@ export async function measureBackup({
       },
     })),
   ];
-  const [ours, zstd, gzip] = await runRounds(contenders, rounds, teller(say));
-  if (ours === undefined || zstd === undefined || gzip === undefined) {
+  const [ours, zstd, gzip, tool] = await runRounds(contenders, rounds, teller(say));
+  if (ours === undefined || zstd === undefined || gzip === undefined || tool === undefined) {
     throw new Error('a contender is missing');
   }
-  return [
-    compareTimes('backup', { ours, peer: zstd }, 0.7),
-    compareTimes('backup', { ours, peer: gzip }, 0.25),
-  ];
+  return {
+    findings: [
+      compareTimes('backup', { ours, peer: zstd }, 0.7),
+      compareTimes('backup', { ours, peer: gzip }, 0.25),
+    ],
+    floor: { seconds: spreadOf(tool.seconds), part: ratioOf(tool, gzip) },
+  };
 }
 
 /** A restore of the newest backup: beside, compared, swapped; against the same archive into an empty database by hand. */
