@@ -1,17 +1,23 @@
 const LOCAL = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$/;
 const WITH_OFFSET = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/;
 
+/** What a written instant means: it is as long as its last digit is exact. */
+export interface Instant {
+  readonly from: Date;
+  /** Its last millisecond. */
+  readonly until: Date;
+}
+
 /**
  * An instant in extended ISO 8601: `2026-11-22T02:00Z`, `2026-11-22T02:00+01:00`, or without an offset in the given
- * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant; one that it skips
- * is as long after the skip.
+ * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant; one that it skips is as long after the skip.
  * @returns null where the text is no instant, or names no real date
  */
-export function parseInstant(text: string, timezone: string): Date | null {
+export function parseInstant(text: string, timezone: string): Instant | null {
   const trimmed = text.trim();
   if (WITH_OFFSET.test(trimmed)) {
     const date = new Date(trimmed.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
-    return Number.isNaN(date.getTime()) ? null : date;
+    return Number.isNaN(date.getTime()) ? null : asLongAsWritten(date, trimmed);
   }
   const match = LOCAL.exec(trimmed);
   if (match === null) {
@@ -22,7 +28,20 @@ export function parseInstant(text: string, timezone: string): Date | null {
   // A date that does not exist, or 25 o'clock, comes out as another one.
   const shown = new Date(wallMs).toISOString().match(/\d+/g)?.slice(0, 6).map(Number);
   const isReal = shown?.every((part, index) => part === parts[index]) === true;
-  return isReal ? fromWallClock(wallMs, timezone) : null;
+  if (!isReal) {
+    return null;
+  }
+  const fraction = Number(`0${/\.\d+$/.exec(trimmed)?.[0] ?? ''}`);
+  const from = fromWallClock(wallMs, timezone).getTime() + Math.floor(fraction * 1000);
+  return asLongAsWritten(new Date(from), trimmed);
+}
+
+/** A date alone is its midnight. */
+function asLongAsWritten(from: Date, text: string): Instant {
+  const [time, seconds, fraction] = /[T ]\d\d:\d\d(:\d\d(\.\d+)?)?/.exec(text) ?? [];
+  const isExact = time === undefined || fraction !== undefined;
+  const lastMs = isExact ? 0 : seconds === undefined ? 59_999 : 999;
+  return { from, until: new Date(from.getTime() + lastMs) };
 }
 
 /** What UTC would be if the clock on the wall showed UTC. */

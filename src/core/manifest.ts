@@ -171,13 +171,19 @@ function missingField(value: Partial<Manifest>): string | null {
     ['startedAt', isInstant(value.startedAt)],
     ['finishedAt', isInstant(value.finishedAt)],
     ['files', Array.isArray(value.files) && value.files.every((file) => isArchiveFile(file))],
-    ['databases', Array.isArray(value.databases)],
+    ['databases', Array.isArray(value.databases) && haveFiles(value.databases, value.files ?? [])],
     ['facts', typeof value.facts === 'object' && value.facts !== null],
     ['warnings', Array.isArray(value.warnings)],
     ['target', typeof value.target === 'object' && value.target !== null],
     ['encryption', typeof value.encryption === 'object' && value.encryption !== null],
   ];
   return checks.find(([, valid]) => !valid)?.[0] ?? null;
+}
+
+/** Where each file is of one database, each database has a file. */
+function haveFiles(databases: readonly unknown[], files: readonly ArchiveFile[]): boolean {
+  const withFile = new Set<unknown>(files.flatMap(({ database }) => database ?? []));
+  return withFile.size === 0 || databases.every((name) => withFile.has(name));
 }
 
 /** Also keeps a hostile manifest from naming files outside its own folder. */

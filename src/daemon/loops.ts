@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { App, BoundSource, Discovery } from '../jobs/context.ts';
 import { recoverSource } from '../jobs/recover.ts';
-import type { LockWatches } from '../store/lock.ts';
+import { hasJournal } from '../store/journal.ts';
+import { readLock, type LockWatches } from '../store/lock.ts';
 import { alarm, type Alarm } from './alarm.ts';
 import { keepKnown, reportChanges } from './look.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -30,7 +31,8 @@ export interface Loops {
 
 /**
  * Lists the containers again and again until the signal aborts. A source that is new in this life is first cleared of
- * what an earlier one left, and followed from then on; one whose target hangs meanwhile holds up no other.
+ * what an earlier one left, and followed from then on; one whose target hangs meanwhile holds up no other. What commands
+ * leave half-done is cleared up, too.
  */
 export async function followSources(loops: Loops, signal: AbortSignal): Promise<void> {
   const cleared = new Set<string>();
@@ -49,7 +51,8 @@ export async function followSources(loops: Loops, signal: AbortSignal): Promise<
     const found = await lookForSources(loops, signal);
     for (const bound of found.sources) {
       const { source } = bound.job;
-      if (!cleared.has(source) && !clearing.has(source)) {
+      const isNeeded = !cleared.has(source) || (await isLeftHalfDone(loops.app, source));
+      if (isNeeded && !clearing.has(source)) {
         clearing.set(source, clear(bound));
       }
     }
@@ -63,6 +66,12 @@ export async function followSources(loops: Loops, signal: AbortSignal): Promise<
     await pause.sleep(LOOK_EVERY_MS, signal);
   }
   await Promise.all(clearing.values());
+}
+
+/** Whether a restore or an undo of a source was left half-done: its process died, or its server was away when it failed. */
+async function isLeftHalfDone({ context }: App, source: string): Promise<boolean> {
+  const { dir } = context.storage;
+  return (await hasJournal(dir, source)) && (await readLock(dir, source))?.alive !== true;
 }
 
 async function lookForSources(loops: Loops, signal: AbortSignal): Promise<Discovery> {

@@ -10,6 +10,9 @@ import { troubleFields } from './trouble.ts';
 /** After so many runs in a row that were cut off, a missed one is left to the schedule: it may be what ends us. */
 const MOST_CUT_OFF = 3;
 
+/** A first backup that fails is tried again: after a minute, then after twice as long each time, at least every hour. */
+const FIRST_AGAIN_MS = { least: 60_000, most: 3_600_000 } as const;
+
 const LOOK_TIMEOUT_MS = 30_000;
 
 export interface SchedulerOptions {
@@ -37,8 +40,10 @@ interface Followed {
   bound: BoundSource;
   /** In this life an occurrence is handled once it was offered; on disk once its run has ended. */
   state: ScheduleState;
-  /** Whether its first backup is still to be offered. */
-  wantsFirst: boolean;
+  /** When its first backup is to be offered; null where it has one, or wants none. */
+  firstAtMs: number | null;
+  /** How long after a first backup that failed the next try is. */
+  firstAgainMs: number;
 }
 
 interface Following extends SchedulerOptions {
@@ -91,12 +96,20 @@ async function begin(following: Following, bound: BoundSource, nowMs: number): P
   if (known === null) {
     await save(following, source, state);
   }
-  const hasBackup = (await catalog.entries(source)).some((entry) => isGood(entry));
   const wantsFirst =
-    !hasBackup &&
     schedule.patterns.length > 0 &&
+    !(await hasBackup(catalog, source)) &&
     !(await wasCutOff(following, source, state.firstSeenAtMs));
-  return { bound, state, wantsFirst };
+  return {
+    bound,
+    state,
+    firstAtMs: wantsFirst ? nowMs : null,
+    firstAgainMs: FIRST_AGAIN_MS.least,
+  };
+}
+
+async function hasBackup(catalog: App['context']['catalog'], source: string): Promise<boolean> {
+  return (await catalog.entries(source)).some((entry) => isGood(entry));
 }
 
 async function tick(following: Following, nowMs: number): Promise<number | null> {
@@ -107,7 +120,8 @@ async function tick(following: Following, nowMs: number): Promise<number | null>
       await offer(following, due);
     }
     const afterMs = Math.max(nowMs, entry.state.handledUntilMs ?? nowMs);
-    nextMs = Math.min(nextMs, nextRunAt(entry.bound.job.schedule, afterMs) ?? Infinity);
+    const scheduledMs = nextRunAt(entry.bound.job.schedule, afterMs) ?? Infinity;
+    nextMs = Math.min(nextMs, scheduledMs, entry.firstAtMs ?? Infinity);
   }
   return nextMs === Infinity ? null : nextMs;
 }
@@ -120,10 +134,12 @@ async function takeDue(
 ): Promise<Occurrence | null> {
   const { source, schedule } = entry.bound.job;
   entry.state = followClock(schedule, entry.state, nowMs);
-  if (entry.wantsFirst) {
-    entry.wantsFirst = false;
-    entry.state = { ...entry.state, handledUntilMs: nowMs };
-    return { source, trigger: 'first', atMs: nowMs };
+  if (entry.firstAtMs !== null && entry.firstAtMs <= nowMs) {
+    entry.firstAtMs = null;
+    if (!(await hasBackup(following.app.context.catalog, source))) {
+      entry.state = { ...entry.state, handledUntilMs: nowMs };
+      return { source, trigger: 'first', atMs: nowMs };
+    }
   }
   const due = dueRun(schedule, entry.state, nowMs);
   if (due === null) {
@@ -178,12 +194,23 @@ async function run(following: Following, occurrence: Occurrence): Promise<void> 
       if (outcome === 'interrupted' && signal.aborted) {
         return;
       }
+      if (trigger === 'first' && outcome !== 'success') {
+        tryFirstAgain(following, source, atMs);
+      }
     }
     await markHandled(following, source, atMs);
   } catch (error) {
     if (!signal.aborted) {
       onTrouble('run could not be made', { source, ...troubleFields(error) });
     }
+  }
+}
+
+function tryFirstAgain({ bySource }: Following, source: string, afterMs: number): void {
+  const entry = bySource.get(source);
+  if (entry !== undefined) {
+    entry.firstAtMs = afterMs + entry.firstAgainMs;
+    entry.firstAgainMs = Math.min(FIRST_AGAIN_MS.most, entry.firstAgainMs * 2);
   }
 }
 

@@ -38,17 +38,17 @@ export function chooseBackup(
   }
   const entry = entries
     .filter((candidate) => isGood(candidate))
-    .find((candidate) => Date.parse(candidate.manifest.startedAt) <= instant.getTime());
+    .find((candidate) => Date.parse(candidate.manifest.startedAt) <= instant.until.getTime());
   if (entry === undefined) {
     throw new BackupdError(
       'backup-not-found',
-      `no backup began at or before ${instant.toISOString()}`,
+      `no backup began at or before ${instant.from.toISOString()}`,
       {
         hint: 'Run "backupd list" to see the backups there are.',
       },
     );
   }
-  return { entry, gap: gapBetween(entry.manifest, instant) };
+  return { entry, gap: gapBetween(entry.manifest, instant.from) };
 }
 
 /** Whether `--at` means an id rather than an instant. */

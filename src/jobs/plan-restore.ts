@@ -119,7 +119,17 @@ async function entriesOf(name: string, app: App): Promise<readonly CatalogEntry[
       hint: known,
     });
   }
-  return app.context.catalog.entries(name);
+  const entries = await app.context.catalog.entries(name);
+  const unreadable = await app.context.catalog.unreadable(name);
+  const [first] = unreadable;
+  if (entries.length === 0 && first !== undefined) {
+    throw new BackupdError(
+      'backup-not-found',
+      `none of the ${unreadable.length} backups of "${name}" can be used, the newest is: ${first.message}`,
+      { hint: 'Run "backupd check" to see all of them.' },
+    );
+  }
+  return entries;
 }
 
 /** The backups that are newer than the one that `latest` means: whoever restores has to know that there is more. */

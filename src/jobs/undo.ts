@@ -101,7 +101,7 @@ export async function dropPrevious(
   const running = AbortSignal.any([signal, lock.lost]);
   await resumeJournal(request.source, app, running);
   const dropped: string[] = [];
-  for (const { source, previous } of await findAllKept(request.source, app, running)) {
+  for (const { source, previous } of await findStillKept(request.source, app, running)) {
     await source.restorer.dropPrevious(previous, running);
     await removePrevious(dir, request.source, previous.run);
     dropped.push(...keptNames(previous));
@@ -118,7 +118,7 @@ export async function listPrevious(
   app: App,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const kept = await findAllKept(request.source, app, signal);
+  const kept = await findStillKept(request.source, app, signal);
   return kept.flatMap(({ previous }) => keptNames(previous));
 }
 
@@ -195,6 +195,22 @@ async function findAllKept(
   const target = await own.locate(signal);
   const known = await own.restorer.previous(target, signal);
   return known.map((previous) => ({ source: own, previous }));
+}
+
+/** The same without what somebody dropped since, or took into use under another name: that is not ours to drop. */
+async function findStillKept(
+  name: string,
+  app: App,
+  signal: AbortSignal,
+): Promise<readonly Undoable[]> {
+  const still: Undoable[] = [];
+  for (const { source, previous } of await findAllKept(name, app, signal)) {
+    const known = await source.restorer.previous(previous.target, signal);
+    const ids = new Set(known.flatMap((one) => one.databases.map(({ kept }) => kept?.id)));
+    const databases = previous.databases.filter(({ kept }) => kept === null || ids.has(kept.id));
+    still.push({ source, previous: { ...previous, databases } });
+  }
+  return still;
 }
 
 function nothingToUndo(source: string, why: string): BackupdError {

@@ -25,6 +25,8 @@ export interface Catalog {
   sources(): Promise<readonly string[]>;
   /** The backups of a source, newest first. @throws BackupdError `storage-unavailable` */
   entries(source: string): Promise<readonly CatalogEntry[]>;
+  /** Why backups of a source are not among its entries: their manifests are damaged, of a newer format or of somebody else. */
+  unreadable(source: string): Promise<readonly Error[]>;
   /** The backups of all sources, source by source. */
   all(): Promise<readonly CatalogEntry[]>;
   /**
@@ -63,6 +65,7 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
   return {
     sources: () => findSources(dir),
     entries,
+    unreadable: async (source) => (await index.list(source)).unreadable.map(({ error }) => error),
     async all() {
       const found: CatalogEntry[] = [];
       for (const source of await findSources(dir)) {

@@ -30,3 +30,8 @@ export async function readJournal(dir: string, source: string): Promise<JournalS
   }
   return state as JournalState;
 }
+
+/** Whether there is a journal, readable or not. */
+export async function hasJournal(dir: string, source: string): Promise<boolean> {
+  return (await readJson(statePath(dir, 'journals', source))).state !== 'absent';
+}

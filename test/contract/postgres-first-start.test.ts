@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { liveApp } from '../support/live-app.ts';
+import { docker } from '../support/run-process.ts';
 import { startContainer } from '../support/test-container.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -60,3 +61,35 @@ test('a server that listens on no address for good is not waited for', async () 
   await using live = await liveApp({ sources: { db: `postgres://${container.name}/shop` } });
   expect((await live.backedUp('db')).databases).toEqual(['shop']);
 });
+
+test('a server that does not answer yet, since its container was started just now, is waited for', async () => {
+  const late = 'until [ -e /tmp/go-on ]; do sleep 0.1; done; exec docker-entrypoint.sh postgres';
+  await using container = await startContainer({
+    image: 'postgres:17',
+    env: { POSTGRES_PASSWORD: 'test', POSTGRES_DB: 'shop' },
+    entrypoint: 'sh',
+    args: ['-c', late],
+  });
+  await using live = await liveApp({ sources: { db: `postgres://${container.name}/shop` } });
+  const since = Date.now() / 1000;
+  const running = live.backUp('db');
+  await waitFor(
+    'second look',
+    async () => (await triesSince(container.name, since)) > TRIES_A_LOOK,
+  );
+  await container.exec(['touch', '/tmp/go-on']);
+  const run = await running;
+  expect(run.failure).toBeNull();
+  expect(run.manifest?.databases).toEqual(['shop']);
+});
+
+/** Three databases, with and without an option of newer versions. */
+const TRIES_A_LOOK = 6;
+
+/** How often somebody tried to log in. */
+async function triesSince(container: string, since: number): Promise<number> {
+  const filters = ['--filter', `container=${container}`, '--filter', 'event=exec_create'];
+  const now = String(Date.now() / 1000);
+  const events = await docker('events', '--since', String(since), '--until', now, ...filters);
+  return events.split('select 1').length - 1;
+}

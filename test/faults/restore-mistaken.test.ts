@@ -82,6 +82,31 @@ test('databases that were kept and then dropped by hand are forgotten by the nex
   expect(await previousInStatus()).toEqual([]);
 });
 
+test('a database that was kept and that somebody took into use again is backed up, and never dropped', async () => {
+  const restored = await stage.json<{ databases: readonly { previous: string }[] }>([
+    'restore',
+    'db',
+    '--database',
+    'shop',
+    '--yes',
+  ]);
+  const kept = restored.databases[0]?.previous ?? '';
+  await stage.server.sql(
+    `alter database shop rename to set_aside; alter database "${kept}" rename to shop;`,
+    'postgres',
+  );
+  const { runs } = await stage.json<{ runs: readonly { id: string }[] }>(['backup', 'db']);
+  const made = await stage.json<{ databases: readonly string[] }>(['show', runs[0]?.id ?? '']);
+  expect(made.databases).toContain('shop');
+  expect(await previousInStatus()).toEqual([]);
+  const before = await databases();
+  for (const args of [['--drop-previous', '--yes'], ['--undo']]) {
+    const { exitCode, stderr } = await stage.backupd(['restore', 'db', ...args]);
+    expect(exitCode, stderr).toBe(17);
+  }
+  expect(await databases()).toBe(before);
+});
+
 async function previousInStatus(): Promise<readonly string[]> {
   const { stdout } = await stage.backupd(['status', '--json']);
   const status = JSON.parse(stdout) as { sources: readonly { previous: readonly string[] }[] };

@@ -11,7 +11,7 @@ import type { App } from '../../jobs/context.ts';
 import { knownSources } from '../../store/known-sources.ts';
 import type { CommandOf } from '../arguments.ts';
 import { formatAge, formatSize } from '../format.ts';
-import type { Output } from '../output.ts';
+import { warningLine, type Output } from '../output.ts';
 import { tableLines } from '../table.ts';
 import type { Line, Span } from '../text.ts';
 
@@ -23,12 +23,26 @@ export async function listCommand(
 ): Promise<number> {
   const entries = source === null ? await allEntries(app) : await entriesOf(source, app);
   out.printJson(entries.map((entry) => describeEntry(entry)));
-  if (entries.length === 0) {
-    out.note('no backups yet');
-  } else {
+  const unusable = await countUnusable(source, app);
+  if (entries.length > 0) {
     out.print(...entryTable(entries, Date.now()));
+  } else if (unusable === 0) {
+    out.note('no backups yet');
+  }
+  if (unusable > 0) {
+    out.note(
+      warningLine(
+        `${unusable} ${unusable === 1 ? 'folder' : 'folders'} cannot be used as a backup and are not shown: "backupd check" says why`,
+      ),
+    );
   }
   return 0;
+}
+
+async function countUnusable(source: string | null, { context }: App): Promise<number> {
+  const sources = source === null ? await context.catalog.sources() : [source];
+  const found = await Promise.all(sources.map((name) => context.catalog.unreadable(name)));
+  return found.flat().length;
 }
 
 async function allEntries({ context }: App): Promise<readonly CatalogEntry[]> {

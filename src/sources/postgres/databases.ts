@@ -4,6 +4,17 @@ import { queryJson } from './session.ts';
 
 /** Marks a database that a restore replaced; its value is a PreviousMark. Never backed up. */
 export const PREVIOUS_SETTING = 'backupd.previous';
+/** What is written into a database that is kept. */
+export interface PreviousMark {
+  readonly run: string;
+  readonly source: string;
+  /** The name it had. */
+  readonly name: string;
+  readonly at: string;
+  /** The name it got. Under another one somebody took it into use: then it is kept no more, but a database like any other. */
+  readonly keptAs: string;
+}
+
 /** Marks a database that a restore is loading beside; its value is a besideMark. */
 export const BESIDE_SETTING = 'backupd.beside';
 
@@ -22,8 +33,8 @@ export interface DatabaseRow {
   readonly allowsConnections: boolean;
   /** Null without the right to ask. */
   readonly sizeBytes: number | null;
-  /** JSON of a PreviousMark, where a restore replaced this database. */
-  readonly previous: string | null;
+  /** Where a restore replaced this database, and it still has the name that it was kept under. */
+  readonly previous: PreviousMark | null;
   readonly beside: string | null;
 }
 
@@ -47,11 +58,23 @@ export async function listDatabases(
   code: FailureCode,
   signal: AbortSignal,
 ): Promise<readonly DatabaseRow[]> {
-  return queryJson<DatabaseRow>(
-    connection,
-    { database: connection.maintenanceDatabase, sql: SQL, code },
-    signal,
-  );
+  const rows = await queryJson<
+    Omit<DatabaseRow, 'previous'> & { readonly previous: string | null }
+  >(connection, { database: connection.maintenanceDatabase, sql: SQL, code }, signal);
+  return rows.map((row) => ({ ...row, previous: readMark(row.previous, row.name) }));
+}
+
+function readMark(text: string | null, name: string): PreviousMark | null {
+  if (text === null) {
+    return null;
+  }
+  try {
+    const mark = JSON.parse(text) as PreviousMark;
+    return mark.keptAs === name ? mark : null;
+  } catch {
+    // Not written by us: a database like any other.
+    return null;
+  }
 }
 
 export interface ServerRow {

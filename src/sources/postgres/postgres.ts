@@ -10,7 +10,7 @@ import { readServer } from './databases.ts';
 import { openDump } from './dump.ts';
 import { dropLeftBeside } from './beside.ts';
 import { postgresArchiveReader } from './archive.ts';
-import { connectWhenReady } from './readiness.ts';
+import { connectWhenReady, isServerStarting } from './readiness.ts';
 import { postgresRestorer } from './restorer.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
@@ -43,7 +43,13 @@ export function postgres(options: PostgresOptions): Source {
     signal: AbortSignal,
   ): Promise<Connection> {
     await killRun(docker, at, { prefix: options.runPrefix }, signal);
-    const connection = await connectWhenReady(async () => connectTo(at, run, signal), signal);
+    const connection = await connectWhenReady(
+      {
+        connect: async () => connectTo(at, run, signal),
+        isStarting: async () => isServerStarting(docker, { ...at, run }, signal),
+      },
+      signal,
+    );
     await Promise.all([endSessions(connection, signal), dropLeftBeside(connection, signal)]);
     return connection;
   }
@@ -78,6 +84,8 @@ export function postgres(options: PostgresOptions): Source {
     restorer: postgresRestorer(job.source, {
       work: async (at, signal) => connectTo(at, newRun(options.runPrefix), signal),
       look: async (at, signal) => connectTo(at, lookRun(options.runPrefix), signal),
+      isStarting: async (at, signal) =>
+        isServerStarting(docker, { ...at, run: lookRun(options.runPrefix) }, signal),
     }),
   };
 }

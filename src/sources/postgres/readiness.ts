@@ -1,20 +1,33 @@
+import type Docker from 'dockerode';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../../core/errors.ts';
+import { inspectContainer } from '../../docker/containers.ts';
+import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import type { Connection } from './connection.ts';
 import { runSql } from './session.ts';
 
 const LOOK_MS = 1000;
-/** Between its two servers the image has none. */
+/** What pg_isready exits with. */
+const REJECTS = 1;
+const SILENT = 2;
+/** Between its two servers the image has none; and as long after its start a container may have none yet. */
 const LONGEST_PAUSE_MS = 60_000;
+
+/** How a server is tried. */
+export interface Attempts {
+  /** Tries to connect now. */
+  readonly connect: () => Promise<Connection>;
+  /** Whether the container was started just now, and its server does not answer yet. */
+  readonly isStarting: () => Promise<boolean>;
+}
 
 /**
  * Connects once the server is the one that stays. The official image fills a new database with a server of its own that
  * only the socket reaches: it answers, and a backup of it would hold half of what is being loaded.
- * @param connect tries to connect now
  */
 export async function connectWhenReady(
-  connect: () => Promise<Connection>,
+  { connect, isStarting }: Attempts,
   signal: AbortSignal,
 ): Promise<Connection> {
   let pausedSince: number | null = null;
@@ -26,14 +39,39 @@ export async function connectWhenReady(
       }
       pausedSince = null;
     } catch (error) {
-      // The first refusal is the answer; after the first server there is a moment without any.
+      // A refusal is the answer, but while a server starts; after the first server there is a moment without any.
       pausedSince ??= performance.now();
-      if (!hasWaited || performance.now() - pausedSince > LONGEST_PAUSE_MS) {
+      // Where even that cannot be asked, the refusal says more.
+      const waits = hasWaited || (await isStarting().catch(() => false));
+      if (!waits || performance.now() - pausedSince > LONGEST_PAUSE_MS) {
         throw error;
       }
     }
     await pause(signal);
   }
+}
+
+/** Whether the container was started just now, and its server does not answer yet: told by exit code, whatever the language. */
+export async function isServerStarting(
+  docker: Docker,
+  at: Pick<ExecRequest, 'containerId' | 'container' | 'run'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { startedAt, state } = await inspectContainer(docker, at.containerId, signal);
+  if (
+    state !== 'running' ||
+    startedAt === null ||
+    Date.now() - startedAt.getTime() > LONGEST_PAUSE_MS
+  ) {
+    return false;
+  }
+  const { containerId, container, run } = at;
+  const asked = await runExec(
+    docker,
+    { containerId, container, run, argv: ['pg_isready', '-q'] },
+    signal,
+  );
+  return asked.exitCode === REJECTS || asked.exitCode === SILENT;
 }
 
 /** Its entrypoint is the first process then, and tells the server not to listen; a server that stays replaces it. */
@@ -63,10 +101,10 @@ async function pause(signal: AbortSignal): Promise<void> {
   } catch (error) {
     throw new BackupdError(
       'target-unavailable',
-      'the server is still being filled for the first time',
+      'the server is still starting, or being filled for the first time',
       {
         cause: error,
-        hint: 'It listens on no address, as while the image runs its init scripts. Wait until it is done.',
+        hint: 'It does not answer yet, or listens on no address, as while the image runs its init scripts. Wait until it is done.',
       },
     );
   }

@@ -36,16 +36,26 @@ export interface Connects {
   readonly work: Connect;
   /** For who only looks. */
   readonly look: Connect;
+  readonly isStarting: (at: TargetRef, signal: AbortSignal) => Promise<boolean>;
 }
 
 /** Restores PostgreSQL databases: loaded beside, compared, swapped by rename. */
-export function postgresRestorer(source: string, { work: connect, look }: Connects): Restorer {
+export function postgresRestorer(
+  source: string,
+  { work: connect, look, isStarting }: Connects,
+): Restorer {
   /** How a restore that loaded beside was connected; it goes on to compare. */
   const building = new WeakMap<RestorePlan, Connection>();
 
   return {
     async preflight(into, plan, signal) {
-      const connection = await connectWhenReady(async () => look(into, signal), signal);
+      const connection = await connectWhenReady(
+        {
+          connect: async () => look(into, signal),
+          isStarting: async () => isStarting(into, signal),
+        },
+        signal,
+      );
       return lookAhead(connection, plan, signal);
     },
 

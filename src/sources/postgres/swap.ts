@@ -2,18 +2,9 @@ import { BackupdError } from '../../core/errors.ts';
 import { reach } from '../../core/steps.ts';
 import type { Beside, Previous, PreviousDatabase } from '../../core/source.ts';
 import type { Connection } from './connection.ts';
-import { PREVIOUS_SETTING } from './databases.ts';
+import { PREVIOUS_SETTING, type PreviousMark } from './databases.ts';
 import { queryJson, runSql } from './session.ts';
 import { quoteIdent, quoteLiteral } from './sql.ts';
-
-/** What is written into a kept database, so that it says itself what it is. */
-export interface PreviousMark {
-  readonly run: string;
-  readonly source: string;
-  /** The name it had. */
-  readonly name: string;
-  readonly at: string;
-}
 
 /** One rename of a swap. */
 export interface Rename {
@@ -212,8 +203,9 @@ export function undoRenames(
 }
 
 /** The statement that marks a kept database. */
-export function markStatement(name: string, mark: PreviousMark): string {
-  return `alter database ${quoteIdent(name)} set ${PREVIOUS_SETTING} = ${quoteLiteral(JSON.stringify(mark))};`;
+export function markStatement(name: string, mark: Omit<PreviousMark, 'keptAs'>): string {
+  const whole: PreviousMark = { ...mark, keptAs: name };
+  return `alter database ${quoteIdent(name)} set ${PREVIOUS_SETTING} = ${quoteLiteral(JSON.stringify(whole))};`;
 }
 
 /** The statement that makes a kept database an ordinary one again. */

@@ -11,7 +11,6 @@ import {
   undoRenames,
   unmarkStatement,
   SWAP_TIMEOUT_MS,
-  type PreviousMark,
   type SwapScript,
 } from './swap.ts';
 
@@ -57,7 +56,7 @@ function undoScript(previous: Previous, keptAs: readonly string[], run: string):
             source: previous.source,
             name: database.name,
             at,
-          } satisfies PreviousMark),
+          }),
         ]),
   ]);
   return { renames: undoRenames(previous.databases, keptAs), statements };
@@ -97,7 +96,7 @@ export function readPrevious(
 ): readonly Previous[] {
   const byRun = new Map<string, Previous>();
   for (const row of rows) {
-    const mark = row.previous === null ? null : (JSON.parse(row.previous) as PreviousMark);
+    const mark = row.previous;
     if (mark !== null && mark.source === source) {
       const known = byRun.get(mark.run);
       const current = rows.find((candidate) => candidate.name === mark.name);

@@ -11,17 +11,17 @@ test.each([
   ['2026-11-22', 'America/New_York', '2026-11-22T05:00:00.000Z'],
   ['2026-11-22T02:00', 'Asia/Kolkata', '2026-11-21T20:30:00.000Z'],
 ])('%s in %s is %s', (text, timezone, expected) => {
-  expect(parseInstant(text, timezone)?.toISOString()).toBe(expected);
+  expect(parseInstant(text, timezone)?.from.toISOString()).toBe(expected);
 });
 
 test('a time that the clock shows twice is the later one', () => {
-  expect(parseInstant('2026-10-25T02:30', 'Europe/Berlin')?.toISOString()).toBe(
+  expect(parseInstant('2026-10-25T02:30', 'Europe/Berlin')?.from.toISOString()).toBe(
     '2026-10-25T01:30:00.000Z',
   );
 });
 
 test('a time that the clock skips is as long after the skip', () => {
-  expect(parseInstant('2026-03-29T02:30', 'Europe/Berlin')?.toISOString()).toBe(
+  expect(parseInstant('2026-03-29T02:30', 'Europe/Berlin')?.from.toISOString()).toBe(
     '2026-03-29T01:30:00.000Z',
   );
 });
@@ -32,3 +32,13 @@ test.each(['', 'yesterday', '2026', '2026-13-01', '2026-02-30T00:00', '2026-11-2
     expect(parseInstant(text, 'UTC')).toBeNull();
   },
 );
+
+test.each([
+  ['2026-11-22T02:00', '2026-11-22T02:00:59.999Z'],
+  ['2026-11-22T02:00+01:00', '2026-11-22T01:00:59.999Z'],
+  ['2026-11-22T02:00:05Z', '2026-11-22T02:00:05.999Z'],
+  ['2026-11-22 02:00:05.2', '2026-11-22T02:00:05.200Z'],
+  ['2026-11-22', '2026-11-22T00:00:00.000Z'],
+])('%s goes to %s', (text, until) => {
+  expect(parseInstant(text, 'UTC')?.until.toISOString()).toBe(until);
+});

@@ -144,13 +144,31 @@ describe('the first backup', () => {
     world.discovery.sources.push(source('db'), source('off', []));
     expect(await life().at('2026-11-22T12:00:00Z')).toEqual([]);
   });
+});
 
-  test('that failed is not tried again before the schedule says', async () => {
+describe('a first backup that failed', () => {
+  test('is tried again after a minute, then after twice as long each time, until one is there', async () => {
+    world.discovery.sources.push(source('db'));
+    let outcome: Outcome = 'failed';
+    const now = life({ outcome: () => outcome });
+    expect(await now.at('2026-01-01T10:00:00Z')).toEqual(['db first']);
+    expect(await now.at('2026-01-01T10:00:59Z')).toEqual([]);
+    expect(await now.schedules.tick(Date.parse('2026-01-01T10:00:59Z'))).toBe(
+      Date.parse('2026-01-01T10:01:00Z'),
+    );
+    expect(await now.at('2026-01-01T10:01:00Z')).toEqual(['db first']);
+    expect(await now.at('2026-01-01T10:02:59Z')).toEqual([]);
+    outcome = 'success';
+    expect(await now.at('2026-01-01T10:03:00Z')).toEqual(['db first']);
+    expect(await now.at('2026-01-01T11:00:00Z')).toEqual([]);
+  });
+
+  test('is not tried again where somebody made one by hand', async () => {
     world.discovery.sources.push(source('db'));
     const now = life({ outcome: () => 'failed' });
-    await now.at('2026-11-22T12:00:00Z');
-    expect(await now.at('2026-11-22T12:10:00Z')).toEqual([]);
-    expect(await now.at('2026-11-23T02:00:00Z')).toEqual(['db schedule']);
+    expect(await now.at('2026-01-01T10:00:00Z')).toEqual(['db first']);
+    await backedUp('db', '2026-01-01T10:00:30Z');
+    expect(await now.at('2026-01-01T10:05:00Z')).toEqual([]);
   });
 });
 

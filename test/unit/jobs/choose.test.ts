@@ -126,3 +126,17 @@ test('a database that is not in the backup, and one name for two', () => {
     expect.objectContaining({ code: 'usage' }),
   );
 });
+
+test('an instant that is written to the minute finds what began within it', () => {
+  const entries = [backup('2026-11-24T02:00:00.214Z'), monday];
+  expect(chooseBackup(entries, '2026-11-24T02:00', 'UTC')).toEqual({
+    entry: entries[0],
+    gap: null,
+  });
+  expect(chooseBackup(entries, '2026-11-24T02:00:00Z', 'UTC')).toEqual({
+    entry: entries[0],
+    gap: null,
+  });
+  expect(chooseBackup(entries, '2026-11-24T02:00:00.213Z', 'UTC').entry).toBe(monday);
+  expect(chooseBackup(entries, '2026-11-24T01:59', 'UTC').entry).toBe(monday);
+});
