@@ -59,6 +59,8 @@ export async function runRestore(
   reach('restore-locked');
   await recordInterrupted(decision.source, lock.dead, context);
   await resumeInterrupted(source, context, running);
+  // Retention may have removed it since it was decided.
+  await context.catalog.manifest(decision.source, decision.id);
   await checkArchives(decision, context, running);
   await source.sweep(target, running);
   const plan = restorePlan(context, source, {

@@ -1,5 +1,6 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { Job } from '../core/job.ts';
+import { isPinned } from '../core/manifest.ts';
 import { judgeSource } from '../core/standing.ts';
 import type { SourceStatus, StatusReport } from '../core/status.ts';
 import { readAttempts } from '../store/attempts.ts';
@@ -36,6 +37,7 @@ export async function buildStatus(
   ];
   const said = [
     ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
+    ...(await describeSuspicious(app, sources)),
     ...(await describeStorage(app)),
   ];
   return {
@@ -92,6 +94,23 @@ function describeConfig(problems: readonly ConfigProblem[]): readonly StatusProb
     message: `${option}: ${message}`,
     hint,
   }));
+}
+
+/** Newest backups that are suspicious: the last good one may be fresh still, and the source empty all the same. */
+async function describeSuspicious(
+  { context }: Pick<App, 'context'>,
+  sources: readonly SourceStatus[],
+): Promise<readonly StatusProblem[]> {
+  const newest = await Promise.all(
+    sources.map(async ({ source }) => (await context.catalog.entries(source))[0]),
+  );
+  return newest
+    .filter((entry) => entry?.manifest.suspicious === true && !isPinned(entry))
+    .map((entry) => ({
+      code: 'suspicious',
+      message: `the newest backup of "${entry?.manifest.source}", ${entry?.manifest.id}, is suspicious: its source had shrunk`,
+      hint: 'Look at the source. If it was meant, pin that backup: "backupd pin ID".',
+    }));
 }
 
 async function describeStorage(app: Pick<App, 'context'>): Promise<readonly StatusProblem[]> {

@@ -76,7 +76,8 @@ const CASES: readonly Case[] = [
     code: 'unhealthy',
     exitCode: 4,
     args: ['status'],
-    env: { BACKUPD_MAX_AGE: '1s' },
+    // Its only source is one that was never backed up.
+    env: { BACKUPD_SOURCES: 'ghost=postgres://nowhere', BACKUPD_SCHEDULE: '@daily' },
     document: true,
   },
   { code: 'unhealthy', exitCode: 4, args: ['check'], env: { BACKUPD_KEPE: '1' }, document: true },

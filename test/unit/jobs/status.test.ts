@@ -7,6 +7,7 @@ import { buildStatus } from '../../../src/jobs/status.ts';
 import { recordAttempt } from '../../../src/store/attempts.ts';
 import { forgetSource, recordSource } from '../../../src/store/known-sources.ts';
 import { acquireLock } from '../../../src/store/lock.ts';
+import { backupId } from '../../support/storage.ts';
 import { boundSource } from '../cli/paper-source.ts';
 import { fakeApp, type FakeApp } from '../cli/support.ts';
 
@@ -104,6 +105,27 @@ describe('sources', () => {
 });
 
 describe('problems', () => {
+  test('a newest backup that is suspicious is said, until it is pinned', async () => {
+    await using world = await fakeApp();
+    const hour = 3_600_000;
+    for (const [number, suspicious] of [
+      [1, false],
+      [2, true],
+    ] as const) {
+      const at = new Date(NOW.getTime() - (3 - number) * hour).toISOString();
+      await world.add({ id: backupId(number), startedAt: at, finishedAt: at, suspicious });
+    }
+    const { healthy, problems } = await buildStatus(world.app, found(), NOW);
+    expect({ healthy, problems }).toMatchObject({
+      healthy: true,
+      problems: [{ code: 'suspicious' }],
+    });
+    expect(problems[0]?.message).toContain(backupId(2));
+    const entry = await world.app.context.catalog.find(backupId(2));
+    await world.app.context.catalog.addReceipt(entry, { type: 'pinned', at: NOW.toISOString() });
+    expect((await buildStatus(world.app, found(), NOW)).problems).toEqual([]);
+  });
+
   test.each([
     ['fatal', false, 'config-invalid'],
     ['source', false, 'config-invalid'],
