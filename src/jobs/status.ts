@@ -1,5 +1,7 @@
+import { basename, dirname } from 'node:path';
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { Job } from '../core/job.ts';
+import { isBackupId } from '../core/layout.ts';
 import { isPinned } from '../core/manifest.ts';
 import { judgeSource } from '../core/standing.ts';
 import type { SourceStatus, StatusReport } from '../core/status.ts';
@@ -13,8 +15,8 @@ import { readSchedule } from './schedule-record.ts';
 /**
  * How every source stands, from what is on disk; asks neither Docker nor a network.
  *
- * Unhealthy are: a source that is, configuration that keeps one or all from running, Docker that cannot be asked, and
- * no source at all. What is merely said (an unknown variable, a folder that is not ours) does not make it unhealthy:
+ * Unhealthy are: a source that is, a newest backup that is damaged, configuration that keeps one or all from running, Docker
+ * that cannot be asked, and no source at all. What is merely said (an unknown variable, a folder that is not ours) does not make it unhealthy:
  * the backups are being made.
  * @throws BackupdError `storage-unavailable`
  */
@@ -30,7 +32,9 @@ export async function buildStatus(
     return { healthy: false, sources: [], destinations: [], problems };
   }
   const sources = await listStatuses(app, discovery, now);
+  const storage = await describeStorage(app, sources);
   const grave = [
+    ...storage.grave,
     ...describeConfig(config.filter(({ severity }) => severity !== 'loud')),
     ...(discovery.docker === null ? [] : [discovery.docker]),
     ...(sources.length === 0 && discovery.docker === null ? [NO_SOURCE] : []),
@@ -38,7 +42,7 @@ export async function buildStatus(
   const said = [
     ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
     ...(await describeSuspicious(app, sources)),
-    ...(await describeStorage(app)),
+    ...storage.said,
   ];
   return {
     healthy: grave.length === 0 && sources.every(({ healthy }) => healthy),
@@ -113,19 +117,35 @@ async function describeSuspicious(
     }));
 }
 
-async function describeStorage(app: Pick<App, 'context'>): Promise<readonly StatusProblem[]> {
-  const found = await app.context.catalog.problems();
-  if (found.length === 0) {
-    return [];
-  }
+interface StorageProblems {
+  /** What is wrong with a backup that is as new as the one that counts as the last good one, or newer. */
+  readonly grave: readonly StatusProblem[];
+  readonly said: readonly StatusProblem[];
+}
+
+async function describeStorage(
+  { context }: Pick<App, 'context'>,
+  sources: readonly SourceStatus[],
+): Promise<StorageProblems> {
+  const { dir } = context.storage;
+  const found = await context.catalog.problems();
   const [first] = found;
-  return [
-    {
-      code: 'storage-damaged',
-      message: `${found.length} in ${app.context.storage.dir} that cannot be used as a backup, the first is ${first?.path}: ${first?.message}`,
-      hint: 'Run "backupd check" to see all of them. They are neither counted nor removed.',
-    },
-  ];
+  if (first === undefined) {
+    return { grave: [], said: [] };
+  }
+  const newest = new Map(sources.map(({ source, lastSuccessId }) => [source, lastSuccessId ?? '']));
+  const grave = found.filter(({ path }) => {
+    const [id, folder] = [basename(path), dirname(path)];
+    const lastGood = dirname(folder) === dir ? newest.get(basename(folder)) : undefined;
+    return lastGood !== undefined && isBackupId(id) && id >= lastGood;
+  });
+  const shown = grave[0] ?? first;
+  const problem = {
+    code: 'storage-damaged',
+    message: `${found.length} in ${dir} that cannot be used, the first is ${shown.path}: ${shown.message}`,
+    hint: 'Run "backupd check" to see all of them. They are neither counted nor removed.',
+  };
+  return grave.length > 0 ? { grave: [problem], said: [] } : { grave: [], said: [problem] };
 }
 
 interface ListedJob {

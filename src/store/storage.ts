@@ -61,7 +61,8 @@ async function readRecord(dir: string, name: 'identity' | 'namespace'): Promise<
 async function readRecords(dir: string, options: StorageOptions): Promise<Records> {
   const identity = await readRecord(dir, 'identity');
   const recorded = await readRecord(dir, 'namespace');
-  const found = recorded === '' ? await findNamespace(dir) : recorded;
+  // One that is damaged is as good as lost.
+  const found = isSourceName(recorded) ? recorded : await findNamespace(dir);
   const { namespace, fallbackNamespace } = options;
   if (found !== null && namespace !== null && namespace !== found) {
     throw new BackupdError(
@@ -78,7 +79,7 @@ async function readRecords(dir: string, options: StorageOptions): Promise<Record
 /** Two processes that come to an empty directory at once must agree, so the records are made under a lock. */
 async function makeRecords(dir: string, options: StorageOptions): Promise<Records> {
   const there = await readRecords(dir, options);
-  if (there.identity !== '' && (await readRecord(dir, 'namespace')) !== '') {
+  if (there.identity !== '' && isSourceName(await readRecord(dir, 'namespace'))) {
     return there;
   }
   await using _lock = await acquireStateLock(dir, 'identity');

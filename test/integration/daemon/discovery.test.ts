@@ -95,6 +95,12 @@ test('sources are followed as their containers change, in metrics and status', a
     await backUp(source);
   }
   expect(await states()).toEqual({ db: 'ok', stock: 'ok', [renamed]: 'ok' });
+  // The daemon has looked by itself, so that it can miss it.
+  await waitFor(
+    'look that finds the source stock',
+    async () => /"source":"stock".*"source found"/.test(await stack.daemon.logs()),
+    LOOK_MS,
+  );
   const before = await untilScraped('source stock', (metrics) => backups(metrics, 'stock') === 1);
   const lastSuccess = 'backupd_backup_last_success_timestamp_seconds';
 

@@ -139,7 +139,8 @@ export async function fakeApp(
       return made;
     },
     async [Symbol.asyncDispose]() {
-      await rm(dir, { recursive: true });
+      // A run that was left behind may write into it still.
+      await rm(dir, { recursive: true, maxRetries: 10 });
     },
   };
 }

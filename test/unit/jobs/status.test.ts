@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ConfigProblem } from '../../../src/core/discovery.ts';
+import type { Manifest } from '../../../src/core/manifest.ts';
 import type { Discovery } from '../../../src/jobs/context.ts';
 import { buildStatus } from '../../../src/jobs/status.ts';
 import { recordAttempt } from '../../../src/store/attempts.ts';
@@ -105,6 +106,28 @@ describe('sources', () => {
 });
 
 describe('problems', () => {
+  test('a newest backup that is damaged is unhealthy, an older one is said', async () => {
+    await using world = await fakeApp();
+    const { dir } = world.app.context.storage;
+    const at = NOW.toISOString();
+    const [older, newest] = [
+      await world.add({ id: backupId(1), startedAt: at, finishedAt: at }),
+      await world.add({ id: backupId(2), startedAt: at, finishedAt: at }),
+    ];
+    async function cut({ id, files }: Manifest): Promise<void> {
+      await truncate(join(dir, 'db', id, files[0]?.name ?? ''), 3);
+    }
+    await cut(older);
+    expect(await buildStatus(world.app, found(), NOW)).toMatchObject({
+      healthy: true,
+      problems: [{ code: 'storage-damaged' }],
+    });
+    await cut(newest);
+    const { healthy, problems } = await buildStatus(world.app, found(), NOW);
+    expect({ healthy, count: problems.length }).toEqual({ healthy: false, count: 1 });
+    expect(problems[0]?.message).toContain(`${newest.id}: its `);
+  });
+
   test('a newest backup that is suspicious is said, until it is pinned', async () => {
     await using world = await fakeApp();
     const hour = 3_600_000;
