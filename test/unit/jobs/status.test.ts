@@ -8,7 +8,7 @@ import { buildStatus } from '../../../src/jobs/status.ts';
 import { recordAttempt } from '../../../src/store/attempts.ts';
 import { forgetSource, recordSource } from '../../../src/store/known-sources.ts';
 import { acquireLock } from '../../../src/store/lock.ts';
-import { backupId } from '../../support/storage.ts';
+import { backupId, SAMPLE_ARCHIVE } from '../../support/storage.ts';
 import { boundSource } from '../cli/paper-source.ts';
 import { fakeApp, type FakeApp } from '../cli/support.ts';
 
@@ -111,8 +111,8 @@ describe('problems', () => {
     const { dir } = world.app.context.storage;
     const at = NOW.toISOString();
     const [older, newest] = [
-      await world.add({ id: backupId(1), startedAt: at, finishedAt: at }),
-      await world.add({ id: backupId(2), startedAt: at, finishedAt: at }),
+      await world.add({ id: backupId(1), startedAt: at, files: [SAMPLE_ARCHIVE] }),
+      await world.add({ id: backupId(2), startedAt: at, files: [SAMPLE_ARCHIVE] }),
     ];
     async function cut({ id, files }: Manifest): Promise<void> {
       await truncate(join(dir, 'db', id, files[0]?.name ?? ''), 3);
