@@ -61,6 +61,8 @@ export async function planRestore(
   if (looksLikeId(request.at)) {
     // Among the entries one that cannot be read would only be missing; this says what is wrong with it.
     await catalog.find(`${name}/${request.at}`);
+  } else if (entries.length === 0) {
+    await refuseUnreadable(name, app);
   }
   const { entry, gap } = chooseBackup(entries, request.at, app.settings.timezone);
   const manifest = await catalog.manifest(name, entry.manifest.id);
@@ -119,17 +121,20 @@ async function entriesOf(name: string, app: App): Promise<readonly CatalogEntry[
       hint: known,
     });
   }
-  const entries = await app.context.catalog.entries(name);
+  return app.context.catalog.entries(name);
+}
+
+/** Where there are folders of backups, and none of them can be used, the reason is not that nobody made one. */
+async function refuseUnreadable(name: string, app: App): Promise<void> {
   const unreadable = await app.context.catalog.unreadable(name);
   const [first] = unreadable;
-  if (entries.length === 0 && first !== undefined) {
+  if (first !== undefined) {
     throw new BackupdError(
       'backup-not-found',
-      `none of the ${unreadable.length} backups of "${name}" can be used, the newest is: ${first.message}`,
+      `none of the ${unreadable.length} backups of "${name}" can be used: ${first.message}`,
       { hint: 'Run "backupd check" to see all of them.' },
     );
   }
-  return entries;
 }
 
 /** The backups that are newer than the one that `latest` means: whoever restores has to know that there is more. */

@@ -1,7 +1,14 @@
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
 import type { Job, RetentionPolicy } from '../core/job.ts';
 import type { BackupId } from '../core/layout.ts';
-import { decideRetention, isMassRemoval, toCandidate, type Verdict } from '../core/retention.ts';
+import type { CatalogEntry } from '../core/manifest.ts';
+import {
+  decideRetention,
+  isMassRemoval,
+  toCandidate,
+  type Candidate,
+  type Verdict,
+} from '../core/retention.ts';
 import { countRemoved } from '../store/attempts.ts';
 import { knownSources } from '../store/known-sources.ts';
 import { acquireLock } from '../store/lock.ts';
@@ -155,13 +162,21 @@ async function decide(
   { catalog }: JobContext,
 ): Promise<PruneResult> {
   const entries = await catalog.entries(source);
-  const verdicts = decideRetention(entries.map(toCandidate), keep, timezone);
+  const candidates = await Promise.all(entries.map(async (entry) => lookAt(entry, catalog)));
+  const verdicts = decideRetention(candidates, keep, timezone);
   const count = verdicts.filter((verdict) => !verdict.keep).length;
   return {
     backups: verdicts.map((verdict) => toPruneVerdict(source, verdict)),
     held: isMassRemoval(verdicts) && !yes ? [{ source, count }] : [],
     failures: [],
   };
+}
+
+/** One whose files are not as recorded is no last good backup, though nobody has read it back yet. */
+async function lookAt(entry: CatalogEntry, catalog: JobContext['catalog']): Promise<Candidate> {
+  const candidate = toCandidate(entry);
+  const isWhole = !candidate.good || (await catalog.wrongFile(entry)) === null;
+  return isWhole ? candidate : { ...candidate, good: false, flaw: 'damaged' };
 }
 
 function toPruneVerdict(source: string, { id, keep, reasons }: Verdict): PruneVerdict {

@@ -1,5 +1,5 @@
 import { checkStored } from '../archive/read-archive.ts';
-import { BackupdError, isAbort, type FailureCode } from '../core/errors.ts';
+import { BackupdError, isAbort, toFailure, type FailureCode } from '../core/errors.ts';
 import type { Comparison, Difference } from '../core/facts.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { ArchiveFile, Warning } from '../core/manifest.ts';
@@ -86,8 +86,25 @@ export async function runRestore(
   };
 }
 
-/** Every file that the restore reads, before anything is changed. */
+/** Every file that the restore reads, before anything is changed. A damaged one is written down, so that `latest` means another backup. */
 async function checkArchives(
+  decision: RestoreDecision,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await readArchives(decision, context, signal);
+  } catch (error) {
+    const { code, message } = toFailure(error);
+    if (code === 'archive-corrupt') {
+      const receipt = { type: 'damaged', at: new Date().toISOString(), message } as const;
+      await context.catalog.addReceipt({ manifest: decision.manifest }, receipt);
+    }
+    throw error;
+  }
+}
+
+async function readArchives(
   decision: RestoreDecision,
   { catalog, emit }: JobContext,
   signal: AbortSignal,

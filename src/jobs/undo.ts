@@ -197,7 +197,7 @@ async function findAllKept(
   return known.map((previous) => ({ source: own, previous }));
 }
 
-/** The same without what somebody dropped since, or took into use under another name: that is not ours to drop. */
+/** The same as the server has it now: without what somebody dropped since or took into use again, and by the names of now. */
 async function findStillKept(
   name: string,
   app: App,
@@ -206,8 +206,12 @@ async function findStillKept(
   const still: Undoable[] = [];
   for (const { source, previous } of await findAllKept(name, app, signal)) {
     const known = await source.restorer.previous(previous.target, signal);
-    const ids = new Set(known.flatMap((one) => one.databases.map(({ kept }) => kept?.id)));
-    const databases = previous.databases.filter(({ kept }) => kept === null || ids.has(kept.id));
+    const there = new Map(
+      known.flatMap((one) => one.databases.map(({ kept }) => [kept?.id, kept] as const)),
+    );
+    const databases = previous.databases
+      .filter(({ kept }) => kept === null || there.has(kept.id))
+      .map((database) => ({ ...database, kept: there.get(database.kept?.id) ?? null }));
     still.push({ source, previous: { ...previous, databases } });
   }
   return still;

@@ -100,7 +100,10 @@ async function findInBackup(path: string, entry: CatalogEntry): Promise<readonly
 }
 
 /** The first file that is not there or has another size than recorded; null where all are as they should be. */
-async function findWrongFile(path: string, { manifest }: CatalogEntry): Promise<string | null> {
+export async function findWrongFile(
+  path: string,
+  { manifest }: CatalogEntry,
+): Promise<string | null> {
   for (const { name, storedBytes } of manifest.files) {
     try {
       const { size } = await stat(join(path, name));

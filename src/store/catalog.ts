@@ -3,7 +3,7 @@ import { BackupdError } from '../core/errors.ts';
 import { isBackupId, isSourceName, resolveId, type BackupId } from '../core/layout.ts';
 import type { CatalogEntry, Manifest, Receipt } from '../core/manifest.ts';
 import { catalogIndex, readManifest } from './catalog-index.ts';
-import { findProblems, type CatalogProblem } from './catalog-problems.ts';
+import { findProblems, findWrongFile, type CatalogProblem } from './catalog-problems.ts';
 import { openDraft, type Draft } from './draft.ts';
 import { readFolderNames, readNames } from './folder.ts';
 import { writeReceipt } from './receipts.ts';
@@ -36,6 +36,8 @@ export interface Catalog {
   find(typed: string): Promise<CatalogEntry>;
   /** The whole manifest. @throws BackupdError `backup-not-found`, `archive-corrupt`, `format-unsupported` */
   manifest(source: string, id: BackupId): Promise<Manifest>;
+  /** What is wrong with a backup's files at a glance: one is missing, or has another size than recorded; null: nothing. */
+  wrongFile(entry: CatalogEntry): Promise<string | null>;
   /** Where a file of a backup is. */
   path(backup: BackupRef, fileName: string): string;
   /** Begins a backup. */
@@ -78,6 +80,7 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
       return choosePlace(typed, places);
     },
     manifest: (source, id) => readManifest(storage, { source, id }),
+    wrongFile: (entry) => findWrongFile(join(dir, entry.manifest.source, entry.manifest.id), entry),
     path: (backup, fileName) => join(dir, backup.source, backup.id, fileName),
     draft: (source, id) => openDraft(dir, source, id),
     async addReceipt({ manifest }, receipt) {

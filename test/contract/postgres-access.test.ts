@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fingerprintServer } from '../support/fingerprint.ts';
 import { startIdleContainer } from '../support/idle-container.ts';
 import { liveApp, type LiveApp } from '../support/live-app.ts';
+import { containing, having } from '../support/matchers.ts';
 import { postgresIn, waitUntilReady, type Postgres } from '../support/postgres.ts';
 import { docker } from '../support/run-process.ts';
 import { temporaryFolder } from '../support/storage.ts';
@@ -145,6 +146,10 @@ test('a container without the tools is said to have none', async () => {
 test('what a restore kept is not backed up, whatever its name is by then', async () => {
   const { databases } = await app.restore({ source: 'some', databases: ['shop'] });
   await server.sql(`alter database ${databases[0]?.previous ?? ''} rename to archive`, 'crm');
-  expect((await app.backedUp('all')).databases).toEqual(['crm', 'shop']);
+  const made = await app.backedUp('all');
+  expect(made.databases).toEqual(['crm', 'shop']);
+  expect(made.warnings).toEqual([
+    having({ code: 'kept-renamed', message: containing('"archive"') }),
+  ]);
   await expect(app.undo('some')).rejects.toMatchObject({ code: 'nothing-to-undo' });
 });

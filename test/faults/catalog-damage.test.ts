@@ -194,6 +194,8 @@ test.concurrent.each(DAMAGES)(
     expect(restore).toMatchObject({ exitCode, stdout: '' });
     expect(JSON.parse(restore.stderr)).toMatchObject({ error: { code, exitCode } });
     expect(await databases()).toBe(before);
+    // Whoever tries again is given another one.
+    await expectLatest(folder, middle);
 
     const cat = await inFolder(folder, 'cat', newest, ARCHIVE);
     expect(cat.exitCode, cat.stderr).toBe(exitCode);

@@ -11,7 +11,7 @@ export interface PreviousMark {
   /** The name it had. */
   readonly name: string;
   readonly at: string;
-  /** The name it got. Under another one somebody took it into use: then it is kept no more, but a database like any other. */
+  /** The name it got. */
   readonly keptAs: string;
 }
 
@@ -33,7 +33,7 @@ export interface DatabaseRow {
   readonly allowsConnections: boolean;
   /** Null without the right to ask. */
   readonly sizeBytes: number | null;
-  /** Where a restore replaced this database, and it still has the name that it was kept under. */
+  /** Where a restore replaced this database. Null for one that has its old name again: somebody took it into use. */
   readonly previous: PreviousMark | null;
   readonly beside: string | null;
 }
@@ -70,7 +70,7 @@ function readMark(text: string | null, name: string): PreviousMark | null {
   }
   try {
     const mark = JSON.parse(text) as PreviousMark;
-    return mark.keptAs === name ? mark : null;
+    return mark.name === name ? null : mark;
   } catch {
     // Not written by us: a database like any other.
     return null;

@@ -7,6 +7,7 @@ import { probeTools } from '../../docker/exec-pipe.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow } from './databases.ts';
 import { dumpGlobals } from './globals.ts';
+import { quoteIdent } from './sql.ts';
 import { startDump, type DumpRun } from './pg-dump.ts';
 
 /** Which databases of the server belong to the source. */
@@ -100,6 +101,7 @@ function chooseDatabases(
   warnings: Warning[],
 ): readonly DatabaseRow[] {
   const ours = rows.filter((row) => row.previous === null && row.beside === null);
+  warnings.push(...rows.flatMap((row) => renamedWarning(row)));
   const missing = (choice.databases ?? []).filter((name) => !ours.some((row) => row.name === name));
   if (missing.length > 0) {
     throw new BackupdError(
@@ -120,6 +122,18 @@ function chooseDatabases(
     });
   }
   return chosen.filter((row) => row.allowsConnections);
+}
+
+/** Somebody who gave a kept database another name may use it, and must know that it is not backed up. */
+function renamedWarning({ name, previous }: DatabaseRow): readonly Warning[] {
+  return previous === null || previous.keptAs === name
+    ? []
+    : [
+        {
+          code: 'kept-renamed',
+          message: `database "${name}" is what a restore kept of "${previous.name}" and is not backed up; if it is in use: alter database ${quoteIdent(name)} reset backupd.previous`,
+        },
+      ];
 }
 
 function withSequences(

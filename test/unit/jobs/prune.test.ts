@@ -1,3 +1,5 @@
+import { truncate } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { prune, pruneAfterBackup, type PruneRequest } from '../../../src/jobs/prune.ts';
 import { pinBackup, unpinBackup } from '../../../src/jobs/pin.ts';
@@ -56,6 +58,18 @@ describe('prune', () => {
     // A second time there is nothing to do.
     const again = await prune(request(), app, never);
     expect(again.backups.every(({ keep }) => keep)).toBe(true);
+  });
+
+  test('counts none whose files are not as recorded: the last one that is whole stays', async () => {
+    await using fixture = await emptyCatalog();
+    await backups(fixture, 5);
+    for (const number of [3, 4, 5]) {
+      await truncate(join(fixture.dir, 'db', backupId(number), 'shop.dump.zst'), 3);
+    }
+    const app = sampleApp({ ...fixture, jobs: [sampleJob()] });
+    const { backups: verdicts } = await prune(request({ yes: true }), app, never);
+    expect(verdicts.filter(({ keep }) => keep).map(({ id }) => id)).toContain(backupId(2));
+    expect(await numbers(fixture)).toContain(backupId(2));
   });
 
   test('changes nothing and waits for nobody in a dry run', async () => {
