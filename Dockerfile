@@ -33,7 +33,7 @@ RUN find /opt/backupd/src -name '*.ts' ! -name main.ts \
 ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="backupd" \
-    org.opencontainers.image.description="Backups, with restores that were tried, for the databases of a docker-compose stack" \
+    org.opencontainers.image.description="Backups and restores for the databases of a docker-compose stack" \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="$VERSION" \
     org.opencontainers.image.revision="$REVISION"

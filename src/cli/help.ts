@@ -17,7 +17,7 @@ export function helpText(topic: CommandName | null): string {
 
 function overview(): string {
   return [
-    'backupd: backups, with restores that were tried, for the databases of a docker-compose stack.',
+    'backupd: backups and restores for the databases of a docker-compose stack.',
     '',
     'Usage: backupd [COMMAND] [OPTIONS]',
     '',
