@@ -66,7 +66,7 @@ ${table}
 - A restore by hand is into an empty database; backupd's checks the hash of the archive, loads it beside what is there, gathers statistics
   (\`ANALYZE\`), counts every row, and swaps.
 - Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` after start and 20 scrapes, the start is measured inside the container.
-- The machine: ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB of memory, Linux ${release()}, Docker Engine ${engine}, Node ${node.stdout.trim()}.
+- The machine: ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB of memory, Linux ${release().split('-')[0]}, Docker Engine ${engine}, Node ${node.stdout.trim()}.
 
 \`npm run bench\` measures again and writes this page; it ends with 1 where something is missed. \`npm run bench -- --quick\` takes a tenth of the data and
 writes nothing.
