@@ -10,7 +10,8 @@ export interface Instant {
 
 /**
  * An instant in extended ISO 8601: `2026-11-22T02:00Z`, `2026-11-22T02:00+01:00`, or without an offset in the given
- * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant; one that it skips is as long after the skip.
+ * time zone; a date alone is its midnight. Of a time that the clock shows twice the later one is meant; one that it skips
+ * is as long after the skip.
  * @returns null where the text is no instant, or names no real date
  */
 export function parseInstant(text: string, timezone: string): Instant | null {

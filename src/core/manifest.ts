@@ -171,18 +171,19 @@ function missingField(value: Partial<Manifest>): string | null {
     ['startedAt', isInstant(value.startedAt)],
     ['finishedAt', isInstant(value.finishedAt)],
     ['files', Array.isArray(value.files) && value.files.every((file) => isArchiveFile(file))],
-    ['databases', Array.isArray(value.databases) && haveFiles(value.databases, value.files ?? [])],
+    ['databases', Array.isArray(value.databases)],
     ['facts', typeof value.facts === 'object' && value.facts !== null],
     ['warnings', Array.isArray(value.warnings)],
     ['target', typeof value.target === 'object' && value.target !== null],
     ['encryption', typeof value.encryption === 'object' && value.encryption !== null],
   ];
-  return checks.find(([, valid]) => !valid)?.[0] ?? null;
+  const missing = checks.find(([, valid]) => !valid)?.[0] ?? null;
+  return missing === null && !haveFiles(value as Manifest) ? 'databases' : missing;
 }
 
 /** Where each file is of one database, each database has a file. */
-function haveFiles(databases: readonly unknown[], files: readonly ArchiveFile[]): boolean {
-  const withFile = new Set<unknown>(files.flatMap(({ database }) => database ?? []));
+function haveFiles({ databases, files }: Pick<Manifest, 'databases' | 'files'>): boolean {
+  const withFile = new Set(files.flatMap(({ database }) => database ?? []));
   return withFile.size === 0 || databases.every((name) => withFile.has(name));
 }
 

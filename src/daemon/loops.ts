@@ -35,28 +35,43 @@ export interface Loops {
  * leave half-done is cleared up, too.
  */
 export async function followSources(loops: Loops, signal: AbortSignal): Promise<void> {
-  const cleared = new Set<string>();
+  /** When a source was cleared, or that was tried, last. */
+  const clearedAtMs = new Map<string, number>();
+  /** Why a source could not be cleared up, as it was told last. */
+  const postponed = new Map<string, string>();
   const clearing = new Map<string, Promise<void>>();
   const pause = alarm();
 
   async function clear(bound: BoundSource): Promise<void> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(RECOVERY_TIMEOUT_MS)]);
-    await recoverSource(bound, loops.app.context, loops.watches, limit);
-    clearing.delete(bound.job.source);
-    cleared.add(bound.job.source);
-    pause.ring();
+    const { source } = bound.job;
+    const reason = await recoverSource(bound, loops.app.context, loops.watches, limit);
+    if (reason === null) {
+      postponed.delete(source);
+    } else if (reason !== postponed.get(source)) {
+      postponed.set(source, reason);
+      loops.app.context.emit({ type: 'recovery-postponed', source, reason });
+    }
+    const isNew = !clearedAtMs.has(source);
+    clearedAtMs.set(source, performance.now());
+    clearing.delete(source);
+    if (isNew) {
+      pause.ring();
+    }
   }
 
   async function look(): Promise<void> {
     const found = await lookForSources(loops, signal);
     for (const bound of found.sources) {
       const { source } = bound.job;
-      const isNeeded = !cleared.has(source) || (await isLeftHalfDone(loops.app, source));
+      const atMs = clearedAtMs.get(source);
+      const isDue = atMs !== undefined && performance.now() - atMs >= LOOK_EVERY_MS;
+      const isNeeded = atMs === undefined || (isDue && (await isLeftHalfDone(loops.app, source)));
       if (isNeeded && !clearing.has(source)) {
         clearing.set(source, clear(bound));
       }
     }
-    const sources = found.sources.filter(({ job }) => cleared.has(job.source));
+    const sources = found.sources.filter(({ job }) => clearedAtMs.has(job.source));
     await loops.scheduler.follow({ ...found, sources }, Date.now());
     loops.wake.ring();
   }

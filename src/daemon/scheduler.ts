@@ -194,8 +194,8 @@ async function run(following: Following, occurrence: Occurrence): Promise<void> 
       if (outcome === 'interrupted' && signal.aborted) {
         return;
       }
-      if (trigger === 'first' && outcome !== 'success') {
-        tryFirstAgain(following, source, atMs);
+      if (outcome !== 'success') {
+        tryFirstAgain(following, occurrence);
       }
     }
     await markHandled(following, source, atMs);
@@ -206,10 +206,11 @@ async function run(following: Following, occurrence: Occurrence): Promise<void> 
   }
 }
 
-function tryFirstAgain({ bySource }: Following, source: string, afterMs: number): void {
+/** A first backup that was not made is wanted still. */
+function tryFirstAgain({ bySource }: Following, { source, trigger, atMs }: Occurrence): void {
   const entry = bySource.get(source);
-  if (entry !== undefined) {
-    entry.firstAtMs = afterMs + entry.firstAgainMs;
+  if (entry !== undefined && trigger === 'first') {
+    entry.firstAtMs = atMs + entry.firstAgainMs;
     entry.firstAgainMs = Math.min(FIRST_AGAIN_MS.most, entry.firstAgainMs * 2);
   }
 }
@@ -231,11 +232,9 @@ async function lookUp(following: Following, source: string): Promise<BoundSource
   }
 }
 
-async function skip(
-  following: Following,
-  { source, trigger, atMs }: Occurrence,
-  reason: string,
-): Promise<void> {
+async function skip(following: Following, occurrence: Occurrence, reason: string): Promise<void> {
+  const { source, trigger, atMs } = occurrence;
+  tryFirstAgain(following, occurrence);
   const { storage, emit } = following.app.context;
   emit({ type: 'run-skipped', source, reason });
   const at = new Date(atMs).toISOString();

@@ -54,7 +54,7 @@ export async function runBackup(
   let failure: Failure | null = null;
   const id = formatBackupId({ startedAt, kind: 'full', suffix: randomBytes(2).toString('hex') });
   // Released only when it is on disk how the run ended: whoever takes it over from a dead process records that itself.
-  const held = new AsyncDisposableStack();
+  await using held = new AsyncDisposableStack();
   try {
     manifest = await backUp(request, context, {
       id,

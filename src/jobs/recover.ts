@@ -11,16 +11,17 @@ const LOCK_WAIT_MS = 12_000;
 /**
  * Clears up after a process that died: finishes or reverses an interrupted restore, ends tools and sessions left in the
  * target, removes drafts, records the run that did not end. A source that somebody else works on is left to them.
- * Never throws: what could not be done now is told, and done before the source's next run.
+ * Never throws: what could not be done now is done before the source's next run.
  * @param watches what was already seen of the sources' locks
+ * @returns why it could not be done now; null where it was, or somebody else works on the source
  */
 export async function recoverSource(
   { source }: BoundSource,
   context: JobContext,
   watches: LockWatches,
   signal: AbortSignal,
-): Promise<void> {
-  const { storage, catalog, emit } = context;
+): Promise<string | null> {
+  const { storage, catalog } = context;
   try {
     await using lock = await acquireLock(
       storage.dir,
@@ -33,11 +34,10 @@ export async function recoverSource(
     await catalog.sweep(source.name);
     await resumeInterrupted(source, context, running);
     await sweepTarget(source, running);
+    return null;
   } catch (error) {
     const { code, message } = toFailure(error);
-    if (code !== 'locked') {
-      emit({ type: 'recovery-postponed', source: source.name, reason: message });
-    }
+    return code === 'locked' ? null : message;
   }
 }
 

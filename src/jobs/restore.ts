@@ -86,7 +86,10 @@ export async function runRestore(
   };
 }
 
-/** Every file that the restore reads, before anything is changed. A damaged one is written down, so that `latest` means another backup. */
+/**
+ * Every file that the restore reads, before anything is changed. A damaged one is written down, so that `latest` means
+ * another backup.
+ */
 async function checkArchives(
   decision: RestoreDecision,
   context: JobContext,
@@ -98,7 +101,8 @@ async function checkArchives(
     const { code, message } = toFailure(error);
     if (code === 'archive-corrupt') {
       const receipt = { type: 'damaged', at: new Date().toISOString(), message } as const;
-      await context.catalog.addReceipt({ manifest: decision.manifest }, receipt);
+      // That it is damaged counts more than that this could not be written down.
+      await context.catalog.addReceipt({ manifest: decision.manifest }, receipt).catch(() => null);
     }
     throw error;
   }

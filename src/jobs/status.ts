@@ -15,9 +15,9 @@ import { readSchedule } from './schedule-record.ts';
 /**
  * How every source stands, from what is on disk; asks neither Docker nor a network.
  *
- * Unhealthy are: a source that is, a newest backup that is damaged, configuration that keeps one or all from running, Docker
- * that cannot be asked, and no source at all. What is merely said (an unknown variable, a folder that is not ours) does not make it unhealthy:
- * the backups are being made.
+ * Unhealthy are: a source that is, a newest backup that is damaged, configuration that keeps one or all from running,
+ * Docker that cannot be asked, and no source at all. What is merely said (an unknown variable, a folder that is not ours)
+ * does not make it unhealthy: the backups are being made.
  * @throws BackupdError `storage-unavailable`
  */
 export async function buildStatus(
@@ -108,13 +108,19 @@ async function describeSuspicious(
   const newest = await Promise.all(
     sources.map(async ({ source }) => (await context.catalog.entries(source))[0]),
   );
-  return newest
-    .filter((entry) => entry?.manifest.suspicious === true && !isPinned(entry))
-    .map((entry) => ({
-      code: 'suspicious',
-      message: `the newest backup of "${entry?.manifest.source}", ${entry?.manifest.id}, is suspicious: its source had shrunk`,
-      hint: 'Look at the source. If it was meant, pin that backup: "backupd pin ID".',
-    }));
+  return newest.flatMap((entry) => {
+    if (entry?.manifest.suspicious !== true || isPinned(entry)) {
+      return [];
+    }
+    const { source, id } = entry.manifest;
+    return [
+      {
+        code: 'suspicious',
+        message: `the newest backup of "${source}", ${id}, is suspicious: its source had shrunk`,
+        hint: `Look at the source. If it was meant: "backupd pin ${id}".`,
+      },
+    ];
+  });
 }
 
 interface StorageProblems {

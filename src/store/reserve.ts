@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { STATE_FOLDER } from '../core/layout.ts';
-import { removeFile, createFile, syncFolder } from './atomic-file.ts';
-import { hasErrorCode, onStorage } from './storage-error.ts';
+import { readText, removeFile, writeFileAtomically } from './atomic-file.ts';
 
 /** Enough for locks and a record of attempts, several times over. */
 const RESERVED_BYTES = 128 * 1024;
@@ -13,20 +12,11 @@ const RESERVED_BYTES = 128 * 1024;
  * @throws BackupdError `no-space`, `storage-unavailable`
  */
 export async function ensureReserve(dir: string): Promise<void> {
-  const folder = join(dir, STATE_FOLDER);
   const path = reservePath(dir);
-  await onStorage(path, async () => {
-    try {
-      // Random, since some file systems compress.
-      await createFile(path, randomBytes(RESERVED_BYTES / 2).toString('hex'));
-    } catch (error) {
-      if (hasErrorCode(error, 'EEXIST')) {
-        return;
-      }
-      throw error;
-    }
-    await syncFolder(folder);
-  });
+  if ((await readText(path)) === null) {
+    // Random, since some file systems compress.
+    await writeFileAtomically(path, randomBytes(RESERVED_BYTES / 2).toString('hex'));
+  }
 }
 
 /** Gives the room free. @throws BackupdError `storage-unavailable` */

@@ -66,14 +66,7 @@ test('an instant means the newest backup begun at or before it, and the plan say
 });
 
 test('databases that were kept and then dropped by hand are forgotten by the next backup', async () => {
-  const restored = await stage.json<{ databases: readonly { previous: string }[] }>([
-    'restore',
-    'db',
-    '--database',
-    'shop',
-    '--yes',
-  ]);
-  const kept = restored.databases[0]?.previous ?? '';
+  const kept = await restoreShop();
   expect(await previousInStatus()).toEqual([kept]);
   await stage.json(['backup', 'db']);
   expect(await previousInStatus()).toEqual([kept]);
@@ -83,14 +76,7 @@ test('databases that were kept and then dropped by hand are forgotten by the nex
 });
 
 test('a database that was kept and that somebody took into use again is backed up, and never dropped', async () => {
-  const restored = await stage.json<{ databases: readonly { previous: string }[] }>([
-    'restore',
-    'db',
-    '--database',
-    'shop',
-    '--yes',
-  ]);
-  const kept = restored.databases[0]?.previous ?? '';
+  const kept = await restoreShop();
   await stage.server.sql(
     `alter database shop rename to set_aside; alter database "${kept}" rename to shop;`,
     'postgres',
@@ -106,6 +92,14 @@ test('a database that was kept and that somebody took into use again is backed u
   }
   expect(await databases()).toBe(before);
 });
+
+/** @returns the name under which the restore keeps what it replaced */
+async function restoreShop(): Promise<string> {
+  const { databases: restored } = await stage.json<{
+    databases: readonly { previous: string }[];
+  }>(['restore', 'db', '--database', 'shop', '--yes']);
+  return restored[0]?.previous ?? '';
+}
 
 async function previousInStatus(): Promise<readonly string[]> {
   const { stdout } = await stage.backupd(['status', '--json']);

@@ -3,6 +3,7 @@ import type { DatabaseFacts, Facts } from '../../core/facts.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../../core/source.ts';
 import { encodeName } from '../../core/layout.ts';
+import { waitForAll } from '../../core/wait-for-all.ts';
 import { probeTools } from '../../docker/exec-pipe.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow } from './databases.ts';
@@ -24,7 +25,7 @@ export async function openDump(
   signal: AbortSignal,
 ): Promise<DumpSession> {
   // Each is a process of its own in the target: one after the other they would take longer than a small dump.
-  const [server, rows, level] = await Promise.all([
+  const [server, rows, level] = await waitForAll([
     readServer(connection, 'dump-failed', signal),
     listDatabases(connection, 'dump-failed', signal),
     levelInTarget(connection, plan, signal),

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { BackupdError, type FailureCode } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
+import { waitForAll } from '../../core/wait-for-all.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { COMPLETE_LINE } from '../sql-text.ts';
 import { queryJson, runSql } from './session.ts';
@@ -50,7 +51,7 @@ export async function dumpGlobals(
     env: { ...connection.environment, PGCLIENTENCODING: 'UTF8' },
     maxBytes: LARGEST_GLOBALS,
   };
-  const [result, forAll] = await Promise.all([
+  const [result, forAll] = await waitForAll([
     runExec(connection.docker, request, signal),
     settingsForAll(connection, signal),
   ]);

@@ -1,6 +1,7 @@
 import { reach } from '../../core/steps.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
+import { waitForAll } from '../../core/wait-for-all.ts';
 import { probeTools } from '../../docker/exec-pipe.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
 import { runPrefix, type Connection } from './connection.ts';
@@ -77,7 +78,7 @@ async function lookAround(connection: Connection, signal: AbortSignal): Promise<
     sql: 'select to_json(spcname) from pg_tablespace',
     code: 'restore-failed',
   } as const;
-  const [server, rows, tablespaces, tools] = await Promise.all([
+  const [server, rows, tablespaces, tools] = await waitForAll([
     readServer(connection, 'restore-failed', signal),
     listDatabases(connection, 'restore-failed', signal),
     queryJson<string>(connection, query, signal),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';
 import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
+import { waitForAll } from '../../core/wait-for-all.ts';
 import { killRun } from '../../docker/kill.ts';
 import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
@@ -10,7 +11,7 @@ import { readServer } from './databases.ts';
 import { openDump } from './dump.ts';
 import { dropLeftBeside } from './beside.ts';
 import { postgresArchiveReader } from './archive.ts';
-import { connectWhenReady, isServerStarting } from './readiness.ts';
+import { connectWhenReady, isServerAway } from './readiness.ts';
 import { postgresRestorer } from './restorer.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
@@ -46,11 +47,11 @@ export function postgres(options: PostgresOptions): Source {
     const connection = await connectWhenReady(
       {
         connect: async () => connectTo(at, run, signal),
-        isStarting: async () => isServerStarting(docker, { ...at, run }, signal),
+        isAway: async (isExpected) => isServerAway(docker, { ...at, run, isExpected }, signal),
       },
       signal,
     );
-    await Promise.all([endSessions(connection, signal), dropLeftBeside(connection, signal)]);
+    await waitForAll([endSessions(connection, signal), dropLeftBeside(connection, signal)]);
     return connection;
   }
 
@@ -84,8 +85,8 @@ export function postgres(options: PostgresOptions): Source {
     restorer: postgresRestorer(job.source, {
       work: async (at, signal) => connectTo(at, newRun(options.runPrefix), signal),
       look: async (at, signal) => connectTo(at, lookRun(options.runPrefix), signal),
-      isStarting: async (at, signal) =>
-        isServerStarting(docker, { ...at, run: lookRun(options.runPrefix) }, signal),
+      isAway: async (at, isExpected, signal) =>
+        isServerAway(docker, { ...at, run: lookRun(options.runPrefix), isExpected }, signal),
     }),
   };
 }

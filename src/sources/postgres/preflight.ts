@@ -1,4 +1,5 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
+import { waitForAll } from '../../core/wait-for-all.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
@@ -16,14 +17,14 @@ export async function lookAhead(
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<Preflight> {
-  const [server, live] = await Promise.all([
+  const [server, live] = await waitForAll([
     readServer(connection, 'target-unavailable', signal),
     listDatabases(connection, 'target-unavailable', signal),
   ]);
   const replaced = live.filter((row) =>
     plan.databases.some((wanted) => wanted.restoredAs === row.name),
   );
-  const [space, use] = await Promise.all([
+  const [space, use] = await waitForAll([
     spaceProblems(connection, server, plan, signal),
     useProblems(connection, replaced, signal),
   ]);

@@ -18,8 +18,8 @@ const LONGEST_PAUSE_MS = 60_000;
 export interface Attempts {
   /** Tries to connect now. */
   readonly connect: () => Promise<Connection>;
-  /** Whether the container was started just now, and its server does not answer yet. */
-  readonly isStarting: () => Promise<boolean>;
+  /** Whether there is no server that answers, and one is expected: while a container is new, or `isExpected` anyway. */
+  readonly isAway: (isExpected: boolean) => Promise<boolean>;
 }
 
 /**
@@ -27,7 +27,7 @@ export interface Attempts {
  * only the socket reaches: it answers, and a backup of it would hold half of what is being loaded.
  */
 export async function connectWhenReady(
-  { connect, isStarting }: Attempts,
+  { connect, isAway }: Attempts,
   signal: AbortSignal,
 ): Promise<Connection> {
   let pausedSince: number | null = null;
@@ -39,11 +39,11 @@ export async function connectWhenReady(
       }
       pausedSince = null;
     } catch (error) {
-      // A refusal is the answer, but while a server starts; after the first server there is a moment without any.
+      // What a server says that answers is the answer. None answers while it starts, and for a moment after the first one.
       pausedSince ??= performance.now();
       // Where even that cannot be asked, the refusal says more.
-      const waits = hasWaited || (await isStarting().catch(() => false));
-      if (!waits || performance.now() - pausedSince > LONGEST_PAUSE_MS) {
+      const isWorthWaiting = await isAway(hasWaited).catch(() => false);
+      if (!isWorthWaiting || performance.now() - pausedSince > LONGEST_PAUSE_MS) {
         throw error;
       }
     }
@@ -51,18 +51,15 @@ export async function connectWhenReady(
   }
 }
 
-/** Whether the container was started just now, and its server does not answer yet: told by exit code, whatever the language. */
-export async function isServerStarting(
+/** {@link Attempts.isAway}, told by exit code, whatever the language. */
+export async function isServerAway(
   docker: Docker,
-  at: Pick<ExecRequest, 'containerId' | 'container' | 'run'>,
+  at: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { readonly isExpected: boolean },
   signal: AbortSignal,
 ): Promise<boolean> {
   const { startedAt, state } = await inspectContainer(docker, at.containerId, signal);
-  if (
-    state !== 'running' ||
-    startedAt === null ||
-    Date.now() - startedAt.getTime() > LONGEST_PAUSE_MS
-  ) {
+  const isNew = startedAt !== null && Date.now() - startedAt.getTime() < LONGEST_PAUSE_MS;
+  if (state !== 'running' || !(isNew || at.isExpected)) {
     return false;
   }
   const { containerId, container, run } = at;

@@ -9,6 +9,7 @@ import {
   type TargetRef,
 } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
+import { waitForAll } from '../../core/wait-for-all.ts';
 import { discardBeside, dropDatabase } from './beside.ts';
 import { analyzeDatabase, compareDatabase } from './compare.ts';
 import type { Connection } from './connection.ts';
@@ -36,13 +37,13 @@ export interface Connects {
   readonly work: Connect;
   /** For who only looks. */
   readonly look: Connect;
-  readonly isStarting: (at: TargetRef, signal: AbortSignal) => Promise<boolean>;
+  readonly isAway: (at: TargetRef, isExpected: boolean, signal: AbortSignal) => Promise<boolean>;
 }
 
 /** Restores PostgreSQL databases: loaded beside, compared, swapped by rename. */
 export function postgresRestorer(
   source: string,
-  { work: connect, look, isStarting }: Connects,
+  { work: connect, look, isAway }: Connects,
 ): Restorer {
   /** How a restore that loaded beside was connected; it goes on to compare. */
   const building = new WeakMap<RestorePlan, Connection>();
@@ -52,7 +53,7 @@ export function postgresRestorer(
       const connection = await connectWhenReady(
         {
           connect: async () => look(into, signal),
-          isStarting: async () => isStarting(into, signal),
+          isAway: async (isExpected) => isAway(into, isExpected, signal),
         },
         signal,
       );
@@ -120,8 +121,10 @@ async function compareAll(
     plan.onProgress({ stage: 'compare', database: database.name });
     const expected = plan.manifest.facts.databases[database.name];
     // Both read every table: the second finds it in memory.
-    const [comparison] = await Promise.all([
-      expected === undefined ? null : compareDatabase(connection, database, expected, signal),
+    const [comparison] = await waitForAll([
+      expected === undefined
+        ? Promise.resolve(null)
+        : compareDatabase(connection, database, expected, signal),
       analyzeDatabase(connection, database, signal),
     ]);
     if (comparison !== null) {

@@ -2,11 +2,12 @@ import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BackupdError } from '../../../src/core/errors.ts';
-import type { TargetRef } from '../../../src/core/source.ts';
+import type { Restorer, TargetRef } from '../../../src/core/source.ts';
 import { runDaemon } from '../../../src/daemon/daemon.ts';
 import type { Host } from '../../../src/daemon/host.ts';
 import type { App, BoundSource } from '../../../src/jobs/context.ts';
 import { readAttempts } from '../../../src/store/attempts.ts';
+import { journal } from '../../../src/store/journal.ts';
 import { boundSource } from '../cli/paper-source.ts';
 import { fakeApp, type FakeApp } from '../cli/support.ts';
 
@@ -110,6 +111,37 @@ describe('a life of the daemon', () => {
     daemon.stop();
     expect(await daemon.exitCode).toBe(0);
     expect(daemon.field('daemon stopped', 'allRunsEnded')).toBe(true);
+  });
+
+  test('tries what a restore left half-done once a look, and says once why it cannot be cleared up', async () => {
+    const bound = boundSource('db');
+    let tries = 0;
+    const restorer: Restorer = {
+      ...bound.source.restorer,
+      resume() {
+        tries += 1;
+        return Promise.reject(new BackupdError('target-unavailable', 'it does not answer'));
+      },
+    };
+    world.discovery.sources.push({ ...bound, source: { ...bound.source, restorer } });
+    const target = await bound.source.locate(new AbortController().signal);
+    await journal(world.app.context.storage.dir, 'db').write({
+      step: 'building',
+      source: 'db',
+      engine: 'postgres',
+      target,
+      run: 'x',
+    });
+    const daemon = start();
+    // The backup that the source wants comes to the same end, after that.
+    await logged(daemon, 'backup failed');
+    for (let asked = 0; asked < 200; asked += 1) {
+      await ask(daemon, '/healthz');
+    }
+    daemon.stop();
+    expect(await daemon.exitCode).toBe(0);
+    expect(tries).toBe(2);
+    expect(daemon.messages().filter((message) => message === 'recovery postponed')).toHaveLength(1);
   });
 
   test('applies retention after a backup', async () => {

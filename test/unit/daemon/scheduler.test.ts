@@ -1,14 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome, RunEvent } from '../../../src/core/events.ts';
-import { formatBackupId } from '../../../src/core/layout.ts';
-import type { Trigger } from '../../../src/core/manifest.ts';
-import { runQueue } from '../../../src/daemon/queue.ts';
-import { scheduler, type Scheduler } from '../../../src/daemon/scheduler.ts';
-import type { BoundSource, Discovery } from '../../../src/jobs/context.ts';
+import type { Discovery } from '../../../src/jobs/context.ts';
 import { readAttempts, recordAttempt } from '../../../src/store/attempts.ts';
 import { readScheduleState } from '../../../src/store/schedule-state.ts';
-import { boundSource } from '../cli/paper-source.ts';
 import { fakeApp, type FakeApp } from '../cli/support.ts';
+import { addBackup, source, startLife, type Life, type LifeOptions } from './scheduler-lives.ts';
 
 const SILENT = { code: 'target-unavailable', message: 'no socket', hint: null } as const;
 
@@ -31,78 +27,13 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** One life of the daemon's scheduler, on the directory that the lives share. */
-interface Life {
-  readonly schedules: Scheduler;
-  /** Every run that began: `db first`. */
-  readonly runs: string[];
-  readonly troubles: string[];
-  /** Follows what the world has now and offers what is due; resolves when the runs ended that may end. */
-  at(instant: string): Promise<readonly string[]>;
-  /** Takes nothing more and cuts off what runs; resolves when that has ended. */
-  stop(): Promise<void>;
-}
-
-interface LifeOptions {
-  /** How runs end; a promise holds them. */
-  readonly outcome?: () => Outcome | Promise<Outcome>;
-  readonly concurrency?: number;
-  readonly waitForRuns?: boolean;
-}
-
 function life(options: LifeOptions = {}): Life {
-  const { outcome = () => 'success', concurrency = 1, waitForRuns = true } = options;
-  const stopping = new AbortController();
-  const queue = runQueue({ concurrency, capacity: 10 });
-  const runs: string[] = [];
-  const troubles: string[] = [];
-
-  async function backUp({ job }: BoundSource, trigger: Trigger): Promise<{ outcome: Outcome }> {
-    runs.push(`${job.source} ${trigger}`);
-    return { outcome: await outcome() };
-  }
-
-  const schedules = scheduler(
-    {
-      app: world.app,
-      queue,
-      backUp,
-      onTrouble: (message, { error }) => {
-        troubles.push(`${message}: ${String(error)}`);
-      },
-    },
-    stopping.signal,
-  );
-  return {
-    schedules,
-    runs,
-    troubles,
-    async at(instant) {
-      const before = runs.length;
-      await schedules.follow(world.discovery, Date.parse(instant));
-      await schedules.tick(Date.parse(instant));
-      if (waitForRuns) {
-        await queue.idle();
-      }
-      return runs.slice(before);
-    },
-    async stop() {
-      queue.close();
-      stopping.abort();
-      await queue.idle();
-    },
-  };
-}
-
-function source(name: string, patterns: readonly string[] = ['0 2 * * *']): BoundSource {
-  const { job, ...bound } = boundSource(name);
-  return { ...bound, job: { ...job, schedule: { ...job.schedule, patterns } } };
+  return startLife(world, options);
 }
 
 /** Puts a good backup that began at this instant into the catalog. */
 async function backedUp(name: string, startedAt: string): Promise<void> {
-  const id = formatBackupId({ startedAt: new Date(startedAt), kind: 'full', suffix: '0000' });
-  await world.add({ id, source: name, startedAt, finishedAt: startedAt });
+  await addBackup(world, name, startedAt);
 }
 
 async function handledUntil(name: string): Promise<string | null> {
@@ -143,32 +74,6 @@ describe('the first backup', () => {
     await backedUp('db', '2026-11-22T02:00:00Z');
     world.discovery.sources.push(source('db'), source('off', []));
     expect(await life().at('2026-11-22T12:00:00Z')).toEqual([]);
-  });
-});
-
-describe('a first backup that failed', () => {
-  test('is tried again after a minute, then after twice as long each time, until one is there', async () => {
-    world.discovery.sources.push(source('db'));
-    let outcome: Outcome = 'failed';
-    const now = life({ outcome: () => outcome });
-    expect(await now.at('2026-01-01T10:00:00Z')).toEqual(['db first']);
-    expect(await now.at('2026-01-01T10:00:59Z')).toEqual([]);
-    expect(await now.schedules.tick(Date.parse('2026-01-01T10:00:59Z'))).toBe(
-      Date.parse('2026-01-01T10:01:00Z'),
-    );
-    expect(await now.at('2026-01-01T10:01:00Z')).toEqual(['db first']);
-    expect(await now.at('2026-01-01T10:02:59Z')).toEqual([]);
-    outcome = 'success';
-    expect(await now.at('2026-01-01T10:03:00Z')).toEqual(['db first']);
-    expect(await now.at('2026-01-01T11:00:00Z')).toEqual([]);
-  });
-
-  test('is not tried again where somebody made one by hand', async () => {
-    world.discovery.sources.push(source('db'));
-    const now = life({ outcome: () => 'failed' });
-    expect(await now.at('2026-01-01T10:00:00Z')).toEqual(['db first']);
-    await backedUp('db', '2026-01-01T10:00:30Z');
-    expect(await now.at('2026-01-01T10:05:00Z')).toEqual([]);
   });
 });
 

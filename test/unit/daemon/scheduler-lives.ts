@@ -1,0 +1,84 @@
+import type { Outcome } from '../../../src/core/events.ts';
+import type { Trigger } from '../../../src/core/manifest.ts';
+import { formatBackupId } from '../../../src/core/layout.ts';
+import { runQueue } from '../../../src/daemon/queue.ts';
+import { scheduler, type Scheduler } from '../../../src/daemon/scheduler.ts';
+import type { BoundSource } from '../../../src/jobs/context.ts';
+import { boundSource } from '../cli/paper-source.ts';
+import type { FakeApp } from '../cli/support.ts';
+
+/** One life of the daemon's scheduler, on the directory that the lives share. */
+export interface Life {
+  readonly schedules: Scheduler;
+  /** Every run that began: `db first`. */
+  readonly runs: string[];
+  readonly troubles: string[];
+  /** Follows what the world has now and offers what is due; resolves when the runs ended that may end. */
+  at(instant: string): Promise<readonly string[]>;
+  /** Takes nothing more and cuts off what runs; resolves when that has ended. */
+  stop(): Promise<void>;
+}
+
+export interface LifeOptions {
+  /** How runs end; a promise holds them. */
+  readonly outcome?: () => Outcome | Promise<Outcome>;
+  readonly concurrency?: number;
+  readonly waitForRuns?: boolean;
+  /** How many runs may wait. */
+  readonly capacity?: number;
+}
+
+export function startLife(world: FakeApp, options: LifeOptions = {}): Life {
+  const { outcome = () => 'success', concurrency = 1, waitForRuns = true, capacity = 10 } = options;
+  const stopping = new AbortController();
+  const queue = runQueue({ concurrency, capacity });
+  const runs: string[] = [];
+  const troubles: string[] = [];
+
+  async function backUp({ job }: BoundSource, trigger: Trigger): Promise<{ outcome: Outcome }> {
+    runs.push(`${job.source} ${trigger}`);
+    return { outcome: await outcome() };
+  }
+
+  const schedules = scheduler(
+    {
+      app: world.app,
+      queue,
+      backUp,
+      onTrouble: (message, { error }) => {
+        troubles.push(`${message}: ${String(error)}`);
+      },
+    },
+    stopping.signal,
+  );
+  return {
+    schedules,
+    runs,
+    troubles,
+    async at(instant) {
+      const before = runs.length;
+      await schedules.follow(world.discovery, Date.parse(instant));
+      await schedules.tick(Date.parse(instant));
+      if (waitForRuns) {
+        await queue.idle();
+      }
+      return runs.slice(before);
+    },
+    async stop() {
+      queue.close();
+      stopping.abort();
+      await queue.idle();
+    },
+  };
+}
+
+export function source(name: string, patterns: readonly string[] = ['0 2 * * *']): BoundSource {
+  const { job, ...bound } = boundSource(name);
+  return { ...bound, job: { ...job, schedule: { ...job.schedule, patterns } } };
+}
+
+/** Puts a good backup that began at this instant into the catalog. */
+export async function addBackup(world: FakeApp, name: string, startedAt: string): Promise<void> {
+  const id = formatBackupId({ startedAt: new Date(startedAt), kind: 'full', suffix: '0000' });
+  await world.add({ id, source: name, startedAt, finishedAt: startedAt });
+}
