@@ -189,8 +189,8 @@ function haveFiles({ databases, files }: Pick<Manifest, 'databases' | 'files'>):
 
 /** Also keeps a hostile manifest from naming files outside its own folder. */
 function isArchiveFile(file: unknown): boolean {
-  const { name, format, storedBytes, sha256, dumpBytes, compression } =
-    file as Partial<ArchiveFile>;
+  const { name, format, storedBytes, sha256, dumpBytes, compression } = (file ??
+    {}) as Partial<ArchiveFile>;
   return (
     typeof name === 'string' &&
     /^[a-zA-Z0-9_%~-][a-zA-Z0-9_%~.-]*$/.test(name) &&
