@@ -15,6 +15,7 @@ import {
 } from '../support/restore-stage.ts';
 import { docker, type ProcessResult } from '../support/run-process.ts';
 import { startContainer } from '../support/test-container.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { startWriter } from '../support/writer.ts';
 
 let stage: RestoreStage;
@@ -22,7 +23,7 @@ let id: string;
 /** What `shop` holds since the backup, which no failed restore may change. */
 let before: DatabaseFingerprint;
 
-const RESTORE = ['restore', 'db'];
+const RESTORE = ['restore', 'db', '--wait', '1m'];
 const PROGRAM = '/opt/backupd/src/main.ts restore db';
 
 beforeAll(async () => {
@@ -107,6 +108,20 @@ test('the target stopped in the midst of the load: the daemon clears up when it 
   expect(await stage.leftovers()).not.toEqual([]);
   await using _daemon = await startContainer(stage.options);
   await untilClear(stage);
+  await expectUntouched();
+});
+
+test('a daemon that runs all the while clears up what a command had to leave', async () => {
+  await using daemon = await startContainer(stage.options);
+  await waitFor('daemon', async () => (await daemon.logs()).includes('"source found"'));
+  const { ended } = await beginLoad();
+  await docker('stop', '--time', '1', stage.server.name);
+  const failed = await ended;
+  expectFailed(failed, new RegExp(stage.server.name));
+  expect(failed.stderr).toContain('could not be removed yet');
+  await startServer();
+  await untilClear(stage);
+  expect(await daemon.logs()).toContain('"recovered from an interruption"');
   await expectUntouched();
 });
 
