@@ -32,7 +32,7 @@ export async function listCommand(
   if (unusable > 0) {
     out.note(
       warningLine(
-        `${unusable} ${unusable === 1 ? 'folder' : 'folders'} cannot be used as a backup and are not shown: "backupd check" says why`,
+        `not shown: ${unusable} ${unusable === 1 ? 'folder' : 'folders'} that cannot be used as a backup; "backupd check" says why`,
       ),
     );
   }

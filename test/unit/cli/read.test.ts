@@ -141,3 +141,31 @@ describe('verify', () => {
     expect((await run(fake, 'verify 202611')).exitCode).toBe(2);
   });
 });
+
+describe('folders of backups that cannot be used', () => {
+  it('are no reason to say that there are none', async () => {
+    await using fake = await fakeApp();
+    const made = await addRows(fake, WHOLE);
+    const manifest = fake.app.context.catalog.path(made, 'manifest.json');
+    await writeFile(manifest, '{');
+    const list = await run(fake, 'list db');
+    expect(list).toMatchObject({ exitCode: 0, out: '' });
+    expect(list.err).toContain('not shown: 1 folder that cannot be used as a backup');
+    expect(list.err).not.toContain('no backups');
+    const restore = await run(fake, 'restore db --dry-run');
+    expect(restore.exitCode).toBe(10);
+    expect(restore.err).toMatch(/none of the 1 backups of "db" can be used: .*is no JSON/);
+    expect(restore.err).toContain('hint: Run "backupd check"');
+  });
+
+  it('are told beside those that can be', async () => {
+    await using fake = await fakeApp();
+    await addRows(fake, WHOLE);
+    const made = await addRows(fake, OTHER);
+    await writeFile(fake.app.context.catalog.path(made, 'manifest.json'), '{');
+    const list = await run(fake, 'list');
+    expect(list.out).toContain(WHOLE);
+    expect(list.err).toContain('not shown: 1 folder that cannot be used as a backup');
+    expect(JSON.parse((await run(fake, 'list --json')).out)).toMatchObject([{ id: WHOLE }]);
+  });
+});

@@ -52,6 +52,19 @@ describe('opened for writing', () => {
     expect(new Set(opened.map(({ namespace }) => namespace)).size).toBe(1);
   });
 
+  test('a damaged namespace is found again in the manifests', async () => {
+    await using folder = await temporaryFolder();
+    await openStorage(folder.dir, options({ namespace: 'shop' }));
+    const catalog = openCatalog({ dir: folder.dir, namespace: 'shop' });
+    await commitBackup(catalog, { id: backupId(1), namespace: 'shop' });
+    const path = join(folder.dir, '.backupd', 'namespace');
+    await writeFile(path, '\0'.repeat(5));
+    for (const access of ['read', 'write'] as const) {
+      expect((await openStorage(folder.dir, options({ access }))).namespace).toBe('shop');
+    }
+    expect(await readFile(path, 'utf8')).toBe('shop\n');
+  });
+
   test('one that lost its identity keeps its namespace', async () => {
     await using folder = await temporaryFolder();
     await mkdir(join(folder.dir, '.backupd'));
