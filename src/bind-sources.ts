@@ -4,6 +4,7 @@ import { BackupdError, toFailure } from './core/errors.ts';
 import type { Job } from './core/job.ts';
 import type { Engine, Source } from './core/source.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
+import { whyPerishable } from './docker/own-storage.ts';
 import type { App, BoundSource } from './jobs/context.ts';
 import { detectEngine } from './sources/detect.ts';
 import { postgres } from './sources/postgres/postgres.ts';
@@ -31,7 +32,11 @@ export function sourceBinder(parts: Parts): Pick<App, 'discover' | 'bind'> {
       const seen = await parts.surroundings.look(signal);
       const found = jobsSeen(parts, seen);
       const sources: BoundSource[] = [];
-      const problems: ConfigProblem[] = [...parts.config.problems, ...found.problems];
+      const problems: ConfigProblem[] = [
+        ...parts.config.problems,
+        ...found.problems,
+        ...perishableStorage(parts.storage.dir, seen),
+      ];
       for (const job of found.jobs) {
         const bound = await bindJob({ parts, engines, found, seen }, job, signal);
         if ('job' in bound) {
@@ -51,6 +56,17 @@ export function sourceBinder(parts: Parts): Pick<App, 'discover' | 'bind'> {
         : bindTo(parts, backup, into, seen);
     },
   };
+}
+
+/** Backups that are gone with the container are no backups; still they are made, since somebody may want just that. */
+function perishableStorage(dir: string, { mounts }: Look): readonly ConfigProblem[] {
+  const why = mounts === null ? null : whyPerishable(dir, mounts);
+  if (why === null) {
+    return [];
+  }
+  const hint = `Mount a volume with a name or a directory of the host there, for example "backups:${dir}".`;
+  const message = `"${dir}" ${why}`;
+  return [{ source: null, option: 'BACKUPD_DIR', message, hint, severity: 'loud' }];
 }
 
 function sourceOf(parts: Parts, job: Job): Source {

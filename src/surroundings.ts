@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
 import { COMPOSE_PROJECT, type ContainerListing } from './core/discovery.ts';
 import { toFailure, type Failure } from './core/errors.ts';
-import { findOwnContainer, listContainers } from './docker/containers.ts';
+import { findOwnContainer, listContainers, type ContainerMount } from './docker/containers.ts';
 
 /** What one look around saw. */
 export interface Look {
@@ -9,6 +9,8 @@ export interface Look {
   readonly containers: readonly ContainerListing[] | null;
   /** The compose project this process runs in; null outside compose. */
   readonly project: string | null;
+  /** Of the container this process runs in; null outside Docker. */
+  readonly mounts: readonly ContainerMount[] | null;
   readonly failure: Failure | null;
 }
 
@@ -23,25 +25,25 @@ export interface Surroundings {
 /** Looks around when first asked. */
 export function surroundingsOf(docker: Docker): Surroundings {
   // Does not change while this process lives; asked again only where Docker did not answer.
-  let known: { readonly project: string | null } | null = null;
+  let known: Pick<Look, 'project' | 'mounts'> | null = null;
 
-  async function project(signal: AbortSignal): Promise<string | null> {
+  async function lookAtOwn(signal: AbortSignal): Promise<Pick<Look, 'project' | 'mounts'>> {
     if (known === null) {
       const own = await findOwnContainer(docker, signal);
-      known = { project: own?.labels[COMPOSE_PROJECT] ?? null };
+      known = { project: own?.labels[COMPOSE_PROJECT] ?? null, mounts: own?.mounts ?? null };
     }
-    return known.project;
+    return known;
   }
 
   return {
-    project,
+    project: async (signal) => (await lookAtOwn(signal)).project,
     async look(signal) {
       try {
-        const own = await project(signal);
-        return { containers: await listContainers(docker, signal), project: own, failure: null };
+        const own = await lookAtOwn(signal);
+        return { ...own, containers: await listContainers(docker, signal), failure: null };
       } catch (error) {
         signal.throwIfAborted();
-        return { containers: null, project: null, failure: toFailure(error) };
+        return { containers: null, project: null, mounts: null, failure: toFailure(error) };
       }
     },
   };

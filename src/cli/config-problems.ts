@@ -4,7 +4,7 @@ import { BackupdError } from '../core/errors.ts';
 /**
  * Refuses to begin with a configuration that is wrong in what the command uses.
  * @param needs variables; null: any
- * @throws BackupdError `config-invalid` with every such problem, not only the first
+ * @throws BackupdError `config-invalid` with every problem, not only the first
  */
 export function checkProblems(
   problems: readonly ConfigProblem[],
@@ -16,15 +16,17 @@ export function checkProblems(
   if (fatal.length === 0) {
     return;
   }
-  const lines = fatal.map(({ option, message, hint }) => {
+  // What is merely said otherwise may be why: a mistyped name of an option that is missed.
+  const said = problems.filter(({ severity }) => severity === 'loud');
+  const lines = [...fatal, ...said].map(({ option, message, hint }) => {
     const more = hint === null ? '' : ` (${hint})`;
     return `${option}: ${message}${more}`;
   });
   throw new BackupdError(
     'config-invalid',
-    fatal.length === 1
+    lines.length === 1
       ? (lines[0] ?? '')
-      : [`${fatal.length} options are wrong`, ...lines].join('\n'),
+      : [`${lines.length} options are wrong`, ...lines].join('\n'),
     { hint: 'Run "backupd config" to see every option and where its value comes from.' },
   );
 }

@@ -2,6 +2,7 @@ import { formatDuration } from './duration.ts';
 import type { RetentionPolicy } from './job.ts';
 import type { BackupId } from './layout.ts';
 import { isDamaged, isGood, isPinned, type CatalogEntry } from './manifest.ts';
+import { aheadMs } from './newest.ts';
 
 /** What retention looks at of a backup. */
 export interface Candidate {
@@ -13,6 +14,8 @@ export interface Candidate {
   /** Why it is not good, in a word; null where it is. */
   readonly flaw: string | null;
   readonly pinned: boolean;
+  /** Dated in the future: a clock was wrong when it was made, or is wrong now. */
+  readonly ahead: boolean;
 }
 
 /** Keep or remove, with every reason to keep it, or why there is none. */
@@ -23,11 +26,12 @@ export interface Verdict {
 }
 
 /** What retention looks at of a backup in the catalog. */
-export function toCandidate(entry: CatalogEntry): Candidate {
+export function toCandidate(entry: CatalogEntry, nowMs: number): Candidate {
   const { id, startedAt, kind, suspicious } = entry.manifest;
   const flaw = isDamaged(entry) ? 'damaged' : suspicious ? 'suspicious' : kind;
   const good = isGood(entry);
-  return { id, startedAt, good, flaw: good ? null : flaw, pinned: isPinned(entry) };
+  const ahead = aheadMs(entry.manifest, nowMs) > 0;
+  return { id, startedAt, good, flaw: good ? null : flaw, pinned: isPinned(entry), ahead };
 }
 
 /**
@@ -36,7 +40,8 @@ export function toCandidate(entry: CatalogEntry): Candidate {
  * The newest good backup of each slot is kept, as many slots back as the policy counts; slots without a backup do not
  * count, so a source that stopped keeps what it has. A backup that is not good holds no slot of theirs: it stays for as
  * long as a good one of its age would, at most as many of them as the rule counts. The last good backup, the newest of
- * all and those that a person pinned always stay.
+ * all and those that a person pinned always stay. One that is dated in the future takes no part until its time has come:
+ * it must not make those of now look old.
  */
 export function decideRetention(
   entries: readonly Candidate[],
@@ -53,15 +58,19 @@ export function decideRetention(
     reasons.get(id)?.push(reason);
   }
 
-  keepAlways(newestFirst, keep);
+  for (const { id } of newestFirst.filter(({ ahead }) => ahead)) {
+    keep(id, 'dated in the future');
+  }
+  const counted = newestFirst.filter(({ ahead }) => !ahead);
+  keepAlways(counted, keep);
   if (policy.all) {
-    for (const { id } of newestFirst) {
+    for (const { id } of counted) {
       keep(id, 'everything is kept');
     }
   } else {
-    keepWithin(newestFirst, policy.withinMs, keep);
+    keepWithin(counted, policy.withinMs, keep);
     for (const rule of slotRules(policy, slotsIn(timezone))) {
-      keepSlots(newestFirst, rule, keep);
+      keepSlots(counted, rule, keep);
     }
   }
   return newestFirst.map(({ id }) => {

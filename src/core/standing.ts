@@ -1,16 +1,10 @@
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
-import {
-  dumpBytes,
-  isDamaged,
-  isGood,
-  storedBytes,
-  verifiedAt,
-  type CatalogEntry,
-} from './manifest.ts';
+import { dumpBytes, isDamaged, storedBytes, verifiedAt, type CatalogEntry } from './manifest.ts';
+import { newestGood } from './newest.ts';
 import { maxAgeMs, intervalMs, nextRunAt, type ScheduleState } from './schedule.ts';
 import type { Previous } from './source.ts';
-import type { SourceState, SourceStatus } from './status.ts';
+import type { LastRestore, SourceState, SourceStatus } from './status.ts';
 
 /** All that is known of one source. */
 export interface Observed {
@@ -28,6 +22,7 @@ export interface Observed {
     readonly removedTotal: number;
   };
   readonly previous: readonly Previous[];
+  readonly lastRestore: LastRestore | null;
   /** Null where the daemon never saw it. */
   readonly schedule: ScheduleState | null;
 }
@@ -35,7 +30,7 @@ export interface Observed {
 /** How a source stands at an instant. */
 export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
   const { job, entries, record } = observed;
-  const lastGood = entries.find((entry) => isGood(entry)) ?? null;
+  const lastGood = newestGood(entries, record.attempts, nowMs);
   const ages = readAges(job, lastGood, nowMs);
   const settled = settledState(observed, lastGood, ages);
   const attempt = lastAttempt(observed);
@@ -56,6 +51,7 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
             code: attempt.failure?.code ?? null,
             message: attempt.failure?.message ?? null,
           },
+    lastRestore: observed.lastRestore,
     copies: [],
     lastDrill: null,
     threeTwoOne: {

@@ -5,6 +5,17 @@ import type { Engine } from './source.ts';
 
 export type SourceState = 'ok' | 'running' | 'overdue' | 'failed' | 'never' | 'missing';
 
+/** How the last restore or undo of a source ended. */
+export interface LastRestore {
+  /** When it ended. */
+  readonly at: string;
+  /** Null for an undo, and where a process died early in it. */
+  readonly id: string | null;
+  readonly outcome: 'success' | 'failed' | 'interrupted';
+  readonly code: FailureCode | null;
+  readonly message: string | null;
+}
+
 /** How one source stands; instants ISO 8601 UTC, absent values null. */
 export interface SourceStatus {
   readonly source: string;
@@ -28,6 +39,8 @@ export interface SourceStatus {
     readonly code: FailureCode | null;
     readonly message: string | null;
   } | null;
+  /** Null where there was none. */
+  readonly lastRestore: LastRestore | null;
   readonly copies: readonly {
     readonly destination: string;
     readonly state: 'ok' | 'pending' | 'lost';

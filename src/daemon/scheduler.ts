@@ -1,5 +1,6 @@
 import type { Outcome } from '../core/events.ts';
 import { isGood, type Trigger } from '../core/manifest.ts';
+import { aheadMs } from '../core/newest.ts';
 import { dueRun, followClock, nextRunAt, type ScheduleState } from '../core/schedule.ts';
 import type { App, BoundSource, Discovery } from '../jobs/context.ts';
 import { readSchedule, saveSchedule } from '../jobs/schedule-record.ts';
@@ -156,10 +157,14 @@ async function takeDue(
 /** Whether somebody backed it up since, by hand; or making up for it was tried to no end. */
 async function isMadeUpFor(following: Following, source: string, atMs: number): Promise<boolean> {
   const entries = await following.app.context.catalog.entries(source);
-  const lastGood = entries.find((entry) => isGood(entry));
+  const nowMs = Date.now();
   return (
-    (lastGood !== undefined && Date.parse(lastGood.manifest.startedAt) >= atMs) ||
-    (await wasCutOff(following, source, atMs))
+    entries.some(
+      (entry) =>
+        isGood(entry) &&
+        Date.parse(entry.manifest.startedAt) >= atMs &&
+        aheadMs(entry.manifest, nowMs) === 0,
+    ) || (await wasCutOff(following, source, atMs))
   );
 }
 

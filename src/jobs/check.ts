@@ -6,6 +6,7 @@ import { formatDuration } from '../core/duration.ts';
 import { toFailure } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
 import { storedBytes, type CatalogEntry, type ManifestSummary } from '../core/manifest.ts';
+import { aheadMs } from '../core/newest.ts';
 import { nextRunAt } from '../core/schedule.ts';
 import type { TargetRef } from '../core/source.ts';
 import type { App, BoundSource, Discovery } from './context.ts';
@@ -36,9 +37,6 @@ export interface CheckReport {
   readonly ok: boolean;
   readonly checks: readonly Check[];
 }
-
-/** How far a backup may lie ahead of this clock: clocks of two hosts differ by so much. */
-const CLOCK_TOLERANCE_MS = 60_000;
 
 /** Looks whether everything is in place for backups to succeed; leaves nothing behind. Only a cancellation throws. */
 export async function check(app: App, signal: AbortSignal): Promise<CheckReport> {
@@ -241,15 +239,15 @@ function checkClock(entries: readonly CatalogEntry[]): Check {
     .map(({ manifest }) => manifest)
     .toSorted(byStart)
     .at(-1);
-  const aheadMs = newest === undefined ? 0 : Date.parse(newest.startedAt) - Date.now();
-  if (newest === undefined || aheadMs <= CLOCK_TOLERANCE_MS) {
+  const ahead = newest === undefined ? 0 : aheadMs(newest, Date.now());
+  if (newest === undefined || ahead === 0) {
     return good('clock', 'clock', `${new Date().toISOString()}, no backup is from the future`);
   }
   return {
     name: 'clock',
     subject: 'clock',
     ok: false,
-    message: `backup ${newest.id} of "${newest.source}" is ${formatDuration(aheadMs)} ahead of this clock`,
+    message: `backup ${newest.id} of "${newest.source}" is ${formatDuration(ahead)} ahead of this clock`,
     hint: 'Set the clock of this host right. Where it is right and was wrong before, remove that backup or wait until its time has come.',
   };
 }

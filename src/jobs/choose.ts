@@ -2,7 +2,9 @@ import { formatDuration } from '../core/duration.ts';
 import { BackupdError } from '../core/errors.ts';
 import { parseInstant } from '../core/instant.ts';
 import { resolveId } from '../core/layout.ts';
+import type { Attempt } from '../core/events.ts';
 import { isGood, type CatalogEntry, type ManifestSummary } from '../core/manifest.ts';
+import { newestGood } from '../core/newest.ts';
 
 /** The backup that `--at` means, and in plain words what it lacks of that instant; null where it lacks nothing. */
 export interface Choice {
@@ -12,16 +14,19 @@ export interface Choice {
 
 /**
  * Finds the backup that `latest`, an id or a unique beginning of one, or an instant means among those of one source.
- * @param entries newest first
  * @throws BackupdError `backup-not-found`, or `usage` for an `at` that is none of these or ambiguous
  */
 export function chooseBackup(
-  entries: readonly CatalogEntry[],
+  { entries, attempts }: Remembered,
   at: string,
   timezone: string,
 ): Choice {
   if (at === 'latest') {
-    return { entry: newestGood(entries), gap: null };
+    const entry = newestGood(entries, attempts, Date.now());
+    if (entry === null) {
+      throw noneIsGood(entries.length);
+    }
+    return { entry, gap: null };
   }
   if (looksLikeId(at)) {
     const id = resolveId(
@@ -51,22 +56,24 @@ export function chooseBackup(
   return { entry, gap: gapBetween(entry.manifest, instant.from) };
 }
 
+/** What is known of the backups of a source; both newest first. */
+export interface Remembered {
+  readonly entries: readonly CatalogEntry[];
+  readonly attempts: readonly Attempt[];
+}
+
 /** Whether `--at` means an id rather than an instant. */
 export function looksLikeId(at: string): boolean {
   return /^\d{8}(?:[T-]|$)/.test(at);
 }
 
-function newestGood(entries: readonly CatalogEntry[]): CatalogEntry {
-  const entry = entries.find((candidate) => isGood(candidate));
-  if (entry !== undefined) {
-    return entry;
-  }
-  throw new BackupdError(
+function noneIsGood(count: number): BackupdError {
+  return new BackupdError(
     'backup-not-found',
-    entries.length === 0 ? 'there is no backup' : `none of the ${entries.length} backups is good`,
+    count === 0 ? 'there is no backup' : `none of the ${count} backups is good`,
     {
       hint:
-        entries.length === 0
+        count === 0
           ? 'Make one with "backupd backup".'
           : 'Damaged and suspicious backups are restored by their id only: see "backupd list".',
     },

@@ -3,8 +3,15 @@ import { basename, dirname, join } from 'node:path';
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
-import { isDamaged, type CatalogEntry, type Manifest, type Warning } from '../core/manifest.ts';
+import {
+  isDamaged,
+  isGood,
+  type CatalogEntry,
+  type Manifest,
+  type Warning,
+} from '../core/manifest.ts';
 import type { RestorePlan, Source, TargetRef } from '../core/source.ts';
+import { readAttempts } from '../store/attempts.ts';
 import { chooseBackup, chooseDatabases, looksLikeId } from './choose.ts';
 import type { App, JobContext } from './context.ts';
 
@@ -64,7 +71,8 @@ export async function planRestore(
   } else if (entries.length === 0) {
     await refuseUnreadable(name, app);
   }
-  const { entry, gap } = chooseBackup(entries, request.at, app.settings.timezone);
+  const { attempts } = await readAttempts(app.context.storage.dir, name);
+  const { entry, gap } = chooseBackup({ entries, attempts }, request.at, app.settings.timezone);
   const manifest = await catalog.manifest(name, entry.manifest.id);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
@@ -167,6 +175,9 @@ async function passedOver(
 function flawOf(entry: CatalogEntry): string {
   if (isDamaged(entry)) {
     return 'it is damaged';
+  }
+  if (isGood(entry)) {
+    return 'it is dated in the future, and others were made since';
   }
   return entry.manifest.suspicious
     ? 'it is suspicious, the source had shrunk'

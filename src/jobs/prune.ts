@@ -162,7 +162,8 @@ async function decide(
   { catalog }: JobContext,
 ): Promise<PruneResult> {
   const entries = await catalog.entries(source);
-  const candidates = await Promise.all(entries.map(async (entry) => lookAt(entry, catalog)));
+  const nowMs = Date.now();
+  const candidates = await Promise.all(entries.map(async (entry) => lookAt(entry, catalog, nowMs)));
   const verdicts = decideRetention(candidates, keep, timezone);
   const count = verdicts.filter((verdict) => !verdict.keep).length;
   return {
@@ -173,8 +174,12 @@ async function decide(
 }
 
 /** One whose files are not as recorded is no last good backup, though nobody has read it back yet. */
-async function lookAt(entry: CatalogEntry, catalog: JobContext['catalog']): Promise<Candidate> {
-  const candidate = toCandidate(entry);
+async function lookAt(
+  entry: CatalogEntry,
+  catalog: JobContext['catalog'],
+  nowMs: number,
+): Promise<Candidate> {
+  const candidate = toCandidate(entry, nowMs);
   const isWhole = !candidate.good || (await catalog.wrongFile(entry)) === null;
   return isWhole ? candidate : { ...candidate, good: false, flaw: 'damaged' };
 }

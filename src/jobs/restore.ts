@@ -9,6 +9,7 @@ import { journal } from '../store/journal.ts';
 import { acquireLock } from '../store/lock.ts';
 import { recordPrevious } from '../store/previous.ts';
 import type { App, JobContext } from './context.ts';
+import { noted } from './note-restore.ts';
 import { newRun, restorePlan, type RestoreDecision } from './plan-restore.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
@@ -48,7 +49,6 @@ export async function runRestore(
 ): Promise<RestoreReport> {
   const began = performance.now();
   const { context } = app;
-  const { source, target } = decision.bound;
   await using lock = await acquireLock(
     context.storage.dir,
     decision.source,
@@ -58,6 +58,30 @@ export async function runRestore(
   const running = AbortSignal.any([signal, lock.lost]);
   reach('restore-locked');
   await recordInterrupted(decision.source, lock.dead, context);
+  return await noted(
+    { dir: context.storage.dir, source: decision.source, id: decision.id },
+    async () => {
+      const { previous, warnings } = await restoreLocked(decision, context, running);
+      const durationMs = Math.round(performance.now() - began);
+      const { source, id, into } = decision;
+      context.emit({ type: 'restore-finished', source, id, durationMs });
+      const databases = decision.databases.map(({ name, restoredAs }) => ({
+        name,
+        restoredAs,
+        previous: previous.databases.find((one) => one.name === restoredAs)?.kept?.name ?? null,
+        facts: { matches: true, differences: [] },
+      }));
+      return { source, id, into, databases, durationMs, warnings };
+    },
+  );
+}
+
+async function restoreLocked(
+  decision: RestoreDecision,
+  context: JobContext,
+  running: AbortSignal,
+): Promise<Restored> {
+  const { source, target } = decision.bound;
   await resumeInterrupted(source, context, running);
   // Retention may have removed it since it was decided.
   await context.catalog.manifest(decision.source, decision.id);
@@ -68,22 +92,7 @@ export async function runRestore(
     databases: decision.databases,
     run: newRun(),
   });
-  const { previous, warnings } = await restoreBeside(decision, plan, context, running);
-  const durationMs = Math.round(performance.now() - began);
-  context.emit({ type: 'restore-finished', source: decision.source, id: decision.id, durationMs });
-  return {
-    source: decision.source,
-    id: decision.id,
-    into: decision.into,
-    databases: decision.databases.map(({ name, restoredAs }) => ({
-      name,
-      restoredAs,
-      previous: previous.databases.find((one) => one.name === restoredAs)?.kept?.name ?? null,
-      facts: { matches: true, differences: [] },
-    })),
-    durationMs,
-    warnings,
-  };
+  return restoreBeside(decision, plan, context, running);
 }
 
 /**

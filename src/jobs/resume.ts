@@ -7,6 +7,7 @@ import {
   type TargetRef,
 } from '../core/source.ts';
 import { journal, readJournal } from '../store/journal.ts';
+import { recordRestore } from '../store/last-restore.ts';
 import { recordPrevious, removePrevious } from '../store/previous.ts';
 import type { JobContext } from './context.ts';
 
@@ -34,10 +35,31 @@ export async function resumeInterrupted(
       await removePrevious(dir, source.name, state.previous.run);
     }
   }
+  await recordResumed(dir, state, kept);
   await journal(dir, source.name).clear();
   const how = target === null ? 'its container is gone' : kept === null ? 'reversed' : 'finished';
   context.emit({ type: 'recovered', source: source.name, what: `${state.step}: ${how}` });
   return kept;
+}
+
+/** Whoever began it died and could tell nobody; for `status`. */
+async function recordResumed(
+  dir: string,
+  state: JournalState,
+  kept: Previous | null,
+): Promise<void> {
+  const id = state.step === 'swapping' ? state.id : null;
+  await recordRestore(dir, state.source, {
+    at: new Date().toISOString(),
+    id,
+    ...(kept === null
+      ? {
+          outcome: 'interrupted',
+          code: 'cancelled',
+          message: 'its process died; what was there is untouched',
+        }
+      : { outcome: 'success', code: null, message: null }),
+  });
 }
 
 async function resumeAt(

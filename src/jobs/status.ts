@@ -2,11 +2,14 @@ import { basename, dirname } from 'node:path';
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { Job } from '../core/job.ts';
 import { isBackupId } from '../core/layout.ts';
+import { formatDuration } from '../core/duration.ts';
 import { isPinned } from '../core/manifest.ts';
+import { aheadMs } from '../core/newest.ts';
 import { judgeSource } from '../core/standing.ts';
 import type { SourceStatus, StatusReport } from '../core/status.ts';
 import { readAttempts } from '../store/attempts.ts';
 import { knownSources } from '../store/known-sources.ts';
+import { readLastRestore } from '../store/last-restore.ts';
 import { readLock } from '../store/lock.ts';
 import { readPrevious } from '../store/previous.ts';
 import type { App, Discovery } from './context.ts';
@@ -15,7 +18,7 @@ import { readSchedule } from './schedule-record.ts';
 /**
  * How every source stands, from what is on disk; asks neither Docker nor a network.
  *
- * Unhealthy are: a source that is, a newest backup that is damaged, configuration that keeps one or all from running,
+ * Unhealthy are: a source that is, a newest backup that is damaged or dated in the future, configuration that keeps one or all from running,
  * Docker that cannot be asked, and no source at all. What is merely said (an unknown variable, a folder that is not ours)
  * does not make it unhealthy: the backups are being made.
  * @throws BackupdError `storage-unavailable`
@@ -35,6 +38,7 @@ export async function buildStatus(
   const storage = await describeStorage(app, sources);
   const grave = [
     ...storage.grave,
+    ...describeFuture(sources, now.getTime()),
     ...describeConfig(config.filter(({ severity }) => severity !== 'loud')),
     ...(discovery.docker === null ? [] : [discovery.docker]),
     ...(sources.length === 0 && discovery.docker === null ? [NO_SOURCE] : []),
@@ -123,6 +127,23 @@ async function describeSuspicious(
   });
 }
 
+/** Last good backups that are dated in the future: how old they are is not known, and so not whether they are late. */
+function describeFuture(sources: readonly SourceStatus[], nowMs: number): readonly StatusProblem[] {
+  return sources.flatMap(({ source, lastSuccessAt, lastSuccessId }) => {
+    const ahead = lastSuccessAt === null ? 0 : aheadMs({ startedAt: lastSuccessAt }, nowMs);
+    if (ahead === 0) {
+      return [];
+    }
+    return [
+      {
+        code: 'clock',
+        message: `the last good backup of "${source}", ${lastSuccessId}, is ${formatDuration(ahead)} ahead of this clock: how old it is cannot be told`,
+        hint: `Set the clock of this host right. Where it is right now: "backupd backup ${source}" makes one with the right time.`,
+      },
+    ];
+  });
+}
+
 interface StorageProblems {
   /** What is wrong with a backup that is as new as the one that counts as the last good one, or newer. */
   readonly grave: readonly StatusProblem[];
@@ -184,13 +205,17 @@ async function readSource(
   { present, nowMs }: { readonly present: boolean; readonly nowMs: number },
 ): Promise<SourceStatus> {
   const { dir } = context.storage;
-  const [entries, record, lock, previous, schedule] = await Promise.all([
+  const [entries, record, lock, previous, lastRestore, schedule] = await Promise.all([
     context.catalog.entries(job.source),
     readAttempts(dir, job.source),
     readLock(dir, job.source),
     readPrevious(dir, job.source),
+    readLastRestore(dir, job.source),
     readSchedule(dir, job.source),
   ]);
   const running = lock?.alive === true && lock.run !== null;
-  return judgeSource({ job, present, running, entries, record, previous, schedule }, nowMs);
+  return judgeSource(
+    { job, present, running, entries, record, previous, lastRestore, schedule },
+    nowMs,
+  );
 }

@@ -5,6 +5,7 @@ import { journal, readJournal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';
 import { readPrevious, recordPrevious, removePrevious } from '../store/previous.ts';
 import type { App } from './context.ts';
+import { noted } from './note-restore.ts';
 import type { RestoreReport } from './restore.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
@@ -66,27 +67,36 @@ export async function runUndo(
   const { dir } = app.context.storage;
   await using lock = await lockSource(decision.source, decision.waitMs, app, signal);
   const running = AbortSignal.any([signal, lock.lost]);
-  await resumeJournal(decision.source, app, running);
-  const { source, previous } = await findUndoable(decision.source, app, running);
-  const log = journal(dir, decision.source);
+  return await noted({ dir, source: decision.source, id: null }, async () => {
+    await resumeJournal(decision.source, app, running);
+    const { into, databases } = await swapBack(decision.source, app, running);
+    const durationMs = Math.round(performance.now() - began);
+    return { source: decision.source, id: null, into, databases, durationMs, warnings: [] };
+  });
+}
+
+async function swapBack(
+  name: string,
+  app: App,
+  running: AbortSignal,
+): Promise<Pick<RestoreReport, 'into' | 'databases'>> {
+  const { dir } = app.context.storage;
+  const { source, previous } = await findUndoable(name, app, running);
+  const log = journal(dir, name);
   const replaced = await source.restorer.undo(previous, log, running);
   reach('undone');
   await recordPrevious(dir, replaced);
-  await removePrevious(dir, decision.source, previous.run);
+  await removePrevious(dir, name, previous.run);
   reach('undo-recorded');
   await log.clear();
   return {
-    source: decision.source,
-    id: null,
     into: previous.target.container,
-    databases: replaced.databases.map(({ name, kept }) => ({
-      name,
-      restoredAs: name,
-      previous: kept?.name ?? null,
+    databases: replaced.databases.map((database) => ({
+      name: database.name,
+      restoredAs: database.name,
+      previous: database.kept?.name ?? null,
       facts: null,
     })),
-    durationMs: Math.round(performance.now() - began),
-    warnings: [],
   };
 }
 

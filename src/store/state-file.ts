@@ -6,7 +6,14 @@ import { readNames } from './folder.ts';
 import { onStorage } from './storage-error.ts';
 
 /** The folders of our own state that hold JSON files, one for each source unless it says otherwise. */
-export const STATE_KINDS = ['attempts', 'journals', 'previous', 'schedule', 'sources'] as const;
+export const STATE_KINDS = [
+  'attempts',
+  'journals',
+  'previous',
+  'restores',
+  'schedule',
+  'sources',
+] as const;
 export type StateKind = (typeof STATE_KINDS)[number];
 
 /** Where the state of a kind is kept: `/backups/.backupd/attempts/db.json`. */

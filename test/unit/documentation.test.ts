@@ -137,6 +137,7 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
       entries: [{ manifest, receipts: [] }],
       record: { attempts: [], totals, removedTotal: 0 },
       previous: [],
+      lastRestore: null,
       schedule: null,
     },
     Date.parse(manifest.finishedAt),

@@ -9,7 +9,7 @@ import { pruneAfterBackup } from '../../jobs/prune.ts';
 import { collectProblems } from '../../jobs/status.ts';
 import type { CommandOf } from '../arguments.ts';
 import { chooseSources, type Chosen } from '../choose-sources.ts';
-import { failureLines, firstExitCode } from '../failure-text.ts';
+import { failureLines, firstExitCode, hintLine } from '../failure-text.ts';
 import { formatSize } from '../format.ts';
 import { warningLine, type Output } from '../output.ts';
 import type { Line } from '../text.ts';
@@ -39,6 +39,9 @@ export async function backupCommand(
   const discovery = await app.discover(signal);
   const problems = collectProblems(app, discovery);
   const chosen = chooseSources(args.sources, { ...discovery, problems });
+  for (const { option, message, hint } of problems.filter(({ severity }) => severity === 'loud')) {
+    out.note(warningLine(`${option}: ${message}`), ...(hint === null ? [] : [hintLine(hint)]));
+  }
   const runs: Run[] = [];
   for (const one of chosen) {
     signal.throwIfAborted();

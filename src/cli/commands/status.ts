@@ -32,7 +32,7 @@ const FORMATS: Readonly<Record<SourceState, Format>> = {
   missing: 'red',
 };
 
-/** The report for people: a table, what failed last, what restores kept, every problem. */
+/** The report for people: a table, what failed last, be it a backup or a restore, what restores kept, every problem. */
 export function statusLines(report: StatusReport, nowMs: number): readonly Line[] {
   return [
     ...(report.sources.length === 0 ? [] : sourceTable(report.sources, nowMs)),
@@ -69,7 +69,8 @@ function sourceTable(sources: readonly SourceStatus[], nowMs: number): readonly 
   );
 }
 
-function detailLines({ source, state, lastAttempt, previous }: SourceStatus): readonly Line[] {
+function detailLines(status: SourceStatus): readonly Line[] {
+  const { source, state, lastAttempt, lastRestore, previous } = status;
   const failed =
     state === 'ok' || lastAttempt === null || lastAttempt.message === null
       ? []
@@ -82,7 +83,13 @@ function detailLines({ source, state, lastAttempt, previous }: SourceStatus): re
       : [
           `${source}: a restore kept ${previous.join(', ')} ("backupd restore ${source} --undo" swaps back, "--drop-previous" drops)`,
         ];
-  return [...failed, ...kept];
+  const restore =
+    lastRestore === null || lastRestore.outcome === 'success'
+      ? []
+      : [
+          `${source}: last restore ${formatInstant(lastRestore.at)} ${lastRestore.outcome}: ${lastRestore.message ?? ''}`,
+        ];
+  return [...failed, ...restore, ...kept];
 }
 
 function problemLines(message: string, hint: string | null): readonly Line[] {

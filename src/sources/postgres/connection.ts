@@ -215,5 +215,5 @@ async function readFile(
 
 /** What a tool said that tells most; psql prefixes errors with the script's name and line, which say nothing here. */
 export function saidBy(stderr: string): string {
-  return (tellingLine(stderr) ?? 'no message').replace(/^psql:[^:]*:\d+: /, '');
+  return (tellingLine(stderr) ?? 'it ended and said nothing').replace(/^psql:[^:]*:\d+: /, '');
 }

@@ -217,6 +217,7 @@ test('status', async () => {
         durationSeconds: NUMBER,
         nextRunAt: null,
         lastAttempt: { at: INSTANT, outcome: 'success', code: null, message: null },
+        lastRestore: { at: INSTANT, id: null, outcome: 'success', code: null, message: null },
         copies: [],
         lastDrill: null,
         threeTwoOne: { holds: false, missing: ['a third copy', 'a copy off this site'] },

@@ -141,11 +141,16 @@ test('a clock that is set back repeats no run, keeps no source from running, and
   });
   expect(failed).toMatchObject({ exitCode: 21 });
   const { stdout } = await daemon.cli(['status', '--json']);
-  const { sources } = JSON.parse(stdout) as { sources: { source: string; state: string }[] };
+  const { sources, problems } = JSON.parse(stdout) as {
+    sources: { source: string; state: string }[];
+    problems: { code: string; message: string }[];
+  };
   expect(sources.find(({ source }) => source === 'db')).toMatchObject({
     state: 'failed',
     ageSeconds: 0,
   });
+  // How old it is nobody can tell.
+  expect(problems.map(({ code }) => code)).toContain('clock');
 
   await clock.set('2026-12-02T02:00:01Z');
   await untilTotal(daemon, 'db', 3);

@@ -116,6 +116,7 @@ describe('status, check, config', () => {
           ageSeconds: null,
           sizeBytes: null,
           lastAttempt: null,
+          lastRestore: null,
           copies: [],
           lastDrill: null,
           threeTwoOne: { holds: false },

@@ -1,7 +1,5 @@
-import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RetentionPolicy } from '../../../src/core/job.ts';
-import { formatBackupId } from '../../../src/core/layout.ts';
 import type { CatalogEntry, Manifest, Receipt } from '../../../src/core/manifest.ts';
 import {
   decideRetention,
@@ -9,23 +7,7 @@ import {
   toCandidate,
   type Candidate,
 } from '../../../src/core/retention.ts';
-
-const DAY_MS = 86_400_000;
-type Rules = Omit<Extract<RetentionPolicy, { all: false }>, 'all'>;
-
-function policy(rules: Partial<Rules>): RetentionPolicy {
-  const none = { last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, withinMs: 0 };
-  return { all: false, ...none, ...rules };
-}
-
-let serial = 0;
-
-function candidate(startedAt: string, flaw: string | null = null, pinned = false): Candidate {
-  serial = (serial + 1) % 65_536;
-  const suffix = serial.toString(16).padStart(4, '0');
-  const id = formatBackupId({ startedAt: new Date(startedAt), kind: 'full', suffix });
-  return { id, startedAt, good: flaw === null, flaw, pinned };
-}
+import { candidate, DAY_MS, policy } from './retention-samples.ts';
 
 /** What is kept with its reasons, by the beginning of the instant: `11-22T02:00`. */
 function kept(
@@ -191,125 +173,39 @@ describe('mass removal', () => {
   });
 });
 
+test('one that is dated in the future stays, and counts for nothing until its time has come', () => {
+  const wrong = { ...candidate('2031-01-01T02:00:00Z'), ahead: true };
+  const real = ['11-22T02:00', '11-21T02:00', '11-20T02:00'].map((at) =>
+    candidate(`2026-${at}:00Z`),
+  );
+  const rules = policy({ last: 2, withinMs: 2 * DAY_MS });
+  expect(kept([wrong, ...real], rules)).toEqual({
+    ...kept(real, rules),
+    '01-01T02:00': ['dated in the future'],
+  });
+});
+
 test('a candidate says what a catalog entry is', () => {
   const manifest = { id: 'x', startedAt: '2026-11-22T02:00:00Z', kind: 'full', suspicious: false };
   function entry(change: Partial<Manifest>, receipts: readonly Receipt[] = []): CatalogEntry {
     return { manifest: { ...manifest, ...change } as Manifest, receipts };
   }
   const at = '2026-11-23T00:00:00Z';
-  expect(toCandidate(entry({}))).toMatchObject({ good: true, flaw: null, pinned: false });
-  expect(toCandidate(entry({ suspicious: true }))).toMatchObject({
+  const nowMs = Date.parse(at);
+  expect(toCandidate(entry({}), nowMs)).toMatchObject({ good: true, flaw: null, pinned: false });
+  expect(toCandidate(entry({ suspicious: true }), nowMs)).toMatchObject({
     good: false,
     flaw: 'suspicious',
   });
-  expect(toCandidate(entry({ kind: 'safety' }))).toMatchObject({ good: false, flaw: 'safety' });
-  expect(toCandidate(entry({}, [{ type: 'damaged', at, message: 'hash' }]))).toMatchObject({
+  expect(toCandidate(entry({ kind: 'safety' }), nowMs)).toMatchObject({
+    good: false,
+    flaw: 'safety',
+  });
+  expect(toCandidate(entry({}, [{ type: 'damaged', at, message: 'hash' }]), nowMs)).toMatchObject({
     good: false,
     flaw: 'damaged',
   });
-  expect(toCandidate(entry({}, [{ type: 'pinned', at }]))).toMatchObject({ pinned: true });
-});
-
-describe('whatever there is', () => {
-  const anyCandidates = fc
-    .array(
-      fc.record({
-        atMs: fc.integer({ min: Date.parse('2025-06-01Z'), max: Date.parse('2026-12-01Z') }),
-        flaw: fc.constantFrom(null, null, null, 'suspicious', 'damaged'),
-        pinned: fc.boolean(),
-      }),
-      { maxLength: 40 },
-    )
-    .map((list) =>
-      list.map(({ atMs, flaw, pinned }, index) =>
-        candidate(new Date(atMs).toISOString(), flaw, pinned && index % 5 === 0),
-      ),
-    );
-  const anyCount = fc.integer({ min: 0, max: 8 });
-  const anyRules = fc.record({
-    last: anyCount,
-    hourly: anyCount,
-    daily: anyCount,
-    weekly: anyCount,
-    monthly: anyCount,
-    yearly: anyCount,
-    withinMs: fc.integer({ min: 0, max: 90 * DAY_MS }),
-  });
-  const anyZone = fc.constantFrom('UTC', 'America/New_York', 'Australia/Lord_Howe');
-
-  function keptOf(
-    candidates: readonly Candidate[],
-    rules: Rules,
-    timezone: string,
-  ): readonly Candidate[] {
-    const verdicts = decideRetention(candidates, policy(rules), timezone);
-    const ids = new Set(verdicts.filter(({ keep }) => keep).map(({ id }) => id));
-    return candidates.filter(({ id }) => ids.has(id));
-  }
-
-  test('every backup gets one verdict with a reason; the newest good one and pins stay', () => {
-    fc.assert(
-      fc.property(anyCandidates, anyRules, anyZone, (candidates, rules, timezone) => {
-        const verdicts = decideRetention(candidates, policy(rules), timezone);
-        expect(verdicts.map(({ id }) => id).toSorted()).toEqual(
-          candidates.map(({ id }) => id).toSorted(),
-        );
-        expect(verdicts.every(({ reasons }) => reasons.length > 0)).toBe(true);
-        const ids = new Set(verdicts.filter(({ keep }) => keep).map(({ id }) => id));
-        const good = candidates.filter((entry) => entry.good);
-        const newestMs = Math.max(...good.map((entry) => Date.parse(entry.startedAt)));
-        expect(
-          good.length === 0 ||
-            good.some((one) => Date.parse(one.startedAt) === newestMs && ids.has(one.id)),
-        ).toBe(true);
-        expect(candidates.every(({ id, pinned }) => !pinned || ids.has(id))).toBe(true);
-      }),
-    );
-  });
-
-  test('does not depend on the order of the entries', () => {
-    fc.assert(
-      fc.property(anyCandidates, anyRules, anyZone, (candidates, rules, timezone) => {
-        expect(decideRetention(candidates.toReversed(), policy(rules), timezone)).toEqual(
-          decideRetention(candidates, policy(rules), timezone),
-        );
-      }),
-    );
-  });
-
-  test('a second time removes nothing more', () => {
-    fc.assert(
-      fc.property(anyCandidates, anyRules, anyZone, (candidates, rules, timezone) => {
-        const once = keptOf(candidates, rules, timezone);
-        expect(keptOf(once, rules, timezone)).toEqual(once);
-      }),
-    );
-  });
-
-  test('a more generous policy keeps at least as much', () => {
-    fc.assert(
-      fc.property(
-        anyCandidates,
-        anyRules,
-        fc.constantFrom('last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'withinMs'),
-        fc.integer({ min: 1, max: 5 }),
-        (candidates, rules, rule, more) => {
-          const amount = rules[rule] + (rule === 'withinMs' ? more * DAY_MS : more);
-          const generous = new Set(keptOf(candidates, { ...rules, [rule]: amount }, 'UTC'));
-          expect(keptOf(candidates, rules, 'UTC').every((entry) => generous.has(entry))).toBe(true);
-        },
-      ),
-    );
-  });
-
-  test('what is not good never makes a good one go', () => {
-    fc.assert(
-      fc.property(anyCandidates, anyRules, anyZone, (candidates, rules, timezone) => {
-        const good = candidates.filter((entry) => entry.good);
-        expect(keptOf(candidates, rules, timezone).filter((entry) => entry.good)).toEqual(
-          keptOf(good, rules, timezone),
-        );
-      }),
-    );
-  });
+  expect(toCandidate(entry({}, [{ type: 'pinned', at }]), nowMs)).toMatchObject({ pinned: true });
+  expect(toCandidate(entry({}), nowMs).ahead).toBe(false);
+  expect(toCandidate(entry({ startedAt: '2026-11-23T00:02:00Z' }), nowMs).ahead).toBe(true);
 });

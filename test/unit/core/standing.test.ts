@@ -37,6 +37,7 @@ function judge(change: Partial<Observed>, hour: number): SourceStatus {
     entries: [],
     record: { attempts: [], totals: NO_RUNS, removedTotal: 0 },
     previous: [],
+    lastRestore: null,
     schedule: null,
   };
   return judgeSource({ ...nothing, ...change }, Date.UTC(2026, 0, 1, hour));
@@ -157,6 +158,7 @@ describe('what it says', () => {
       lastVerifiedAt: null,
       copies: [],
       previous: [],
+      lastRestore: null,
       threeTwoOne: { holds: false },
     });
   });

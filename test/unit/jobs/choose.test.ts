@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { formatBackupId, type BackupKind } from '../../../src/core/layout.ts';
+import type { Attempt } from '../../../src/core/events.ts';
+import { formatBackupId, type BackupId, type BackupKind } from '../../../src/core/layout.ts';
 import type { CatalogEntry, Receipt } from '../../../src/core/manifest.ts';
-import { chooseBackup, chooseDatabases } from '../../../src/jobs/choose.ts';
+import { chooseBackup, chooseDatabases, type Remembered } from '../../../src/jobs/choose.ts';
 
 interface Sketch {
   readonly suspicious?: boolean;
@@ -38,6 +39,19 @@ function backup(startedAt: string, sketch: Sketch = {}): CatalogEntry {
   };
 }
 
+function known(entries: readonly CatalogEntry[], attempts: readonly Attempt[] = []): Remembered {
+  return { entries, attempts };
+}
+
+function succeeded(id: BackupId): Attempt {
+  const at = new Date(0).toISOString();
+  return { at, finishedAt: at, outcome: 'success', trigger: 'schedule', id, failure: null };
+}
+
+function latest(remembered: Remembered): CatalogEntry {
+  return chooseBackup(remembered, 'latest', 'UTC').entry;
+}
+
 const monday = backup('2026-11-23T02:00:00.000Z');
 const tuesday = backup('2026-11-24T02:00:00.000Z');
 const damaged: Receipt = { type: 'damaged', at: '2026-11-25T00:00:00.000Z', message: 'cut' };
@@ -51,24 +65,37 @@ test('latest is the newest one that is good', () => {
     monday,
   ];
 
-  expect(chooseBackup(entries, 'latest', 'UTC')).toEqual({ entry: tuesday, gap: null });
+  expect(chooseBackup(known(entries), 'latest', 'UTC')).toEqual({ entry: tuesday, gap: null });
+});
+
+test('where the newest is dated in the future, latest is the one that was made last', () => {
+  const future = backup(new Date(Date.now() + 3_600_000).toISOString());
+  const entries = [future, tuesday, monday];
+  const madeLast = succeeded(tuesday.manifest.id);
+  const madeBefore = succeeded(future.manifest.id);
+  const lost = succeeded(backup('2026-11-24T05:00:00.000Z').manifest.id);
+
+  expect(latest(known(entries, [lost, madeLast, madeBefore]))).toBe(tuesday);
+  expect(latest(known(entries, [madeBefore, madeLast]))).toBe(future);
+  expect(latest(known(entries))).toBe(future);
+  expect(latest(known([tuesday, monday], [succeeded(monday.manifest.id)]))).toBe(tuesday);
 });
 
 test('an id finds what latest leaves out', () => {
   const suspicious = backup('2026-11-25T03:00:00.000Z', { suspicious: true });
 
-  expect(chooseBackup([suspicious, tuesday], '20261125', 'UTC').entry).toBe(suspicious);
+  expect(chooseBackup(known([suspicious, tuesday]), '20261125', 'UTC').entry).toBe(suspicious);
 });
 
 test('an instant is the newest good backup begun at or before it, with the gap in words', () => {
-  const choice = chooseBackup([tuesday, monday], '2026-11-24T01:59', 'UTC');
+  const choice = chooseBackup(known([tuesday, monday]), '2026-11-24T01:59', 'UTC');
 
   expect(choice.entry).toBe(monday);
   expect(choice.gap).toContain('23h 59m before 2026-11-24T01:59:00.000Z');
 });
 
 test('an instant is read in the configured time zone', () => {
-  expect(chooseBackup([tuesday, monday], '2026-11-24T03:00', 'Europe/Berlin')).toEqual({
+  expect(chooseBackup(known([tuesday, monday]), '2026-11-24T03:00', 'Europe/Berlin')).toEqual({
     entry: tuesday,
     gap: null,
   });
@@ -83,11 +110,11 @@ test.each([
 ])('with none that fits, --at %j is %s', (at, code) => {
   const entries = at === 'latest' ? [] : [tuesday, monday];
 
-  expect(() => chooseBackup(entries, at, 'UTC')).toThrow(expect.objectContaining({ code }));
+  expect(() => chooseBackup(known(entries), at, 'UTC')).toThrow(expect.objectContaining({ code }));
 });
 
 test('the beginning of two ids is ambiguous', () => {
-  expect(() => chooseBackup([tuesday, monday], '20261123T020000Z', 'UTC')).not.toThrow();
+  expect(() => chooseBackup(known([tuesday, monday]), '20261123T020000Z', 'UTC')).not.toThrow();
   const twice = [
     tuesday,
     {
@@ -103,7 +130,7 @@ test('the beginning of two ids is ambiguous', () => {
     },
   ];
 
-  expect(() => chooseBackup(twice, '20261124', 'UTC')).toThrow(
+  expect(() => chooseBackup(known(twice), '20261124', 'UTC')).toThrow(
     expect.objectContaining({ code: 'usage' }),
   );
 });
@@ -129,14 +156,14 @@ test('a database that is not in the backup, and one name for two', () => {
 
 test('an instant that is written to the minute finds what began within it', () => {
   const entries = [backup('2026-11-24T02:00:00.214Z'), monday];
-  expect(chooseBackup(entries, '2026-11-24T02:00', 'UTC')).toEqual({
+  expect(chooseBackup(known(entries), '2026-11-24T02:00', 'UTC')).toEqual({
     entry: entries[0],
     gap: null,
   });
-  expect(chooseBackup(entries, '2026-11-24T02:00:00Z', 'UTC')).toEqual({
+  expect(chooseBackup(known(entries), '2026-11-24T02:00:00Z', 'UTC')).toEqual({
     entry: entries[0],
     gap: null,
   });
-  expect(chooseBackup(entries, '2026-11-24T02:00:00.213Z', 'UTC').entry).toBe(monday);
-  expect(chooseBackup(entries, '2026-11-24T01:59', 'UTC').entry).toBe(monday);
+  expect(chooseBackup(known(entries), '2026-11-24T02:00:00.213Z', 'UTC').entry).toBe(monday);
+  expect(chooseBackup(known(entries), '2026-11-24T01:59', 'UTC').entry).toBe(monday);
 });

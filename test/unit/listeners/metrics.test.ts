@@ -18,6 +18,7 @@ function observed(source: string, change: Partial<Observed> = {}): Observed {
       removedTotal: 0,
     },
     previous: [],
+    lastRestore: null,
     schedule: null,
     ...change,
   };
