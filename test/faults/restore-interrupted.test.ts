@@ -81,6 +81,15 @@ function expectFailed(result: ProcessResult, message: RegExp): void {
   });
 }
 
+/** How the last restore ended, as `status` tells those who come later. */
+async function lastRestore(): Promise<unknown> {
+  const { stdout } = await stage.backupd(['status', '--json']);
+  const { sources } = JSON.parse(stdout) as {
+    readonly sources: readonly { lastRestore: unknown }[];
+  };
+  return sources[0]?.lastRestore;
+}
+
 test('the server killed in the midst of the load, and started again', async () => {
   await using writer = await startWriter(stage.server);
   const { ended } = await beginLoad();
@@ -129,6 +138,7 @@ test('the server crashed in the midst of the load and came back by itself', asyn
   const { ended } = await beginLoad();
   await killBackend(LOADING_SLOW);
   expectFailed(await ended, /pg_restore/);
+  expect(await lastRestore()).toMatchObject({ outcome: 'failed', code: 'restore-failed' });
   await waitUntilReady(stage.server);
   await expectClearedByCommand();
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DatabaseFingerprint } from '../support/fingerprint.ts';
 import { holdName, untilNoSwap, untilSwapWaits } from '../support/hold.ts';
+import { having } from '../support/matchers.ts';
 import { doesRun, killIn } from '../support/processes.ts';
 import { openRestoreStage, untilClear, type RestoreStage } from '../support/restore-stage.ts';
 import { docker } from '../support/run-process.ts';
@@ -141,6 +142,13 @@ async function expectRestoredOrNot(expected: State | 'either', scene: Scene): Pr
   expect(await countKept(scene)).toBe(state === 'backed up' ? 2 : 0);
 }
 
+/** Whoever began it died and told nobody: `status` does. */
+async function expectTold(scene: Scene): Promise<void> {
+  const { sources } = await scene.stage.json<{ readonly sources: readonly unknown[] }>(['status']);
+  const outcome = (await countKept(scene)) > 0 ? 'success' : 'interrupted';
+  expect(sources).toEqual([having({ lastRestore: having({ outcome }) })]);
+}
+
 test.concurrent.each<readonly [string, NextLife, State | 'either']>([
   ['restore-locked', 'a command', 'changed'],
   ['restore-journaled', 'the daemon', 'changed'],
@@ -167,6 +175,10 @@ test.concurrent.each<readonly [string, NextLife, State | 'either']>([
       await dieAt(step, scene, ['restore', 'db', '--at', scene.id, '--yes']);
       await liveOn(next, scene);
       await expectRestoredOrNot(expected, scene);
+      // Before the first and after the last of them there is no journal, and so nobody who could tell of it.
+      if (step !== 'restore-locked' && step !== 'restore-cleared') {
+        await expectTold(scene);
+      }
     });
   },
 );

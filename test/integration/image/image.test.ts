@@ -117,6 +117,18 @@ test('a command on an empty host needs nothing but the socket', async () => {
   expect(result).toMatchObject({ exitCode: 0, stdout: '[]\n', stderr: '' });
 });
 
+test('a directory that is gone with its container is told of', async () => {
+  const env = { BACKUPD_SOURCES: 'db=postgres://nowhere' };
+  const volumes = ['/var/run/docker.sock:/var/run/docker.sock'];
+  const bare = { image: await backupdImage(), env, volumes, args: ['status', '--json'] };
+  const without = await runContainer(bare);
+  expect(without.stdout).toContain('is a volume without a name');
+  await using backups = await testVolume();
+  const mounted = [...volumes, `${backups.name}:/backups`];
+  const { stdout } = await runContainer({ ...bare, volumes: mounted });
+  expect(stdout).not.toContain('is a volume without a name');
+});
+
 async function healthOf(container: string): Promise<string> {
   return docker('inspect', '--format', '{{.State.Health.Status}}', container);
 }
