@@ -2,9 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 import { tallyReporter } from './support/tally.ts';
 
-/** Containers share one engine and its disk: their files run one after the other, and nothing is tried twice. */
+/**
+ * Two files at a time: much of what they do is to wait for containers. All that they start has names of its own, and
+ * nothing is tried twice.
+ */
 const withContainers = {
-  fileParallelism: false,
+  maxWorkers: 2,
   testTimeout: 180_000,
   hookTimeout: 180_000,
   // Its reaper is an image that cannot be had everywhere; every test removes what it started.
