@@ -98,7 +98,7 @@ test('a standby is backed up, and not restored into', async () => {
   await primary.sql(`
     create table t as select n from generate_series(1, 1000) n;
     create unlogged table u as select n from generate_series(1, 10) n;
-    copy (select) to program $$echo 'host replication all all trust' >>"$PGDATA/pg_hba.conf"$$; select pg_reload_conf();`);
+    copy (select) to program $$cat; echo 'host replication all all trust' >>"$PGDATA/pg_hba.conf"$$; select pg_reload_conf();`);
   // The server is told to reload, and does so in its own time.
   await waitFor('reload', async () => (await primary.sql('select pg_conf_load_time()')) !== loaded);
   const address = await docker(
