@@ -135,7 +135,7 @@ function contractServer(server: Postgres): ContractServer {
 
 /** Edits the server's access rules from within. */
 function hbaEdit(sed: string): string {
-  return `copy (select) to program $$sed -i '${sed}' "$PGDATA/pg_hba.conf"$$; select pg_reload_conf();`;
+  return `copy (select) to program $$cat; sed -i '${sed}' "$PGDATA/pg_hba.conf"$$; select pg_reload_conf();`;
 }
 
 /** A password is hashed with a salt, so it is another one in each server. */
