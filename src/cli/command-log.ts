@@ -25,7 +25,7 @@ export function commandLog(
   return {
     emit: logEvents(log),
     done(exitCode) {
-      log.info({ command, exitCode }, 'command done');
+      log[exitCode === 0 ? 'info' : 'error']({ command, exitCode }, 'command done');
     },
     failed(thrown, stopping) {
       const { code, message: error, hint } = failureOf(thrown, stopping);

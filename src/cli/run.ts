@@ -200,7 +200,10 @@ function describeCommand(command: AppCommand): string {
     command.name === 'undo' || command.name === 'drop-previous'
       ? `restore --${command.name}`
       : command.name;
-  return 'source' in command && command.source !== null ? `${name} ${command.source}` : name;
+  const dryRun = 'dryRun' in command && command.dryRun ? ' --dry-run' : '';
+  return 'source' in command && command.source !== null
+    ? `${name} ${command.source}${dryRun}`
+    : `${name}${dryRun}`;
 }
 
 function report(

@@ -55,7 +55,13 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
     const [line] = error.message.split('\n');
     return withProblem(path, unreadable(path, `is neither YAML nor JSON: ${line ?? ''}`));
   }
-  const value: unknown = document.contents === null ? {} : document.toJS();
+  let value: unknown;
+  try {
+    value = document.contents === null ? {} : document.toJS();
+  } catch (failure) {
+    // An alias that leads nowhere, or too many of them.
+    return withProblem(path, unreadable(path, `cannot be read: ${toFailure(failure).message}`));
+  }
   if (!isMapping(value)) {
     return withProblem(path, unreadable(path, 'is not a mapping of options'));
   }

@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import { toFailure } from '../core/errors.ts';
+import { BackupdError, toFailure } from '../core/errors.ts';
 import type { App, Discovery } from '../jobs/context.ts';
 import { collectProblems, listStatuses } from '../jobs/status.ts';
 import type { Metrics } from '../listeners/metrics.ts';
@@ -7,6 +7,8 @@ import { plainText, type Answer, type Routes } from './http.ts';
 
 /** How long Docker may take to say that it is there. */
 const PING_TIMEOUT_MS = 5000;
+/** A record and the journal of a restore take less. */
+const LEAST_FREE_BYTES = 64 * 1024;
 
 /** What the daemon answers over HTTP. */
 export function daemonRoutes(
@@ -36,8 +38,17 @@ async function readiness(app: App): Promise<Answer> {
   const reasons = [
     await reasonOf(() => app.ping(AbortSignal.timeout(PING_TIMEOUT_MS))),
     await reasonOf(() => access(app.context.storage.dir, constants.R_OK | constants.W_OK)),
+    await reasonOf(() => checkFree(app)),
   ].filter((reason) => reason !== null);
   return reasons.length === 0 ? plainText(200, 'ok') : plainText(503, reasons.join('\n'));
+}
+
+/** Rights do not tell of a disk on which there is no room for a single record. */
+async function checkFree({ context: { storage } }: App): Promise<void> {
+  const { freeBytes } = await storage.space();
+  if (freeBytes < LEAST_FREE_BYTES) {
+    throw new BackupdError('no-space', `${storage.dir} is full: ${freeBytes} bytes are free`);
+  }
 }
 
 async function reasonOf(check: () => Promise<unknown>): Promise<string | null> {

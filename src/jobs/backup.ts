@@ -38,7 +38,7 @@ export interface BackupRun {
 }
 
 /** Room beside the size of the last backup that must be free before one begins. */
-const SPACE_MARGIN_BYTES = 32 * 1024 * 1024;
+export const SPACE_MARGIN_BYTES = 32 * 1024 * 1024;
 
 /** Backs one source up. Never throws: how it ended is in the result, in the record of attempts, and told to the listeners. */
 export async function runBackup(

@@ -10,6 +10,7 @@ import { aheadMs } from '../core/newest.ts';
 import { nextRunAt } from '../core/schedule.ts';
 import type { TargetRef } from '../core/source.ts';
 import type { App, BoundSource, Discovery } from './context.ts';
+import { SPACE_MARGIN_BYTES } from './backup.ts';
 import { collectProblems } from './status.ts';
 
 /** One thing that must be in place; the hint says what to do where it is not. */
@@ -217,8 +218,8 @@ function checkSpace(dir: string, entries: readonly CatalogEntry[], freeBytes: nu
     0,
   );
   const free = `${Math.floor(freeBytes / 1e6)} MB free`;
-  const needed = `the newest backups of all sources have ${Math.ceil(neededBytes / 1e6)} MB`;
-  if (freeBytes > neededBytes) {
+  const needed = `the newest backups of all sources have ${Math.ceil(neededBytes / 1e6)} MB, and ${Math.ceil(SPACE_MARGIN_BYTES / 1e6)} MB are to spare`;
+  if (freeBytes >= neededBytes + SPACE_MARGIN_BYTES) {
     return good('space', dir, `${free}, ${needed}`);
   }
   return {

@@ -47,6 +47,8 @@ export interface RestoreDecision {
     readonly sizeBytes: number | null;
   }[];
   readonly warnings: readonly Warning[];
+  /** What is wrong with the files of the backup at a glance; null: nothing. The restore reads them, and writes it down. */
+  readonly damage: string | null;
   /** For runRestore. */
   readonly bound: { readonly source: Source; readonly target: TargetRef };
   readonly manifest: Manifest;
@@ -99,6 +101,7 @@ export async function planRestore(
       ...(request.at === 'latest' ? await passedOver(entry, entries, app) : []),
       ...manifest.warnings,
     ],
+    damage: await catalog.wrongFile(entry),
     bound: { source, target },
     manifest,
     waitMs: request.waitMs,

@@ -47,7 +47,15 @@ export async function planUndo(
     await using lock = await lockSource(request.source, request.waitMs, app, signal);
     await resumeJournal(request.source, app, AbortSignal.any([signal, lock.lost]));
   }
-  const { previous } = await findUndoable(request.source, app, signal);
+  const { source, previous } = await findUndoable(request.source, app, signal);
+  const there = await source.restorer.previous(previous.target, signal);
+  const ids = new Set(there.flatMap((one) => one.databases.map(({ kept }) => kept?.id)));
+  const gone = previous.databases.flatMap(({ kept }) =>
+    kept === null || ids.has(kept.id) ? [] : [kept.name],
+  );
+  if (gone.length > 0) {
+    throw nothingToUndo(request.source, `what it replaced is gone: ${gone.join(', ')}`);
+  }
   return {
     source: request.source,
     into: previous.target.container,

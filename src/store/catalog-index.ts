@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, MANIFEST_FILE, RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
 import { parseManifest, type CatalogEntry, type Manifest } from '../core/manifest.ts';
-import { readNames } from './folder.ts';
+import { isLink, readNames } from './folder.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
 import { hasErrorCode, onStorage, storageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
@@ -39,7 +39,9 @@ export function catalogIndex(storage: Pick<Storage, 'dir' | 'namespace'>): Catal
   return {
     async list(source) {
       const folder = join(storage.dir, source);
-      const ids = (await onStorage(folder, () => readNames(folder))).filter(isBackupId);
+      const ids = await onStorage(folder, async () =>
+        (await isLink(folder)) ? [] : (await readNames(folder)).filter(isBackupId),
+      );
       const known = remembered.get(source) ?? new Map<BackupId, Remembered>();
       const next = new Map<BackupId, Remembered>();
       const unreadable: UnreadableBackup[] = [];

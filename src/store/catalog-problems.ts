@@ -7,9 +7,10 @@ import { isDamaged, type CatalogEntry } from '../core/manifest.ts';
 import { readJson } from './atomic-file.ts';
 import type { CatalogIndex } from './catalog-index.ts';
 import { readEntries, readNames, readTree } from './folder.ts';
+import { isJournalState } from './journal.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
 import { isRemains } from './removal.ts';
-import { STATE_KINDS } from './state-file.ts';
+import { STATE_KINDS, type StateKind } from './state-file.ts';
 import { hasErrorCode, onStorage } from './storage-error.ts';
 
 /** Something in the directory that is not as backupd left it, or not of backupd at all. */
@@ -130,6 +131,21 @@ function damageFound(entry: CatalogEntry): string | null {
   return last === undefined ? null : `was found damaged at ${last.at}: ${last.message}`;
 }
 
+/** A journal that is not understood stops its source, so there it is not enough that it parses. */
+async function isDamagedState(kind: StateKind, entry: Dirent, path: string): Promise<boolean> {
+  if (!entry.name.endsWith('.json')) {
+    return false;
+  }
+  if (entry.isDirectory()) {
+    // What restores kept is in a folder for each source, which may have such a name.
+    return kind !== 'previous';
+  }
+  const stored = await readJson(path);
+  const isJournal =
+    kind !== 'journals' || stored.state !== 'present' || isJournalState(stored.value);
+  return stored.state === 'damaged' || !isJournal;
+}
+
 /** State files that do not parse, and those that were set aside. */
 async function findInState(state: string): Promise<readonly CatalogProblem[]> {
   const problems: CatalogProblem[] = [];
@@ -142,11 +158,11 @@ async function findInState(state: string): Promise<readonly CatalogProblem[]> {
           message: 'was damaged and set aside',
           hint: 'What it recorded is no longer counted. Look at the disk, then remove it.',
         });
-      } else if (entry.name.endsWith('.json') && (await readJson(path)).state === 'damaged') {
+      } else if (await isDamagedState(kind, entry, path)) {
         problems.push({
           path,
           message: 'is damaged',
-          hint: 'Look at the disk. Move the file away to go on without what it recorded.',
+          hint: 'Look at the disk. Move it away to go on without what it recorded.',
         });
       }
     }

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { hasErrorCode } from './storage-error.ts';
 
 /** What is in a folder; nothing where it is not there. Other errors are those of the file system. */
@@ -10,6 +10,18 @@ export async function readEntries(folder: string): Promise<readonly Dirent[]> {
 /** What is in a folder and beneath it, as {@link readEntries}. */
 export async function readTree(folder: string): Promise<readonly Dirent[]> {
   return orNothing(readdir(folder, { withFileTypes: true, recursive: true }));
+}
+
+/** Whether a path is a link to another place: what reads the directory follows none, so what writes must not either. */
+export async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isSymbolicLink();
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** The names in a folder, as {@link readEntries}. */

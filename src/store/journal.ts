@@ -24,11 +24,16 @@ export async function readJournal(dir: string, source: string): Promise<JournalS
   if (stored.state === 'damaged') {
     throw damagedState(path, stored.message);
   }
-  const state = stored.value as Partial<JournalState> | null;
-  if (state?.step === undefined || state.source !== source) {
+  if (!isJournalState(stored.value) || stored.value.source !== source) {
     throw damagedState(path, `it is no journal of "${source}"`);
   }
-  return state as JournalState;
+  return stored.value;
+}
+
+/** Whether this is what a journal holds. */
+export function isJournalState(value: unknown): value is JournalState {
+  const state = value as Partial<JournalState> | null;
+  return typeof state?.step === 'string' && typeof state.source === 'string';
 }
 
 /** Whether there is a journal, readable or not. */

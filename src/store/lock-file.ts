@@ -75,7 +75,8 @@ async function listSlots(place: LockPlace): Promise<readonly Slot[]> {
     const match = file.startsWith(beginning)
       ? /^(\d+)\.(json|released)$/.exec(file.slice(beginning.length))
       : null;
-    return match === null
+    // A number that JavaScript cannot count on is none of ours.
+    return match === null || !Number.isSafeInteger(Number(match[1]))
       ? []
       : [{ generation: Number(match[1]), released: match[2] === 'released', file }];
   });

@@ -1,9 +1,10 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BackupdError } from '../core/errors.ts';
 import { DRAFT_SUFFIX, isBackupId, type BackupId } from '../core/layout.ts';
 import { isPinned } from '../core/manifest.ts';
 import { syncFolder } from './atomic-file.ts';
-import { readFolderNames } from './folder.ts';
+import { isLink, readFolderNames } from './folder.ts';
 import { readReceipts } from './receipts.ts';
 import { onStorage } from './storage-error.ts';
 
@@ -49,10 +50,16 @@ async function finishRemoval(dir: string, source: string, name: string): Promise
  * Removes what earlier lives left half-done in the folder of a source: drafts, and removals that did not end. Touches
  * nothing else. The caller holds the lock of the source.
  * @returns the names of what was removed
+ * @throws BackupdError `storage-unavailable`, also where that folder is a link
  */
 export async function sweepSource(dir: string, source: string): Promise<readonly string[]> {
   const folder = join(dir, source);
   return onStorage(folder, async () => {
+    if (await isLink(folder)) {
+      throw new BackupdError('storage-unavailable', `${folder} is a link, and none is followed`, {
+        hint: 'Move what it leads to here, or mount the other disk at this path.',
+      });
+    }
     const swept: string[] = [];
     for (const name of (await readFolderNames(folder)).filter(isRemains)) {
       if (name.endsWith(DRAFT_SUFFIX)) {

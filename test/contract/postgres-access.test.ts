@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { check } from '../../src/jobs/check.ts';
 import { fingerprintServer } from '../support/fingerprint.ts';
 import { startIdleContainer } from '../support/idle-container.ts';
 import { liveApp, type LiveApp } from '../support/live-app.ts';
@@ -129,6 +130,34 @@ test('databases can be chosen and left out; one that is not there is a failure',
     code: 'dump-failed',
     message: expect.stringContaining('has no database "absent"') as string,
   });
+});
+
+test('a database whose DROP was interrupted is passed over and named; a restore over it is refused', async () => {
+  await server.sql(`
+    create database half;
+    update pg_database set datconnlimit = -2 where datname = 'half'`);
+  const { databases, warnings } = await app.backedUp('all');
+  expect(databases).not.toContain('half');
+  expect(warnings).toEqual([
+    { code: 'database-skipped', message: containing('"half" was not dumped: a DROP DATABASE') },
+  ]);
+  await expect(app.plan({ source: 'all', databases: ['crm'], as: 'half' })).rejects.toMatchObject({
+    code: 'target-in-use',
+    message: containing('"half" was interrupted'),
+  });
+  await server.sql('drop database half');
+});
+
+test('a backup of nothing is a failure, which check tells before it comes', async () => {
+  const { failure } = await app.backUp('some', { job: { exclude: ['shop'] } });
+  expect(failure).toMatchObject({
+    code: 'dump-failed',
+    message: containing('no database of PostgreSQL'),
+  });
+  const report = await check(app.app, AbortSignal.timeout(60_000));
+  expect(report.checks).toContainEqual(
+    having({ name: 'login', subject: 'absent', ok: false, message: containing('"absent"') }),
+  );
 });
 
 test('a container without the tools is said to have none', async () => {

@@ -255,6 +255,8 @@ test('a truncated file is reported by check before anybody verified it', async (
   const [, , newest = ''] = ids;
   await changeArchive(join(dir, 'db', newest), (stored) => stored.subarray(0, -1));
   await expectReported(folder, join('db', newest));
+  const plan = await inFolder(folder, 'restore', 'db', '--dry-run', '--json');
+  expect(plan).toMatchObject({ exitCode: 13, stdout: '' });
 });
 
 test('a backup in the folder of another source is neither used nor removed', async () => {

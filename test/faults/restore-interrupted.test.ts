@@ -143,6 +143,17 @@ test('the server crashed in the midst of the load and came back by itself', asyn
   await expectClearedByCommand();
 });
 
+test('backupd killed, and the database that it had loaded left half-dropped', async () => {
+  const died = await stage.backupd([...RESTORE, '--at', id], { killAt: 'beside-built' });
+  expect(died, died.stderr).toMatchObject({ exitCode: 137 });
+  // What a server leaves that is killed while it drops a database.
+  await stage.server.sql(
+    `update pg_database set datconnlimit = -2 where datname like 'backupd\\_%'`,
+    'postgres',
+  );
+  await expectClearedByCommand();
+});
+
 test('the server crashed in the midst of the swap', async () => {
   await using _hold = await holdName(stage.server, 'shop');
   const ended = stage.backupd([...RESTORE, '--json', '--at', id]);

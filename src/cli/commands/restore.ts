@@ -19,6 +19,7 @@ export async function restoreCommand(
   const decision = await planRestore(args, app, signal);
   out.print(...planLines(decision));
   if (args.dryRun) {
+    refuseDamaged(decision);
     out.printJson(describePlan(decision));
     return 0;
   }
@@ -36,6 +37,15 @@ export async function restoreCommand(
     ...reportLines(report),
   );
   return 0;
+}
+
+/** What a restore would find first of all. */
+function refuseDamaged({ id, damage }: RestoreDecision): void {
+  if (damage !== null) {
+    throw new BackupdError('archive-corrupt', `backup ${id} cannot be restored: ${damage}`, {
+      hint: 'Restore another one (see "backupd list"), and look at the disk.',
+    });
+  }
 }
 
 /** Without a terminal it goes on: what is replaced is kept, and `--undo` brings it back. */

@@ -1,7 +1,7 @@
 import { runPrefix, type Connection } from './connection.ts';
 import { besideMark, listDatabases } from './databases.ts';
 import { runSql } from './session.ts';
-import { quoteIdent } from './sql.ts';
+import { quoteIdent, quoteLiteral } from './sql.ts';
 
 /** Drops what a restore loaded beside; one that died before it could mark a database is told by the name. */
 export async function discardBeside(
@@ -35,8 +35,12 @@ export async function dropDatabase(
   signal: AbortSignal,
 ): Promise<void> {
   const quoted = quoteIdent(name);
-  // A template cannot be dropped, and the properties of an archive may have made it one.
-  const sql = `alter database ${quoted} with is_template false;\ndrop database ${quoted} with (force);`;
+  // A template cannot be dropped, and the properties of an archive may have made it one. What an interrupted DROP left can
+  // only be dropped.
+  const sql = `
+    select format('alter database %I with is_template false', datname) from pg_database
+      where datname = ${quoteLiteral(name)} and datistemplate \\gexec
+    drop database ${quoted} with (force);`;
   await runSql(
     connection,
     {

@@ -31,6 +31,8 @@ export interface DatabaseRow {
   readonly name: string;
   readonly owner: string;
   readonly allowsConnections: boolean;
+  /** A DROP DATABASE of it was interrupted: nothing can be done with it but to drop it. */
+  readonly isInvalid: boolean;
   /** Null without the right to ask. */
   readonly sizeBytes: number | null;
   /** Where a restore replaced this database. Null for one that has its old name again: somebody took it into use. */
@@ -41,6 +43,7 @@ export interface DatabaseRow {
 const SQL = `
 select json_build_object(
   'oid', d.oid::text, 'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'allowsConnections', d.datallowconn,
+  'isInvalid', d.datconnlimit = -2,
   'sizeBytes', case when has_database_privilege(d.oid, 'CONNECT') then pg_database_size(d.oid) end,
   'previous', ${setting(PREVIOUS_SETTING)}, 'beside', ${setting(BESIDE_SETTING)})
 from pg_database d

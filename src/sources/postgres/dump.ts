@@ -95,7 +95,11 @@ function describeDump(
   };
 }
 
-function chooseDatabases(
+/**
+ * The databases to dump; what is left out although nobody said so is warned of.
+ * @throws BackupdError `dump-failed` where one that is named is not there, or none is left
+ */
+export function chooseDatabases(
   connection: Connection,
   rows: readonly DatabaseRow[],
   choice: DatabaseChoice,
@@ -116,13 +120,33 @@ function chooseDatabases(
   const chosen = ours.filter(
     (row) => (choice.databases?.includes(row.name) ?? true) && !choice.exclude.includes(row.name),
   );
-  for (const row of chosen.filter((candidate) => !candidate.allowsConnections)) {
-    warnings.push({
-      code: 'database-skipped',
-      message: `database "${row.name}" allows no connections and was not dumped`,
-    });
+  warnings.push(...chosen.flatMap((row) => skippedWarning(row)));
+  const dumped = chosen.filter((row) => row.allowsConnections && !row.isInvalid);
+  if (dumped.length === 0) {
+    throw new BackupdError(
+      'dump-failed',
+      `no database of PostgreSQL in "${connection.container}" is left to be dumped`,
+      {
+        hint: 'Check backupd.databases and backupd.exclude of this source: together they leave nothing, or only what allows no connections.',
+      },
+    );
   }
-  return chosen.filter((row) => row.allowsConnections);
+  return dumped;
+}
+
+function skippedWarning({ name, allowsConnections, isInvalid }: DatabaseRow): readonly Warning[] {
+  if (isInvalid) {
+    const message = `database "${name}" was not dumped: a DROP DATABASE of it was interrupted, and nothing can be done with it but to drop it`;
+    return [{ code: 'database-skipped', message }];
+  }
+  return allowsConnections
+    ? []
+    : [
+        {
+          code: 'database-skipped',
+          message: `database "${name}" allows no connections and was not dumped`,
+        },
+      ];
 }
 
 /** Somebody who gave a kept database another name may use it, and must know that it is not backed up. */

@@ -7,8 +7,8 @@ import { waitForAll } from '../../core/wait-for-all.ts';
 import { killRun } from '../../docker/kill.ts';
 import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
-import { readServer } from './databases.ts';
-import { openDump } from './dump.ts';
+import { listDatabases, readServer } from './databases.ts';
+import { chooseDatabases, openDump } from './dump.ts';
 import { dropLeftBeside } from './beside.ts';
 import { postgresArchiveReader } from './archive.ts';
 import { connectWhenReady, isServerAway } from './readiness.ts';
@@ -64,6 +64,8 @@ export function postgres(options: PostgresOptions): Source {
     async probe(at, signal) {
       const connection = await connectTo(at, lookRun(options.runPrefix), signal);
       const { version } = await readServer(connection, 'dump-failed', signal);
+      const rows = await listDatabases(connection, 'dump-failed', signal);
+      chooseDatabases(connection, rows, { databases: job.databases, exclude: job.exclude }, []);
       return { toolVersion: connection.toolVersion, serverVersion: version };
     },
 

@@ -4,7 +4,7 @@ import { runExec } from '../../docker/run-exec.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
 import { queryJson } from './session.ts';
-import { LONGEST_IDENT_BYTES, quoteLiteral } from './sql.ts';
+import { LONGEST_IDENT_BYTES, quoteIdent, quoteLiteral } from './sql.ts';
 
 /** A restored database needs its old size, and room to grow while indexes are built. */
 const SIZE_FACTOR = 1.3;
@@ -31,6 +31,7 @@ export async function lookAhead(
   const problems = [
     ...serverProblems(connection, server, plan),
     ...nameProblems(plan),
+    ...invalidProblems(replaced),
     ...space,
     ...use,
   ];
@@ -82,6 +83,16 @@ function nameProblems(plan: RestorePlan): readonly Problem[] {
       code: 'usage' as const,
       message: `"${restoredAs}" cannot be the name of a database`,
       hint: `A name has 1 to ${LONGEST_IDENT_BYTES} bytes and is not a template's.`,
+    }));
+}
+
+function invalidProblems(replaced: readonly DatabaseRow[]): readonly Problem[] {
+  return replaced
+    .filter(({ isInvalid }) => isInvalid)
+    .map(({ name }) => ({
+      code: 'target-in-use' as const,
+      message: `a DROP DATABASE of "${name}" was interrupted: what is left of it cannot be kept under another name`,
+      hint: `Drop it ("drop database ${quoteIdent(name)}"): nothing in it can be read any more. Then restore.`,
     }));
 }
 

@@ -62,6 +62,7 @@ sources:
     ['keep', 'is not a mapping of options'],
     ['{"keep": "all"', 'is neither YAML nor JSON'],
     ['a: 1\n---\nb: 2', 'is neither YAML nor JSON'],
+    ['keep: *nowhere', 'cannot be read: Unresolved alias'],
   ])('refuses what is no configuration: %j', (text, message) => {
     expect(parse(text).problems).toEqual([
       expect.objectContaining({

@@ -184,12 +184,12 @@ it('wants room for one more backup of every source, as large as its newest', asy
     backup('a', new Date('2026-11-22T02:00Z'), 2e9),
     backup('b', new Date('2026-11-20T02:00Z'), 3e9),
   ];
-  const enough = await check(app({ backups, freeBytes: 5e9 + 1 }), SIGNAL);
-  const little = await check(app({ backups, freeBytes: 5e9 }), SIGNAL);
+  const enough = await check(app({ backups, freeBytes: 5e9 + 32 * 1024 * 1024 }), SIGNAL);
+  const little = await check(app({ backups, freeBytes: 5e9 + 32 * 1024 * 1024 - 1 }), SIGNAL);
   expect(enough.ok).toBe(true);
   expect(brief(little)).toContain(`FAILED space ${dir}`);
   expect(little.checks.find(({ name }) => name === 'space')?.message).toBe(
-    '5000 MB free, the newest backups of all sources have 5000 MB',
+    '5033 MB free, the newest backups of all sources have 5000 MB, and 34 MB are to spare',
   );
 });
 

@@ -71,7 +71,16 @@ describe('what is foreign or damaged', () => {
     const journal = join(dir, '.backupd', 'journals', 'db.json');
     await mkdir(join(dir, '.backupd', 'journals'), { recursive: true });
     await writeFile(journal, '');
-    expect((await catalog.problems()).map(({ path }) => path)).toEqual([damaged, journal]);
+    const odd = join(dir, '.backupd', 'journals', 'web.json');
+    await writeFile(odd, '{}');
+    const folder = join(dir, '.backupd', 'journals', 'x.json');
+    await mkdir(folder);
+    expect((await catalog.problems()).map(({ path }) => path)).toEqual([
+      damaged,
+      journal,
+      odd,
+      folder,
+    ]);
     expect((await catalog.find(id)).receipts).toEqual([{ type: 'pinned', at: AT }]);
   });
 

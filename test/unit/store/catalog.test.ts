@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { isPinned, type Receipt } from '../../../src/core/manifest.ts';
@@ -191,6 +191,21 @@ describe('find', () => {
       await expect(catalog.find(backupId(number))).rejects.toMatchObject({ code });
     }
   });
+});
+
+test('a link in place of the folder of a source is followed by nobody', async () => {
+  await using fixture = await emptyCatalog();
+  const { catalog, dir } = fixture;
+  await commitBackup(catalog, { id: backupId(1) });
+  await rename(join(dir, 'db'), join(dir, '.elsewhere'));
+  await symlink(join(dir, '.elsewhere'), join(dir, 'db'));
+  expect(await catalog.sources()).toEqual([]);
+  expect(await catalog.entries('db')).toEqual([]);
+  await expect(catalog.sweep('db')).rejects.toMatchObject({
+    code: 'storage-unavailable',
+    message: expect.stringContaining('is a link') as string,
+  });
+  expect((await catalog.problems()).map(({ path }) => path)).toEqual([join(dir, 'db')]);
 });
 
 describe('remove', () => {
