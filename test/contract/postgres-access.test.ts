@@ -55,8 +55,10 @@ beforeAll(async () => {
         reader: `postgres://${server.name}/shop`,
         some: `postgres://${server.name}`,
         absent: `postgres://${server.name}/shop,absent`,
+        none: `postgres://${server.name}/shop`,
       },
       env: {
+        BACKUPD_SOURCE_NONE_EXCLUDE: 'shop',
         BACKUPD_SOURCE_READER_USER: 'reader',
         BACKUPD_SOURCE_READER_PASSWORD_FILE: '/secrets/readers',
         BACKUPD_SOURCE_SOME_EXCLUDE: 'crm',
@@ -149,15 +151,20 @@ test('a database whose DROP was interrupted is passed over and named; a restore 
 });
 
 test('a backup of nothing is a failure, which check tells before it comes', async () => {
-  const { failure } = await app.backUp('some', { job: { exclude: ['shop'] } });
+  const { failure } = await app.backUp('none');
   expect(failure).toMatchObject({
     code: 'dump-failed',
     message: containing('no database of PostgreSQL'),
   });
   const report = await check(app.app, AbortSignal.timeout(60_000));
-  expect(report.checks).toContainEqual(
-    having({ name: 'login', subject: 'absent', ok: false, message: containing('"absent"') }),
-  );
+  for (const [subject, message] of [
+    ['absent', '"absent"'],
+    ['none', 'no database of PostgreSQL'],
+  ] as const) {
+    expect(report.checks).toContainEqual(
+      having({ name: 'login', subject, ok: false, message: containing(message) }),
+    );
+  }
 });
 
 test('a container without the tools is said to have none', async () => {
