@@ -51,6 +51,8 @@ export type RunEvent =
       readonly type: 'restore-finished';
       readonly source: string;
       readonly id: BackupId;
+      /** The container. */
+      readonly into: string;
       readonly durationMs: number;
     }
   | {

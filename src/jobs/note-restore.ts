@@ -19,6 +19,10 @@ export async function noted<Report extends { readonly warnings: readonly Warning
     report = await work();
   } catch (error) {
     const { code, message } = toFailure(error);
+    if (code === 'nothing-to-undo') {
+      // Then nothing was begun, and the last one is the one before.
+      throw error;
+    }
     const failed = { at: new Date().toISOString(), id, outcome: 'failed', code, message } as const;
     // That it failed counts more than that this could not be written down.
     await recordRestore(dir, source, failed).catch(() => null);

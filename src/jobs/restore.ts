@@ -64,7 +64,7 @@ export async function runRestore(
       const { previous, warnings } = await restoreLocked(decision, context, running);
       const durationMs = Math.round(performance.now() - began);
       const { source, id, into } = decision;
-      context.emit({ type: 'restore-finished', source, id, durationMs });
+      context.emit({ type: 'restore-finished', source, id, into, durationMs });
       const databases = decision.databases.map(({ name, restoredAs }) => ({
         name,
         restoredAs,

@@ -68,8 +68,8 @@ const DESCRIBERS: Describers = {
       count,
       hint: 'Look at "backupd prune --dry-run". If it is meant, run "backupd prune --yes".',
     }),
-  'restore-finished': ({ source, id, durationMs }) =>
-    entry('info', 'restore finished', { source, id, durationMs }),
+  'restore-finished': ({ source, id, into, durationMs }) =>
+    entry('info', 'restore finished', { source, id, into, durationMs }),
   verified: describeVerification,
   recovered: ({ source, what }) =>
     entry('warn', 'recovered from an interruption', { source, what }),

@@ -40,7 +40,7 @@ function heldFailure({ source, count }: PruneResult['held'][number]): SourceFail
     source,
     failure: {
       code: 'usage',
-      message: `${count} backups would be removed, more than half of them: nothing was`,
+      message: `${count} backups would be removed, more than half of them, so none is`,
       hint: `Look at BACKUPD_KEEP. Where it is meant, run "backupd prune ${source} --yes".`,
     },
   };
