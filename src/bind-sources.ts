@@ -7,7 +7,7 @@ import { inspectContainer, resolveContainer } from './docker/containers.ts';
 import { whyPerishable } from './docker/own-storage.ts';
 import type { App, BoundSource } from './jobs/context.ts';
 import { detectEngine } from './sources/detect.ts';
-import { postgres } from './sources/postgres/postgres.ts';
+import { definitionOf } from './sources/engines.ts';
 import type { Storage } from './store/storage.ts';
 import type { Look } from './surroundings.ts';
 import {
@@ -51,9 +51,7 @@ export function sourceBinder(parts: Parts): Pick<App, 'discover' | 'bind'> {
     async bind(backup, into, signal) {
       const seen = await parts.surroundings.look(signal);
       containersSeen(seen);
-      return into === null
-        ? bindOwn(parts, backup.source, seen)
-        : bindTo(parts, backup, into, seen);
+      return into === null ? bindOwn(parts, backup, seen) : bindTo(parts, backup, into, seen);
     },
   };
 }
@@ -69,8 +67,8 @@ function perishableStorage(dir: string, { mounts }: Look): readonly ConfigProble
   return [{ source: null, option: 'BACKUPD_DIR', message, hint, severity: 'loud' }];
 }
 
-function sourceOf(parts: Parts, job: Job): Source {
-  return postgres({
+function sourceOf(parts: Parts, job: Job, engine: Engine): Source {
+  return definitionOf(engine).source({
     docker: parts.docker,
     job,
     runPrefix: `${parts.storage.identity}/${job.source}/`,
@@ -99,7 +97,7 @@ async function bindJob(
     }
     const bound = { ...job, engine };
     const options = found.options.get(job.source) ?? [];
-    return { job: bound, source: sourceOf(parts, bound), options };
+    return { job: bound, source: sourceOf(parts, bound, engine), options };
   } catch (error) {
     signal.throwIfAborted();
     const { message, hint } = toFailure(error);
@@ -133,7 +131,11 @@ function unknownEngine(job: Job): ConfigProblem {
 }
 
 /** The source as it is configured. */
-function bindOwn(parts: Parts, source: string, seen: Look): BoundSource {
+function bindOwn(
+  parts: Parts,
+  { source, engine }: { readonly source: string; readonly engine: Engine },
+  seen: Look,
+): BoundSource {
   const job = jobsSeen(parts, seen).jobs.find((found) => found.source === source);
   if (job === undefined) {
     throw new BackupdError(
@@ -142,7 +144,7 @@ function bindOwn(parts: Parts, source: string, seen: Look): BoundSource {
       { hint: 'Name a container with --into, or give its own the label backupd.enable=true.' },
     );
   }
-  return { job, source: sourceOf(parts, job), options: [] };
+  return { job, source: sourceOf(parts, job, engine), options: [] };
 }
 
 /**
@@ -162,7 +164,7 @@ function bindTo(
     user: there?.user ?? null,
     passwordFile: there?.passwordFile ?? null,
   };
-  return { job, source: sourceOf(parts, job), options: [] };
+  return { job, source: sourceOf(parts, job, engine), options: [] };
 }
 
 function findContainer(into: string, seen: Look): { readonly id: string; readonly name: string } {

@@ -3,13 +3,12 @@ import { sourceBinder } from './bind-sources.ts';
 import { processEnvironment, type Environment } from './config/environment.ts';
 import { loadConfig } from './config/load.ts';
 import type { ConfigProblem } from './core/discovery.ts';
-import { BackupdError, toFailure, type Failure } from './core/errors.ts';
+import { toFailure, type Failure } from './core/errors.ts';
 import type { Emit } from './core/events.ts';
 import type { Settings } from './core/settings.ts';
-import type { Engine, StreamReader } from './core/source.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
 import type { App } from './jobs/context.ts';
-import { postgresReader } from './sources/postgres/postgres.ts';
+import { definitionOf } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
 import { recordSource } from './store/known-sources.ts';
 import { openStorage, type Storage } from './store/storage.ts';
@@ -67,7 +66,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
       return discovery;
     },
     bind: sources.bind,
-    reader: readerOf,
+    reader: (engine, format) => definitionOf(engine).reader(format),
     ping: async (signal) => pingDocker(docker, signal),
   };
 }
@@ -121,14 +120,4 @@ function unopened(dir: string, namespace: string | null, error: unknown): Storag
     namespace: namespace ?? 'default',
     space: () => Promise.reject(error),
   };
-}
-
-/** The readers of every engine's formats. */
-function readerOf(engine: Engine, format: string): StreamReader {
-  if (engine === 'postgres') {
-    return postgresReader(format);
-  }
-  throw new BackupdError('format-unsupported', `this backupd reads no backups of ${engine}`, {
-    hint: 'Use the backupd version that wrote it, or a newer one.',
-  });
 }

@@ -174,20 +174,14 @@ export const nameList: Format<readonly string[]> = {
 };
 
 export const engine: Format<Engine> = {
-  expected: 'postgres',
+  expected: ENGINES.join(', '),
   parse(text) {
     const word = text.trim();
-    if (word === 'postgres') {
-      return word;
-    }
     const known = ENGINES.find((candidate) => candidate === word);
+    if (known !== undefined) {
+      return known;
+    }
     const meant = suggest(word, ENGINES);
-    throw new FormatError(
-      known === undefined
-        ? meant === null
-          ? ''
-          : `perhaps ${meant} was meant`
-        : `this version of backupd does not back up ${known}`,
-    );
+    throw new FormatError(meant === null ? '' : `perhaps ${meant} was meant`);
   },
 };

@@ -1,10 +1,9 @@
-import type Docker from 'dockerode';
 import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
-import type { Job } from '../../core/job.ts';
 import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { killRun } from '../../docker/kill.ts';
+import type { EngineDefinition, SourceOptions } from '../engine.ts';
 import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
 import { listDatabases, readServer } from './databases.ts';
@@ -16,17 +15,8 @@ import { postgresRestorer } from './restorer.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
 
-export interface PostgresOptions {
-  readonly docker: Docker;
-  readonly job: Job;
-  /** `<identity>/<source>/`: marks everything this `/backups` starts for this source. */
-  readonly runPrefix: string;
-  readonly locate: (signal: AbortSignal) => Promise<TargetRef>;
-  readonly refind: (at: TargetRef, signal: AbortSignal) => Promise<TargetRef | null>;
-}
-
 /** A PostgreSQL server in a container. */
-export function postgres(options: PostgresOptions): Source {
+function postgres(options: SourceOptions): Source {
   const { docker, job } = options;
 
   async function connectTo(
@@ -114,8 +104,7 @@ function lookRun(prefix: string): string {
   return `look:${newRun(prefix)}`;
 }
 
-/** The readers of PostgreSQL's formats; need no server, so that a backup can be checked anywhere. */
-export function postgresReader(format: string): StreamReader {
+function postgresReader(format: string): StreamReader {
   if (format === 'pg-custom') {
     return postgresArchiveReader();
   }
@@ -128,3 +117,13 @@ export function postgresReader(format: string): StreamReader {
     { hint: 'Use the backupd version that wrote it, or a newer one.' },
   );
 }
+
+/** PostgreSQL and what is built on it: `postgis/postgis`, `timescale/timescaledb`. */
+export const POSTGRES: EngineDefinition = {
+  engine: 'postgres',
+  images: /postg(?:res|is)|timescale|pgvector|citus/,
+  variables: ['POSTGRES_PASSWORD', 'POSTGRES_PASSWORD_FILE', 'POSTGRES_HOST_AUTH_METHOD', 'PGDATA'],
+  tools: ['pg_dump'],
+  source: postgres,
+  reader: postgresReader,
+};

@@ -1,0 +1,27 @@
+import type Docker from 'dockerode';
+import type { Job } from '../core/job.ts';
+import type { Engine, Source, StreamReader, TargetRef } from '../core/source.ts';
+
+/** What a source is made of. */
+export interface SourceOptions {
+  readonly docker: Docker;
+  readonly job: Job;
+  /** `<identity>/<source>/`: marks everything this `/backups` starts for this source. */
+  readonly runPrefix: string;
+  readonly locate: (signal: AbortSignal) => Promise<TargetRef>;
+  readonly refind: (at: TargetRef, signal: AbortSignal) => Promise<TargetRef | null>;
+}
+
+/** What an engine is to everything else: how it is recognised, backed up and read. */
+export interface EngineDefinition {
+  readonly engine: Engine;
+  /** Words in the name of an image that tell it; null where none does. */
+  readonly images: RegExp | null;
+  /** Variables that only its images have. */
+  readonly variables: readonly string[];
+  /** The tools of which a dump needs one. */
+  readonly tools: readonly string[];
+  source(options: SourceOptions): Source;
+  /** Needs no server, so that a backup can be checked anywhere. @throws BackupdError `format-unsupported` */
+  reader(format: string): StreamReader;
+}
