@@ -3,7 +3,7 @@ export interface Statement {
   /** The bytes of the table's name. */
   readonly table: number[];
   rows: number;
-  /** Whether its line came to its end. */
+  /** Whether its semicolon came. */
   isOver: boolean;
   inside: 'nothing' | 'table' | 'table, at a backtick' | 'column' | 'string' | 'escape';
   /** How many parentheses are open. */
@@ -12,10 +12,10 @@ export interface Statement {
   areValues: boolean;
 }
 
-const NEWLINE = 0x0a;
 const QUOTE = 0x27;
 const OPEN = 0x28;
 const CLOSE = 0x29;
+const SEMICOLON = 0x3b;
 const LETTER_V = 0x56;
 const BACKSLASH = 0x5c;
 const BACKTICK = 0x60;
@@ -65,7 +65,7 @@ function readPlain(statement: Statement, text: Uint8Array, from: number): number
       // The first name of all is the table's.
       statement.inside = statement.depth === 0 ? 'table' : 'column';
       return at + 1;
-    } else if (byte === NEWLINE) {
+    } else if (byte === SEMICOLON) {
       statement.isOver = true;
       return at + 1;
     }

@@ -9,10 +9,10 @@ export interface RowCounter {
 
 const NEWLINE = 0x0a;
 
-/** How the tools begin every statement that has rows; each of them is one line, since they escape newlines in values. */
+/** How the tools begin every statement that has rows, at the beginning of a line. */
 const INSERT = Buffer.from('INSERT INTO ');
 
-/** Reads the text line by line: `INSERT INTO \`t\` (\`a\`, \`b\`) VALUES (1,'x'),(2,'it\'s');` is two rows of t. */
+/** Reads the text statement by statement: `INSERT INTO \`t\` (\`a\`, \`b\`) VALUES (1,'x'),(2,'it\'s');` is two rows of t. */
 export function rowCounter(): RowCounter {
   const rows = new Map<string, number>();
   /** How much of the beginning of the line is that of an INSERT; null where it is none. */

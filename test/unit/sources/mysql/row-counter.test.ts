@@ -23,6 +23,7 @@ test.each([
     'INSERT INTO `t` VALUES (1),(2);\nINSERT INTO `t` VALUES (3);\n',
     { t: 3 },
   ],
+  ['rows in lines of their own', "INSERT INTO `t` VALUES\n(1,';'),\n(2,'\n');\n", { t: 2 }],
   ['named columns', 'INSERT INTO `t` (`a`, `b)(V`) VALUES (1,2),(3,4);\n', { t: 2 }],
   [
     'what looks like rows in a string',
@@ -40,7 +41,7 @@ test.each([
     '-- INSERT INTO `t` VALUES (1);\n INSERT INTO `t` VALUES (1);\n',
     {},
   ],
-  ['no newline at the end', 'INSERT INTO `t` VALUES (1);', {}],
+  ['one that is cut', 'INSERT INTO `t` VALUES (1)', {}],
 ])('%s', (_what, text, rows) => {
   expect(count(text)).toEqual(rows);
 });
