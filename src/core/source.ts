@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Comparison, Facts } from './facts.ts';
+import type { Comparison, Facts, TableFact } from './facts.ts';
 import type { ArchiveFile, Compression, Manifest, Warning } from './manifest.ts';
 
 export const ENGINES = ['postgres', 'mysql', 'mariadb', 'mongodb', 'volume'] as const;
@@ -63,6 +63,7 @@ export interface DumpSession extends AsyncDisposable {
 
 /** What a reader learnt from a plain stream; the shape beneath is the engine's own. */
 export interface PartFacts {
+  readonly tables?: Readonly<Record<string, TableFact>>;
   readonly sequences?: Readonly<Record<string, string>>;
   readonly objects?: Readonly<Record<string, number>>;
 }

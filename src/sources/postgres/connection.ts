@@ -2,10 +2,10 @@ import type Docker from 'dockerode';
 import { createHash } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';
-import { inspectContainer, type ContainerRecord } from '../../docker/containers.ts';
-import { tellingLine } from '../../docker/exec-failure.ts';
+import { inspectContainer } from '../../docker/containers.ts';
 import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
+import { readSetting, readTargetFile, saidBy as toolSaid } from '../target-settings.ts';
 
 /** How to reach the server in its container: what every psql, pg_dump and pg_restore of one run gets. */
 export interface Connection {
@@ -72,7 +72,7 @@ export async function connect(
   const password =
     how.passwordFile === null
       ? await readSetting(base, record, 'POSTGRES_PASSWORD', signal)
-      : await readFile(base, how.passwordFile, signal);
+      : await readTargetFile(base, how.passwordFile, signal);
   const applicationName =
     applicationPrefix(runPrefix(how.run)) + how.run.slice(how.run.lastIndexOf('/') + 1);
   const candidates: Connection[] = [];
@@ -180,40 +180,7 @@ async function readToolVersion(
   return result.stdout.trim();
 }
 
-/** A setting of the official image: the variable, or the content of the file that `<variable>_FILE` names. */
-async function readSetting(
-  base: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { docker: Docker },
-  record: ContainerRecord,
-  variable: string,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const file = record.env.get(`${variable}_FILE`);
-  const value = record.env.get(variable);
-  if (file !== undefined && file !== '') {
-    return readFile(base, file, signal);
-  }
-  return value === undefined || value === '' ? null : value;
-}
-
-async function readFile(
-  base: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { docker: Docker },
-  path: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const result = await runExec(base.docker, { ...base, argv: ['cat', '--', path] }, signal);
-  if (result.exitCode !== 0) {
-    throw new BackupdError(
-      'dump-failed',
-      `cannot read "${path}" in container "${base.container}": ${saidBy(result.stderr)}`,
-      {
-        hint: 'The file named by the label or by the _FILE variable must be readable inside the container.',
-      },
-    );
-  }
-  return result.stdout.replace(/\r?\n$/, '');
-}
-
 /** What a tool said that tells most; psql prefixes errors with the script's name and line, which say nothing here. */
 export function saidBy(stderr: string): string {
-  return (tellingLine(stderr) ?? 'it ended and said nothing').replace(/^psql:[^:]*:\d+: /, '');
+  return toolSaid(stderr).replace(/^psql:[^:]*:\d+: /, '');
 }

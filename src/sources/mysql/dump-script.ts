@@ -1,0 +1,89 @@
+import type { Flavour } from './connection.ts';
+
+/** The parts of a dump, in the order in which they are loaded. */
+export const SECTIONS = ['tables', 'objects', 'views'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+/** The line that begins a section, or after the last one `complete`; the token is one that nothing in the database can know. */
+export function sectionLine(section: Section | 'complete', token: string): string {
+  return `-- backupd: ${section} ${token}`;
+}
+
+/** What one dump is of. */
+export interface DumpScript {
+  readonly flavour: Flavour;
+  /** `mysqldump` or `mariadb-dump`. */
+  readonly tool: string;
+  /** For every client: user, socket, character set. */
+  readonly options: readonly string[];
+  readonly token: string;
+  readonly database: string;
+  /** In a section of their own: they may read each other, and tables that only the objects make work. */
+  readonly views: readonly string[];
+  /** Left out altogether. */
+  readonly brokenViews: readonly string[];
+}
+
+/**
+ * Three runs of the dump tool, one after the other in one stream: tables with their rows; triggers, routines and events;
+ * views. Loaded whole it makes the database, since all that is added are comments.
+ */
+export function dumpArgv(script: DumpScript): readonly string[] {
+  const { database, views, brokenViews } = script;
+  const ignored = [...views, ...brokenViews].map((view) => `--ignore-table=${database}.${view}`);
+  const runs: readonly (readonly [Section, readonly string[]])[] = [
+    [
+      'tables',
+      ['--hex-blob', '--skip-triggers', ...withoutObjects(script), ...ignored, '--', database],
+    ],
+    [
+      'objects',
+      [
+        '--no-data',
+        '--no-create-info',
+        '--triggers',
+        '--routines',
+        '--events',
+        ...ignored,
+        '--',
+        database,
+      ],
+    ],
+    ...(views.length === 0
+      ? []
+      : [
+          [
+            'views',
+            ['--no-data', '--skip-triggers', ...withoutObjects(script), '--', database, ...views],
+          ] as const,
+        ]),
+  ];
+  const commands = runs.flatMap(([section, args]) => [
+    says(sectionLine(section, script.token)),
+    [script.tool, ...script.options, ...common(script.flavour), ...args].map(quoted).join(' '),
+  ]);
+  return ['sh', '-c', [...commands, says(sectionLine('complete', script.token))].join(' && ')];
+}
+
+function withoutObjects({ flavour }: DumpScript): readonly string[] {
+  // MySQL leaves routines and events out by itself, as MariaDB does; both know these.
+  return flavour === 'mariadb'
+    ? ['--skip-routines', '--skip-events']
+    : ['--skip-routines', '--skip-events'];
+}
+
+function common(flavour: Flavour): readonly string[] {
+  const both = ['--single-transaction', '--quick', '--skip-add-locks', '--comments', '--dump-date'];
+  return flavour === 'mysql'
+    ? // What a server without binary log, or an account with few rights, refuses to load or to tell.
+      [...both, '--set-gtid-purged=OFF', '--no-tablespaces']
+    : both;
+}
+
+function says(line: string): string {
+  return `printf '%s\\n' ${quoted(line)}`;
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

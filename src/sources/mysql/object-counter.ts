@@ -1,0 +1,53 @@
+/** Counts triggers, routines, events and views in the sections that make them. */
+export interface ObjectCounter {
+  push(text: Uint8Array): void;
+  /** By kind. */
+  counts(): Readonly<Record<string, number>>;
+}
+
+const NAME = '`(?:[^`]|``)*`';
+const DEFINER = `(?:DEFINER=${NAME}(?:@${NAME})? )?`;
+
+/** The first line of what is made, behind the delimiter that keeps its body together. */
+const BODIES: readonly (readonly [RegExp, string])[] = [
+  [/^\/\*!50003 CREATE\*\/ /, 'triggers'],
+  [/^\/\*!50106 CREATE\*\/ /, 'events'],
+  [new RegExp(`^CREATE ${DEFINER}(?:AGGREGATE )?FUNCTION `), 'functions'],
+  [new RegExp(`^CREATE ${DEFINER}PROCEDURE `), 'procedures'],
+  [new RegExp(`^CREATE ${DEFINER}PACKAGE (?!BODY )`), 'packages'],
+];
+const VIEW = /^\/\*!50001 VIEW /;
+
+export function objectCounter(): ObjectCounter {
+  const counts: Record<string, number> = {};
+  const decoder = new TextDecoder();
+  let rest = '';
+  let before = '';
+
+  function count(kind: string): void {
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+
+  function read(line: string): void {
+    if (before === 'DELIMITER ;;') {
+      const body = BODIES.find(([pattern]) => pattern.test(line));
+      if (body !== undefined) {
+        count(body[1]);
+      }
+    } else if (VIEW.test(line)) {
+      count('views');
+    }
+    before = line;
+  }
+
+  return {
+    push(text) {
+      const lines = (rest + decoder.decode(text, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        read(line);
+      }
+    },
+    counts: () => counts,
+  };
+}
