@@ -44,7 +44,7 @@ export function dumpReader(): StreamReader {
       return {
         tables: Object.fromEntries(counted),
         sequences: tables.sequences(),
-        objects: objects.counts(),
+        objects: { tables: counted.length, ...objects.counts() },
       };
     },
   };
