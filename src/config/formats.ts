@@ -174,14 +174,20 @@ export const nameList: Format<readonly string[]> = {
 };
 
 export const engine: Format<Engine> = {
-  expected: ENGINES.join(', '),
+  expected: 'postgres',
   parse(text) {
     const word = text.trim();
-    const known = ENGINES.find((candidate) => candidate === word);
-    if (known !== undefined) {
-      return known;
+    if (word === 'postgres') {
+      return word;
     }
+    const known = ENGINES.find((candidate) => candidate === word);
     const meant = suggest(word, ENGINES);
-    throw new FormatError(meant === null ? '' : `perhaps ${meant} was meant`);
+    throw new FormatError(
+      known === undefined
+        ? meant === null
+          ? ''
+          : `perhaps ${meant} was meant`
+        : `this version of backupd does not back up ${known}`,
+    );
   },
 };
