@@ -5,7 +5,7 @@ export const SECTIONS = ['tables', 'objects', 'views'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** The line that begins a section, or after the last one `complete`; the token is one that nothing in the database can know. */
-export function sectionLine(section: Section | 'complete', token: string): string {
+function sectionLine(section: Section | 'complete', token: string): string {
   return `-- backupd: ${section} ${token}`;
 }
 

@@ -16,20 +16,26 @@ const BODIES: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`^CREATE ${DEFINER}PROCEDURE `), 'procedures'],
   [new RegExp(`^CREATE ${DEFINER}PACKAGE (?!BODY )`), 'packages'],
 ];
+const SETTING = /^\/\*!50003 SET /;
 const VIEW = /^\/\*!50001 VIEW /;
 
 export function objectCounter(): ObjectCounter {
   const counts: Record<string, number> = {};
   const decoder = new TextDecoder();
   let rest = '';
-  let before = '';
+  /** Whether what comes next is a statement with a body: behind the delimiter, and the settings that may follow it. */
+  let isBody = false;
 
   function count(kind: string): void {
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
 
   function read(line: string): void {
-    if (before === 'DELIMITER ;;') {
+    if (line === 'DELIMITER ;;' || (isBody && SETTING.test(line))) {
+      isBody = true;
+      return;
+    }
+    if (isBody) {
       const body = BODIES.find(([pattern]) => pattern.test(line));
       if (body !== undefined) {
         count(body[1]);
@@ -37,7 +43,7 @@ export function objectCounter(): ObjectCounter {
     } else if (VIEW.test(line)) {
       count('views');
     }
-    before = line;
+    isBody = false;
   }
 
   return {

@@ -27,20 +27,21 @@ function section(name: string, statements = '', token = TOKEN): string {
 const END = `-- backupd: complete ${TOKEN}\n`;
 const TABLE = 'CREATE TABLE `t` (\n  `a` int\n);\n';
 
-describe.each(['mariadb-11.8'])('a dump of %s', (name) => {
+describe.each(['mariadb-10.11', 'mariadb-11.8', 'mysql-9.7'])('a dump of %s', (name) => {
   const dump = readFileSync(join(FIXTURES, `${name}.sql`));
 
   test('is whole, and all of it is counted', () => {
     expect(read(dump)).toEqual({
       tables: {
-        ch: { rows: 0, exact: true },
-        empty: { rows: 0, exact: true },
-        m: { rows: 1, exact: true },
-        t: { rows: 3, exact: true },
+        children: { rows: 2, exact: true },
+        nothing: { rows: 0, exact: true },
+        parents: { rows: 3, exact: true },
+        parted: { rows: 4, exact: true },
+        plain: { rows: 1, exact: true },
         'we`ird "n': { rows: 1, exact: true },
       },
-      sequences: { sq: '1001' },
-      objects: { tables: 5, triggers: 1, events: 1, functions: 1, procedures: 1, views: 2 },
+      sequences: {},
+      objects: { tables: 6, triggers: 1, events: 1, functions: 1, procedures: 1, views: 2 },
     });
   });
 
@@ -111,4 +112,10 @@ test('names that JavaScript knows are names', () => {
   const statements = `-- Table structure for table \`__proto__\`\n--\n\nCREATE TABLE \`__proto__\` (\n  \`a\` int\n);\n-- Dumping data for table\n--\nINSERT INTO \`__proto__\` VALUES (1);\n`;
   const { tables } = read(`${section('tables', statements)}${END}`);
   expect(Object.entries(tables ?? {})).toEqual([['__proto__', { rows: 1, exact: true }]]);
+});
+
+test('sequences are told with the value that they are set to', () => {
+  const statements =
+    '-- Sequence structure for `s``q`\n--\n\nCREATE SEQUENCE `s``q` start with 1;\nDO SETVAL(`s``q`, 1001, 0);\n';
+  expect(read(`${section('tables', statements)}${END}`).sequences).toEqual({ 's`q': '1001' });
 });
