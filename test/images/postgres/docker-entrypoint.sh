@@ -17,7 +17,7 @@ read_setting() {
   fi
   value=${!name-}
   if [ -n "${!file_name-}" ]; then
-    value=$(<"${!file_name}") || fail "$file_name names a file that cannot be read: ${!file_name}" 'Mount it, or correct the path.'
+    value=$(cat -- "${!file_name}") || fail "$file_name names a file that cannot be read: ${!file_name}" 'Mount it, or correct the path.'
   fi
   # Exported for the second life of this script, after it stepped down: the file may be readable by root only.
   export "$name=${value:-$default}"
