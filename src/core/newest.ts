@@ -1,12 +1,12 @@
 import type { Attempt } from './events.ts';
-import { isGood, type CatalogEntry, type ManifestSummary } from './manifest.ts';
+import { isGood, type CatalogEntry } from './manifest.ts';
 
 /** How far a backup may lie ahead of this clock: clocks of two hosts differ by so much. */
 const TOLERANCE_MS = 60_000;
 
-/** How far a backup is dated in the future, in milliseconds; 0 for one that is not. */
-export function aheadMs({ startedAt }: Pick<ManifestSummary, 'startedAt'>, nowMs: number): number {
-  const ms = Date.parse(startedAt) - nowMs;
+/** How far an instant (ISO 8601) lies in the future, in milliseconds; 0 for one that does not. */
+export function aheadMs(at: string, nowMs: number): number {
+  const ms = Date.parse(at) - nowMs;
   return ms > TOLERANCE_MS ? ms : 0;
 }
 
@@ -22,7 +22,7 @@ export function newestGood(
   nowMs: number,
 ): CatalogEntry | null {
   const newest = entries.find((entry) => isGood(entry));
-  if (newest === undefined || aheadMs(newest.manifest, nowMs) === 0) {
+  if (newest === undefined || aheadMs(newest.manifest.startedAt, nowMs) === 0) {
     return newest ?? null;
   }
   for (const { id } of attempts) {

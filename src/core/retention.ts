@@ -30,7 +30,7 @@ export function toCandidate(entry: CatalogEntry, nowMs: number): Candidate {
   const { id, startedAt, kind, suspicious } = entry.manifest;
   const flaw = isDamaged(entry) ? 'damaged' : suspicious ? 'suspicious' : kind;
   const good = isGood(entry);
-  const ahead = aheadMs(entry.manifest, nowMs) > 0;
+  const ahead = aheadMs(startedAt, nowMs) > 0;
   return { id, startedAt, good, flaw: good ? null : flaw, pinned: isPinned(entry), ahead };
 }
 

@@ -163,7 +163,7 @@ async function isMadeUpFor(following: Following, source: string, atMs: number): 
       (entry) =>
         isGood(entry) &&
         Date.parse(entry.manifest.startedAt) >= atMs &&
-        aheadMs(entry.manifest, nowMs) === 0,
+        aheadMs(entry.manifest.startedAt, nowMs) === 0,
     ) || (await wasCutOff(following, source, atMs))
   );
 }

@@ -240,7 +240,7 @@ function checkClock(entries: readonly CatalogEntry[]): Check {
     .map(({ manifest }) => manifest)
     .toSorted(byStart)
     .at(-1);
-  const ahead = newest === undefined ? 0 : aheadMs(newest, Date.now());
+  const ahead = newest === undefined ? 0 : aheadMs(newest.startedAt, Date.now());
   if (newest === undefined || ahead === 0) {
     return good('clock', 'clock', `${new Date().toISOString()}, no backup is from the future`);
   }

@@ -130,7 +130,7 @@ async function describeSuspicious(
 /** Last good backups that are dated in the future: how old they are is not known, and so not whether they are late. */
 function describeFuture(sources: readonly SourceStatus[], nowMs: number): readonly StatusProblem[] {
   return sources.flatMap(({ source, lastSuccessAt, lastSuccessId }) => {
-    const ahead = lastSuccessAt === null ? 0 : aheadMs({ startedAt: lastSuccessAt }, nowMs);
+    const ahead = lastSuccessAt === null ? 0 : aheadMs(lastSuccessAt, nowMs);
     if (ahead === 0) {
       return [];
     }

@@ -1,5 +1,5 @@
 import { BackupdError } from '../core/errors.ts';
-import { targetOf, type Previous, type Source } from '../core/source.ts';
+import { targetOf, type Previous, type PreviousDatabase, type Source } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
 import { journal, readJournal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';
@@ -48,10 +48,9 @@ export async function planUndo(
     await resumeJournal(request.source, app, AbortSignal.any([signal, lock.lost]));
   }
   const { source, previous } = await findUndoable(request.source, app, signal);
-  const there = await source.restorer.previous(previous.target, signal);
-  const ids = new Set(there.flatMap((one) => one.databases.map(({ kept }) => kept?.id)));
+  const there = await keptNow({ source, previous }, signal);
   const gone = previous.databases.flatMap(({ kept }) =>
-    kept === null || ids.has(kept.id) ? [] : [kept.name],
+    kept === null || there.has(kept.id) ? [] : [kept.name],
   );
   if (gone.length > 0) {
     throw nothingToUndo(request.source, `what it replaced is gone: ${gone.join(', ')}`);
@@ -223,16 +222,26 @@ async function findStillKept(
 ): Promise<readonly Undoable[]> {
   const still: Undoable[] = [];
   for (const { source, previous } of await findAllKept(name, app, signal)) {
-    const known = await source.restorer.previous(previous.target, signal);
-    const there = new Map(
-      known.flatMap((one) => one.databases.map(({ kept }) => [kept?.id, kept] as const)),
-    );
+    const there = await keptNow({ source, previous }, signal);
     const databases = previous.databases
       .filter(({ kept }) => kept === null || there.has(kept.id))
-      .map((database) => ({ ...database, kept: there.get(database.kept?.id) ?? null }));
+      .map((database) => ({ ...database, kept: there.get(database.kept?.id ?? '') ?? null }));
     still.push({ source, previous: { ...previous, databases } });
   }
   return still;
+}
+
+/** What the target keeps now, by id. */
+async function keptNow(
+  { source, previous }: Undoable,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, NonNullable<PreviousDatabase['kept']>>> {
+  const known = await source.restorer.previous(previous.target, signal);
+  return new Map(
+    known.flatMap(({ databases }) =>
+      databases.flatMap(({ kept }) => (kept === null ? [] : [[kept.id, kept] as const])),
+    ),
+  );
 }
 
 function nothingToUndo(source: string, why: string): BackupdError {

@@ -154,12 +154,12 @@ test('a backup of nothing is a failure, which check tells before it comes', asyn
   const { failure } = await app.backUp('none');
   expect(failure).toMatchObject({
     code: 'dump-failed',
-    message: containing('no database of PostgreSQL'),
+    message: containing('no database of the server'),
   });
   const report = await check(app.app, AbortSignal.timeout(60_000));
   for (const [subject, message] of [
     ['absent', '"absent"'],
-    ['none', 'no database of PostgreSQL'],
+    ['none', 'no database of the server'],
   ] as const) {
     expect(report.checks).toContainEqual(
       having({ name: 'login', subject, ok: false, message: containing(message) }),

@@ -16,7 +16,6 @@ const BEGINNING = Buffer.from('\n-- ');
 const NEWLINE = 0x0a;
 /** No tool writes a longer one; in what users wrote it may be, and counts as text. */
 const LONGEST = 64 * 1024;
-const NOTHING = Buffer.alloc(0);
 
 export function commentLines(listener: CommentListener): CommentLines {
   // Every line has a newline before it, also the first one.
@@ -55,16 +54,11 @@ export function commentLines(listener: CommentListener): CommentLines {
 
   return {
     push(text) {
-      held = read(
-        held.length === 0
-          ? Buffer.from(text.buffer, text.byteOffset, text.length)
-          : Buffer.concat([held, text]),
-      );
+      held = read(Buffer.concat([held, text]));
     },
     end() {
       // A comment line that never ended is none.
       tell(held);
-      held = NOTHING;
     },
   };
 }

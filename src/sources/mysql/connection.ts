@@ -41,7 +41,7 @@ interface Tools {
 /** A statement or several, and whose failure it is where the server refuses. */
 export interface Query {
   readonly sql: string;
-  /** The database in use; null: none. */
+  /** The database in use; absent: none. */
   readonly database?: string;
   readonly code: FailureCode;
 }
@@ -148,6 +148,13 @@ async function findTools(base: SettingsTarget, signal: AbortSignal): Promise<Too
     );
   }
   const version = await runExec(docker, { ...at, argv: [dump, '--version'] }, signal);
+  if (version.exitCode !== 0) {
+    throw new BackupdError(
+      'target-unavailable',
+      `${dump} --version in "${at.container}" exited with ${version.exitCode ?? 'no code'}: ${saidBy(version.stderr)}`,
+      { hint: 'Run it by hand with "docker exec" to see why.' },
+    );
+  }
   return { client, dump, version: version.stdout.trim(), hasZstd: has('zstd') };
 }
 

@@ -4,6 +4,8 @@ import type { Flavour } from './connection.ts';
 export const SECTIONS = ['tables', 'objects', 'views'] as const;
 export type Section = (typeof SECTIONS)[number];
 
+const NO_OBJECTS = ['--skip-triggers', '--skip-routines', '--skip-events'];
+
 /** The line that begins a section, or after the last one `complete`; the token is one that nothing in the database can know. */
 function sectionLine(section: Section | 'complete', token: string): string {
   return `-- backupd: ${section} ${token}`;
@@ -32,10 +34,7 @@ export function dumpArgv(script: DumpScript): readonly string[] {
   const { database, views, brokenViews } = script;
   const ignored = [...views, ...brokenViews].map((view) => `--ignore-table=${database}.${view}`);
   const runs: readonly (readonly [Section, readonly string[]])[] = [
-    [
-      'tables',
-      ['--hex-blob', '--skip-triggers', ...withoutObjects(script), ...ignored, '--', database],
-    ],
+    ['tables', ['--hex-blob', ...NO_OBJECTS, ...ignored, '--', database]],
     [
       'objects',
       [
@@ -51,25 +50,13 @@ export function dumpArgv(script: DumpScript): readonly string[] {
     ],
     ...(views.length === 0
       ? []
-      : [
-          [
-            'views',
-            ['--no-data', '--skip-triggers', ...withoutObjects(script), '--', database, ...views],
-          ] as const,
-        ]),
+      : [['views', ['--no-data', ...NO_OBJECTS, '--', database, ...views]] as const]),
   ];
   const commands = runs.flatMap(([section, args]) => [
     says(sectionLine(section, script.token)),
     [script.tool, ...script.options, ...common(script.flavour), ...args].map(quoted).join(' '),
   ]);
   return ['sh', '-c', [...commands, says(sectionLine('complete', script.token))].join(' && ')];
-}
-
-function withoutObjects({ flavour }: DumpScript): readonly string[] {
-  // MySQL leaves routines and events out by itself, as MariaDB does; both know these.
-  return flavour === 'mariadb'
-    ? ['--skip-routines', '--skip-events']
-    : ['--skip-routines', '--skip-events'];
 }
 
 function common(flavour: Flavour): readonly string[] {

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { BackupdError } from '../../core/errors.ts';
 import type { DatabaseFacts } from '../../core/facts.ts';
 import { encodeName } from '../../core/layout.ts';
 import type { Warning } from '../../core/manifest.ts';
@@ -8,16 +7,11 @@ import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../
 import { compressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';
 import { verdictStream } from '../../docker/verdict-stream.ts';
+import { chooseDatabases, refuseNone, type DatabaseChoice } from '../choose-databases.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readContents, type Contents, type DatabaseRow } from './databases.ts';
 import { dumpArgv } from './dump-script.ts';
 import { dumpUsers } from './users.ts';
-
-/** Which databases of the server belong to the source. */
-export interface DatabaseChoice {
-  readonly databases: readonly string[] | null;
-  readonly exclude: readonly string[];
-}
 
 /** One database and what was in it when its dump began. */
 interface Dumped extends DatabaseRow {
@@ -32,7 +26,8 @@ export async function openDump(
   signal: AbortSignal,
 ): Promise<DumpSession> {
   const rows = await listDatabases(connection, 'dump-failed', signal);
-  const databases = chooseDatabases(connection, rows, choice);
+  const databases = chooseDatabases(rows, choice, connection.container);
+  refuseNone(databases, connection.container);
   const dumped: Dumped[] = [];
   const ending = new AbortController();
 
@@ -93,24 +88,6 @@ async function dumpDatabase(
     encoding: level === null ? 'none' : 'zstd',
     stream: verdictStream(process, { tool: tools.dump, code: 'dump-failed', container }),
   };
-}
-
-function chooseDatabases(
-  { container }: Connection,
-  rows: readonly DatabaseRow[],
-  choice: DatabaseChoice,
-): readonly DatabaseRow[] {
-  const missing = (choice.databases ?? []).filter((name) => !rows.some((row) => row.name === name));
-  if (missing.length > 0) {
-    throw new BackupdError(
-      'dump-failed',
-      `the server in "${container}" has no database ${missing.map((name) => `"${name}"`).join(', ')}`,
-      { hint: 'Check backupd.databases of this source.' },
-    );
-  }
-  return rows.filter(
-    ({ name }) => (choice.databases?.includes(name) ?? true) && !choice.exclude.includes(name),
-  );
 }
 
 function describeDump(

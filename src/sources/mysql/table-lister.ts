@@ -14,7 +14,7 @@ const SEQUENCE = /^DO SETVAL\(`(?<name>(?:[^`]|``)*)`, (?<value>-?\d+), \d\);/m;
 /** The statements behind the comment that announces a table or a sequence are few and short: those are kept and read. */
 export function tableLister(): TableLister {
   const names: string[] = [];
-  const sequences: Record<string, string> = {};
+  const sequences = new Map<string, string>();
   let kept: string[] | null = null;
   const decoder = new TextDecoder();
 
@@ -22,7 +22,7 @@ export function tableLister(): TableLister {
     const table = TABLE.exec(statements)?.groups;
     const sequence = SEQUENCE.exec(statements)?.groups;
     if (sequence !== undefined) {
-      sequences[unquote(sequence['name'])] = sequence['value'] ?? '';
+      sequences.set(unquote(sequence['name']), sequence['value'] ?? '');
     } else if (table !== undefined) {
       names.push(unquote(table['name']));
     }
@@ -52,7 +52,7 @@ export function tableLister(): TableLister {
     },
     sequences() {
       finish();
-      return sequences;
+      return Object.fromEntries(sequences);
     },
   };
 }

@@ -1,21 +1,15 @@
-import { BackupdError } from '../../core/errors.ts';
 import type { DatabaseFacts, Facts } from '../../core/facts.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../../core/source.ts';
 import { encodeName } from '../../core/layout.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { probeTools } from '../../docker/exec-pipe.ts';
+import { chooseDatabases, refuseNone, type DatabaseChoice } from '../choose-databases.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow } from './databases.ts';
 import { dumpGlobals } from './globals.ts';
 import { quoteIdent } from './sql.ts';
 import { startDump, type DumpRun } from './pg-dump.ts';
-
-/** Which databases of the server belong to the source. */
-export interface DatabaseChoice {
-  readonly databases: readonly string[] | null;
-  readonly exclude: readonly string[];
-}
 
 /** Opens a dump of a server: looks at what there is, dumps nothing yet. */
 export async function openDump(
@@ -31,7 +25,7 @@ export async function openDump(
     levelInTarget(connection, plan, signal),
   ]);
   const warnings: Warning[] = [];
-  const databases = chooseDatabases(connection, rows, choice, warnings);
+  const databases = databasesToDump(connection, rows, choice, warnings);
   const run: DumpRun = { connection, server, plan, level, signal };
   const facts: Record<string, DatabaseFacts> = {};
   const ending = new AbortController();
@@ -99,38 +93,18 @@ function describeDump(
  * The databases to dump; what is left out although nobody said so is warned of.
  * @throws BackupdError `dump-failed` where one that is named is not there, or none is left
  */
-export function chooseDatabases(
-  connection: Connection,
+export function databasesToDump(
+  { container }: Pick<Connection, 'container'>,
   rows: readonly DatabaseRow[],
   choice: DatabaseChoice,
   warnings: Warning[],
 ): readonly DatabaseRow[] {
   const ours = rows.filter((row) => row.previous === null && row.beside === null);
   warnings.push(...rows.flatMap((row) => renamedWarning(row)));
-  const missing = (choice.databases ?? []).filter((name) => !ours.some((row) => row.name === name));
-  if (missing.length > 0) {
-    throw new BackupdError(
-      'dump-failed',
-      `PostgreSQL in "${connection.container}" has no database ${missing.map((name) => `"${name}"`).join(', ')}`,
-      {
-        hint: 'Check backupd.databases of this source.',
-      },
-    );
-  }
-  const chosen = ours.filter(
-    (row) => (choice.databases?.includes(row.name) ?? true) && !choice.exclude.includes(row.name),
-  );
+  const chosen = chooseDatabases(ours, choice, container);
   warnings.push(...chosen.flatMap((row) => skippedWarning(row)));
   const dumped = chosen.filter((row) => row.allowsConnections && !row.isInvalid);
-  if (dumped.length === 0) {
-    throw new BackupdError(
-      'dump-failed',
-      `no database of PostgreSQL in "${connection.container}" is left to be dumped`,
-      {
-        hint: 'Check backupd.databases and backupd.exclude of this source: together they leave nothing, or only what allows no connections.',
-      },
-    );
-  }
+  refuseNone(dumped, container);
   return dumped;
 }
 

@@ -7,7 +7,7 @@ import type { EngineDefinition, SourceOptions } from '../engine.ts';
 import { sqlReader } from '../sql-text.ts';
 import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
 import { listDatabases, readServer } from './databases.ts';
-import { chooseDatabases, openDump } from './dump.ts';
+import { databasesToDump, openDump } from './dump.ts';
 import { dropLeftBeside } from './beside.ts';
 import { postgresArchiveReader } from './archive.ts';
 import { connectWhenReady, isServerAway } from './readiness.ts';
@@ -55,7 +55,7 @@ function postgres(options: SourceOptions): Source {
       const connection = await connectTo(at, lookRun(options.runPrefix), signal);
       const { version } = await readServer(connection, 'dump-failed', signal);
       const rows = await listDatabases(connection, 'dump-failed', signal);
-      chooseDatabases(connection, rows, { databases: job.databases, exclude: job.exclude }, []);
+      databasesToDump(connection, rows, { databases: job.databases, exclude: job.exclude }, []);
       return { toolVersion: connection.toolVersion, serverVersion: version };
     },
 
