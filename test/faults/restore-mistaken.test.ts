@@ -93,6 +93,17 @@ test('a database that was kept and that somebody took into use again is backed u
   expect(await databases()).toBe(before);
 });
 
+test('where what was kept is gone, a dry run of the undo says so too, and status does not take that for a restore', async () => {
+  const kept = await restoreShop();
+  await stage.server.sql(`drop database "${kept}"`, 'postgres');
+  for (const args of [['--undo', '--dry-run'], ['--undo']]) {
+    const { exitCode, stderr } = await stage.backupd(['restore', 'db', ...args]);
+    expect(exitCode, stderr).toBe(17);
+  }
+  const { stdout } = await stage.backupd(['status', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ sources: [{ lastRestore: { outcome: 'success' } }] });
+});
+
 /** @returns the name under which the restore keeps what it replaced */
 async function restoreShop(): Promise<string> {
   const { databases: restored } = await stage.json<{

@@ -35,6 +35,17 @@ describe.concurrent('a lock', () => {
     expect(await readLock(folder.dir, 'db')).toBeNull();
   });
 
+  test('takes a number that nobody can count on for none of ours', async () => {
+    await using folder = await temporaryFolder();
+    {
+      await using _first = await acquireLock(folder.dir, 'db', atOnce, never);
+    }
+    const locks = join(folder.dir, '.backupd', 'locks');
+    await writeFile(join(locks, 'source-db.99999999999999999999.json'), 'x');
+    await using lock = await acquireLock(folder.dir, 'db', atOnce, never);
+    expect(lock.dead).toBeNull();
+  });
+
   test('is waited for', async () => {
     await using folder = await temporaryFolder();
     const first = await acquireLock(folder.dir, 'db', atOnce, never);
