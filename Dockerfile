@@ -21,11 +21,11 @@ COPY src src
 ENV NODE_ENV=production
 # The C library keeps an arena of memory for each of its threads otherwise.
 ENV MALLOC_ARENA_MAX=2
-# Compiled once, here, and only read later. Loading every module also shows that production packages are enough.
+# Compiled once, here, with the options that `backupd` starts Node with, and only read later. Loading every module also shows that production packages are enough.
 # Node keeps one folder for each user id, named after it: these are for the usual ones, any other user compiles at each start.
 ENV NODE_COMPILE_CACHE=/opt/backupd/.cache
 RUN find /opt/backupd/src -name '*.ts' ! -name main.ts \
-    | xargs node --input-type=module --eval 'for (const file of process.argv.slice(1)) await import(file)' \
+    | xargs node --optimize-for-size --input-type=module --eval 'for (const file of process.argv.slice(1)) await import(file)' \
     && backupd --version \
     && chmod -R a+rX .cache \
     && for folder in .cache/*-0; do for uid in 1000 65534; do ln -s "${folder##*/}" "${folder%-0}-$uid"; done; done

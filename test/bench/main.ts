@@ -65,7 +65,8 @@ ${table}
   with \`gzip\`: what a backup takes above that is compression, the check, and the disk, on the same cores.
 - A restore by hand is into an empty database; backupd's checks the hash of the archive, loads it beside what is there, gathers statistics
   (\`ANALYZE\`), counts every row, and swaps.
-- Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` after start and 20 scrapes, the start is measured inside the container.
+- Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` half a minute after start and 20 scrapes,
+  the start is measured inside the container. The largest backup is one of all databases of a server, among them three of the large size.
 - The machine: ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB of memory, Linux ${release().split('-')[0]}, Docker Engine ${engine}, Node ${node.stdout.trim()}.
 
 \`npm run bench\` measures again and writes this page; it ends with 1 where something is missed. \`npm run bench -- --quick\` takes a tenth of the data and

@@ -21,8 +21,8 @@ export interface Stage extends AsyncDisposable {
   readonly backups: string;
   /** For the peers' files, on the same disk. */
   readonly byHand: string;
-  /** Another backupd with a `/backups` of its own, for which this database is a new source. */
-  startFresh(shop: Shop): Promise<Daemon>;
+  /** Another backupd with a `/backups` of its own, for which this database, or null for all of the server's, is a new source. */
+  startFresh(shop: Shop | null): Promise<Daemon>;
 }
 
 export async function setStage(shops: readonly Shop[]): Promise<Stage> {
@@ -52,11 +52,12 @@ export async function setStage(shops: readonly Shop[]): Promise<Stage> {
     daemon,
     backups,
     byHand,
-    async startFresh({ name }) {
+    async startFresh(shop) {
       const own = await mkdtemp(join(folder, 'fresh-'));
+      const path = shop === null ? '' : `/${shop.name}`;
       return startDaemon({
         backups: own,
-        env: { BACKUPD_SOURCES: `${name}=postgres://${server.name}/${name}` },
+        env: { BACKUPD_SOURCES: `fresh=postgres://${server.name}${path}` },
       });
     },
     [Symbol.asyncDispose]: async () => kept.disposeAsync(),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDocker } from '../../src/docker/connect.ts';
 import { connect } from '../../src/sources/postgres/connection.ts';
 import { readFacts } from '../../src/sources/postgres/facts.ts';
+import { readTools } from '../../src/sources/postgres/tools.ts';
 import { openSession } from '../../src/sources/postgres/session.ts';
 import { liveApp, type LiveApp } from '../support/live-app.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
@@ -66,13 +67,11 @@ test('counting stops when its time is over, goes on to tell what it counted, and
     end loop;
   end $$`);
   const signal = AbortSignal.timeout(60_000);
-  const how = { user: null, passwordFile: null, run: 'test/facts/1' };
-  const connection = await connect(
-    connectDocker(process.env),
-    { containerId: server.id },
-    how,
-    signal,
-  );
+  const docker = connectDocker(process.env);
+  const at = { containerId: server.id, container: server.name, run: 'test/facts/1' };
+  const how = { user: null, passwordFile: null, run: at.run };
+  const tools = await readTools(docker, at, signal);
+  const connection = await connect(docker, at, { ...how, tools }, signal);
   await using session = await openSession(connection, 'shop', signal);
   await session.run('begin transaction isolation level repeatable read read only');
 

@@ -1,5 +1,5 @@
 import { runPrefix, type Connection } from './connection.ts';
-import { besideMark, listDatabases } from './databases.ts';
+import { besideMark, listDatabases, type DatabaseRow } from './databases.ts';
 import { runSql } from './session.ts';
 import { quoteIdent, quoteLiteral } from './sql.ts';
 
@@ -20,8 +20,12 @@ export async function discardBeside(
 }
 
 /** Drops what dead restores of this source left beside. The caller holds the source's lock. */
-export async function dropLeftBeside(connection: Connection, signal: AbortSignal): Promise<void> {
-  for (const row of await listDatabases(connection, 'restore-failed', signal)) {
+export async function dropLeftBeside(
+  connection: Connection,
+  rows: readonly DatabaseRow[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const row of rows) {
     if (row.beside?.startsWith(runPrefix(connection.run)) === true) {
       await dropDatabase(connection, row.name, signal);
     }

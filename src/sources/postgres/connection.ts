@@ -5,6 +5,7 @@ import type { Job } from '../../core/job.ts';
 import { inspectContainer } from '../../docker/containers.ts';
 import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
+import type { Tools } from './tools.ts';
 import { readSetting, readTargetFile, saidBy as toolSaid } from '../target-settings.ts';
 
 /** How to reach the server in its container: what every psql, pg_dump and pg_restore of one run gets. */
@@ -17,10 +18,7 @@ export interface Connection {
   /** `application_name` of the sessions of this run. */
   readonly applicationName: string;
   readonly user: string;
-  /** Major version of the tools in the container. */
-  readonly toolMajor: number;
-  /** `pg_dump (PostgreSQL) 17.6`. */
-  readonly toolVersion: string;
+  readonly tools: Tools;
   /** A database that can be connected to for work on the whole server. */
   readonly maintenanceDatabase: string;
   /** Never printed: holds the password. */
@@ -52,18 +50,17 @@ export function runPrefix(run: string): string {
 /**
  * Finds out how to connect: user and password from labels or the target's own environment, a maintenance database, and
  * options that neither timeouts nor login triggers of the server can get in the way of.
- * @throws BackupdError `target-unavailable` without the tools, `dump-failed` where the server refuses.
+ * @throws BackupdError `dump-failed` where the server refuses
  */
 export async function connect(
   docker: Docker,
   at: { readonly containerId: string },
-  how: Pick<Job, 'user' | 'passwordFile'> & { readonly run: string },
+  how: Pick<Job, 'user' | 'passwordFile'> & { readonly run: string; readonly tools: Tools },
   signal: AbortSignal,
 ): Promise<Connection> {
+  const { tools } = how;
   const record = await inspectContainer(docker, at.containerId, signal);
   const base = { docker, containerId: record.id, container: record.name, run: how.run };
-  const toolVersion = await readToolVersion(base, signal);
-  const toolMajor = Number(/(\d+)/.exec(toolVersion.replace(/^[^)]*\)/, ''))?.[1] ?? 0);
   const user =
     how.user ??
     (await readSetting(base, record, 'POSTGRES_USER', signal)) ??
@@ -81,13 +78,12 @@ export async function connect(
     record.env.get('POSTGRES_DB') ?? user,
     'template1',
   ])) {
-    for (const options of connectionOptions(toolMajor)) {
+    for (const options of connectionOptions(tools.major)) {
       candidates.push({
         ...base,
         applicationName,
         user,
-        toolMajor,
-        toolVersion,
+        tools,
         maintenanceDatabase,
         environment: {
           LC_ALL: 'C',
@@ -154,30 +150,6 @@ export function psqlRequest(
     // A count or a script may take long and say nothing.
     idleMs: 0,
   };
-}
-
-async function readToolVersion(
-  base: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { docker: Docker },
-  signal: AbortSignal,
-): Promise<string> {
-  const result = await runExec(base.docker, { ...base, argv: ['pg_dump', '--version'] }, signal);
-  if (result.exitCode === 126 || result.exitCode === 127) {
-    throw new BackupdError(
-      'target-unavailable',
-      `container "${base.container}" has no pg_dump on its PATH`,
-      {
-        hint: 'Use an image that has the PostgreSQL client tools (the official postgres images do), or set backupd.engine to what it really is.',
-      },
-    );
-  }
-  if (result.exitCode !== 0) {
-    throw new BackupdError(
-      'target-unavailable',
-      `pg_dump --version in "${base.container}" exited with ${result.exitCode ?? 'no code'}: ${saidBy(result.stderr)}`,
-      { hint: 'Run it by hand with "docker exec" to see why.' },
-    );
-  }
-  return result.stdout.trim();
 }
 
 /** What a tool said that tells most; psql prefixes errors with the script's name and line, which say nothing here. */

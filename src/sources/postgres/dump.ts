@@ -2,30 +2,29 @@ import type { DatabaseFacts, Facts } from '../../core/facts.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../../core/source.ts';
 import { encodeName } from '../../core/layout.ts';
-import { waitForAll } from '../../core/wait-for-all.ts';
-import { probeTools } from '../../docker/exec-pipe.ts';
 import { chooseDatabases, refuseNone, type DatabaseChoice } from '../choose-databases.ts';
 import type { Connection } from './connection.ts';
-import { listDatabases, readServer, type DatabaseRow } from './databases.ts';
+import type { DatabaseRow, ServerRow } from './databases.ts';
 import { dumpGlobals } from './globals.ts';
 import { quoteIdent } from './sql.ts';
 import { startDump, type DumpRun } from './pg-dump.ts';
 
-/** Opens a dump of a server: looks at what there is, dumps nothing yet. */
-export async function openDump(
+/** What there is to dump. */
+export interface Surroundings {
+  readonly server: ServerRow;
+  readonly rows: readonly DatabaseRow[];
+}
+
+/** Opens a dump of a server: chooses what to dump, dumps nothing yet. */
+export function openDump(
   connection: Connection,
-  choice: DatabaseChoice,
-  plan: DumpPlan,
+  { server, rows }: Surroundings,
+  plan: DumpPlan & { readonly choice: DatabaseChoice },
   signal: AbortSignal,
-): Promise<DumpSession> {
-  // Each is a process of its own in the target: one after the other they would take longer than a small dump.
-  const [server, rows, level] = await waitForAll([
-    readServer(connection, 'dump-failed', signal),
-    listDatabases(connection, 'dump-failed', signal),
-    levelInTarget(connection, plan, signal),
-  ]);
+): DumpSession {
   const warnings: Warning[] = [];
-  const databases = databasesToDump(connection, rows, choice, warnings);
+  const databases = databasesToDump(connection, rows, plan.choice, warnings);
+  const level = connection.tools.hasZstd ? (plan.compressInTarget?.level ?? null) : null;
   const run: DumpRun = { connection, server, plan, level, signal };
   const facts: Record<string, DatabaseFacts> = {};
   const ending = new AbortController();
@@ -55,19 +54,6 @@ export async function openDump(
   };
 }
 
-/** zstd's level where the target can compress; null: backupd does it. */
-async function levelInTarget(
-  connection: Connection,
-  { compressInTarget }: DumpPlan,
-  signal: AbortSignal,
-): Promise<number | null> {
-  if (compressInTarget === null) {
-    return null;
-  }
-  const tools = await probeTools(connection.docker, connection, ['zstd'], signal);
-  return tools.get('zstd') === null ? null : compressInTarget.level;
-}
-
 function describeDump(
   { connection, server }: DumpRun,
   databases: readonly DatabaseRow[],
@@ -76,7 +62,7 @@ function describeDump(
 ): DumpResult {
   const found: Facts = { serverVersion: server.version, databases: facts };
   return {
-    toolVersion: connection.toolVersion,
+    toolVersion: connection.tools.version,
     databases: databases.map((database) => database.name),
     facts: found,
     engineFacts: {

@@ -2,7 +2,6 @@ import { reach } from '../../core/steps.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
-import { probeTools } from '../../docker/exec-pipe.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
 import { runPrefix, type Connection } from './connection.ts';
 import {
@@ -25,7 +24,7 @@ export async function loadBeside(
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<Beside> {
-  const { server, live, tablespaces, hasZstd } = await lookAround(connection, signal);
+  const { server, live, tablespaces } = await lookAround(connection, signal);
   const warnings = [...(await restoreGlobals(connection, plan, signal))];
   const taken = new Set(live.keys());
   const databases: BesideDatabase[] = [];
@@ -46,7 +45,7 @@ export async function loadBeside(
     );
     reach('beside-created');
     await loadDatabase(
-      { connection, server, plan, name: wanted.name, temporary, toc, tablespaces, hasZstd },
+      { connection, server, plan, name: wanted.name, temporary, toc, tablespaces },
       signal,
     );
     const existing = live.get(wanted.restoredAs);
@@ -66,7 +65,7 @@ export async function loadBeside(
   return { run: plan.run, target: into, databases, warnings, statements };
 }
 
-interface Surroundings extends Pick<Load, 'server' | 'tablespaces' | 'hasZstd'> {
+interface Surroundings extends Pick<Load, 'server' | 'tablespaces'> {
   /** By name. */
   readonly live: ReadonlyMap<string, DatabaseRow>;
 }
@@ -78,17 +77,15 @@ async function lookAround(connection: Connection, signal: AbortSignal): Promise<
     sql: 'select to_json(spcname) from pg_tablespace',
     code: 'restore-failed',
   } as const;
-  const [server, rows, tablespaces, tools] = await waitForAll([
+  const [server, rows, tablespaces] = await waitForAll([
     readServer(connection, 'restore-failed', signal),
     listDatabases(connection, 'restore-failed', signal),
     queryJson<string>(connection, query, signal),
-    probeTools(connection.docker, connection, ['zstd'], signal),
   ]);
   return {
     server,
     live: new Map(rows.map((row) => [row.name, row])),
     tablespaces: new Set(tablespaces),
-    hasZstd: tools.get('zstd') !== null,
   };
 }
 

@@ -24,8 +24,6 @@ export interface Load {
   readonly temporary: string;
   readonly toc: ArchiveToc;
   readonly tablespaces: ReadonlySet<string>;
-  /** Whether the target can decode. */
-  readonly hasZstd: boolean;
 }
 
 /** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone. */
@@ -114,8 +112,12 @@ interface OpenedArchive extends CompressedArchive {
 }
 
 /** Compressed where the target decodes: what goes through Docker is what a restore takes longest with. */
-function openFor({ plan, hasZstd }: Load, file: ArchiveFile, signal: AbortSignal): OpenedArchive {
-  const compressed = hasZstd ? plan.openZstd(file, signal) : null;
+function openFor(
+  { plan, connection }: Load,
+  file: ArchiveFile,
+  signal: AbortSignal,
+): OpenedArchive {
+  const compressed = connection.tools.hasZstd ? plan.openZstd(file, signal) : null;
   if (compressed !== null) {
     return { ...compressed, isCompressed: true };
   }

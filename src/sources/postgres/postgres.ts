@@ -1,48 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
-import { waitForAll } from '../../core/wait-for-all.ts';
-import { killRun } from '../../docker/kill.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
 import { sqlReader } from '../sql-text.ts';
-import { applicationPrefix, connect, runPrefix, type Connection } from './connection.ts';
+import { postgresArchiveReader } from './archive.ts';
+import { connect, type Connection } from './connection.ts';
 import { listDatabases, readServer } from './databases.ts';
 import { databasesToDump, openDump } from './dump.ts';
-import { dropLeftBeside } from './beside.ts';
-import { postgresArchiveReader } from './archive.ts';
-import { connectWhenReady, isServerAway } from './readiness.ts';
+import { isServerAway } from './readiness.ts';
 import { postgresRestorer } from './restorer.ts';
-import { runSql } from './session.ts';
-import { quoteLiteral } from './sql.ts';
+import { takeOver } from './take-over.ts';
+import { readTools } from './tools.ts';
 
 /** A PostgreSQL server in a container. */
 function postgres(options: SourceOptions): Source {
   const { docker, job } = options;
 
-  async function connectTo(
-    at: Pick<TargetRef, 'containerId'>,
-    run: string,
-    signal: AbortSignal,
-  ): Promise<Connection> {
-    return connect(docker, at, { user: job.user, passwordFile: job.passwordFile, run }, signal);
-  }
-
-  /** Connects, and ends what dead processes of this `/backups` left. */
-  async function connectSwept(
-    at: Pick<TargetRef, 'containerId' | 'container'>,
-    run: string,
-    signal: AbortSignal,
-  ): Promise<Connection> {
-    await killRun(docker, at, { prefix: options.runPrefix }, signal);
-    const connection = await connectWhenReady(
-      {
-        connect: async () => connectTo(at, run, signal),
-        isAway: async (isExpected) => isServerAway(docker, { ...at, run, isExpected }, signal),
-      },
-      signal,
-    );
-    await waitForAll([endSessions(connection, signal), dropLeftBeside(connection, signal)]);
-    return connection;
+  async function connectTo(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
+    const tools = await readTools(docker, { ...at, run }, signal);
+    const { user, passwordFile } = job;
+    return connect(docker, at, { user, passwordFile, run, tools }, signal);
   }
 
   return {
@@ -56,20 +33,23 @@ function postgres(options: SourceOptions): Source {
       const { version } = await readServer(connection, 'dump-failed', signal);
       const rows = await listDatabases(connection, 'dump-failed', signal);
       databasesToDump(connection, rows, { databases: job.databases, exclude: job.exclude }, []);
-      return { toolVersion: connection.toolVersion, serverVersion: version };
+      return { toolVersion: connection.tools.version, serverVersion: version };
     },
 
     async sweep(at, signal) {
-      await connectSwept(at, newRun(options.runPrefix), signal);
+      const runs = { own: newRun(options.runPrefix), look: lookRun(options.runPrefix) };
+      await takeOver(options, at, runs, signal);
     },
 
     async open(at, plan, signal) {
-      return openDump(
-        await connectSwept(at, plan.run, signal),
-        { databases: job.databases, exclude: job.exclude },
-        plan,
+      const { connection, surroundings } = await takeOver(
+        options,
+        at,
+        { own: plan.run, look: lookRun(options.runPrefix) },
         signal,
       );
+      const choice = { databases: job.databases, exclude: job.exclude };
+      return openDump(connection, surroundings, { ...plan, choice }, signal);
     },
 
     reader: postgresReader,
@@ -81,18 +61,6 @@ function postgres(options: SourceOptions): Source {
         isServerAway(docker, { ...at, run: lookRun(options.runPrefix), isExpected }, signal),
     }),
   };
-}
-
-/** Ends all sessions of this source but those of the run itself. */
-async function endSessions(connection: Connection, signal: AbortSignal): Promise<void> {
-  const sql = `select pg_terminate_backend(pid) from pg_stat_activity
-    where starts_with(application_name, ${quoteLiteral(applicationPrefix(runPrefix(connection.run)))})
-      and application_name <> ${quoteLiteral(connection.applicationName)}`;
-  await runSql(
-    connection,
-    { database: connection.maintenanceDatabase, sql, code: 'dump-failed' },
-    signal,
-  );
 }
 
 function newRun(prefix: string): string {

@@ -73,13 +73,7 @@ export async function isServerAway(
 
 /** Its entrypoint is the first process then, and tells the server not to listen; a server that stays replaces it. */
 async function isInitialising(connection: Connection, signal: AbortSignal): Promise<boolean> {
-  const { docker, containerId, container, run } = connection;
-  const first = await runExec(
-    docker,
-    { containerId, container, run, argv: ['cat', '/proc/1/comm'] },
-    signal,
-  );
-  if (first.stdout.trim() === 'postgres') {
+  if (connection.tools.firstProcess === 'postgres') {
     return false;
   }
   const sql = `select 1 from pg_settings

@@ -29,7 +29,7 @@ import {
 } from './swap.ts';
 import { readPrevious, undoRestore } from './undo.ts';
 
-type Connect = (at: Pick<TargetRef, 'containerId'>, signal: AbortSignal) => Promise<Connection>;
+type Connect = (at: TargetRef, signal: AbortSignal) => Promise<Connection>;
 
 /** How a restorer reaches a server. */
 export interface Connects {

@@ -1,0 +1,53 @@
+import type Docker from 'dockerode';
+import { BackupdError } from '../../core/errors.ts';
+import type { ExecRequest } from '../../docker/exec.ts';
+import { runExec } from '../../docker/run-exec.ts';
+import { saidBy } from '../target-settings.ts';
+
+/** What a look into the container found. */
+export interface Tools {
+  /** `pg_dump (PostgreSQL) 17.6`. */
+  readonly version: string;
+  readonly major: number;
+  readonly hasZstd: boolean;
+  /** The name of the container's first process. */
+  readonly firstProcess: string;
+}
+
+/** All in one process: to start one in a container takes longer than what it does. */
+const LOOK = `
+pg_dump --version || exit
+cat /proc/1/comm || echo
+command -v zstd || echo`;
+
+/** Looks for the tools. @throws BackupdError `target-unavailable` without pg_dump */
+export async function readTools(
+  docker: Docker,
+  at: Pick<ExecRequest, 'containerId' | 'container' | 'run'>,
+  signal: AbortSignal,
+): Promise<Tools> {
+  const { containerId, container, run } = at;
+  const argv = ['sh', '-c', LOOK];
+  const result = await runExec(docker, { containerId, container, run, argv }, signal);
+  if (result.exitCode === 126 || result.exitCode === 127) {
+    // Docker's own words, where it could not even start the shell.
+    const missing = /exec: "sh"/.test(result.stderr + result.stdout) ? 'sh' : 'pg_dump';
+    throw new BackupdError(
+      'target-unavailable',
+      `container "${container}" has no ${missing} on its PATH`,
+      {
+        hint: 'Use an image that has a shell and the PostgreSQL client tools (the official postgres images do), or set backupd.engine to what it really is.',
+      },
+    );
+  }
+  if (result.exitCode !== 0) {
+    throw new BackupdError(
+      'target-unavailable',
+      `pg_dump --version in "${container}" exited with ${result.exitCode ?? 'no code'}: ${saidBy(result.stderr)}`,
+      { hint: 'Run it by hand with "docker exec" to see why.' },
+    );
+  }
+  const [version = '', firstProcess = '', zstd = ''] = result.stdout.split('\n');
+  const [major] = /\d+/.exec(version.replace(/^[^)]*\)/, '')) ?? ['0'];
+  return { version, major: Number(major), hasZstd: zstd !== '', firstProcess };
+}
