@@ -173,14 +173,17 @@ export const nameList: Format<readonly string[]> = {
   },
 };
 
+/** Those that this version backs up. */
+const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb'];
+
 export const engine: Format<Engine> = {
-  expected: 'postgres',
+  expected: BACKED_UP.join(', '),
   parse(text) {
     const word = text.trim();
-    if (word === 'postgres') {
-      return word;
-    }
     const known = ENGINES.find((candidate) => candidate === word);
+    if (known !== undefined && BACKED_UP.includes(known)) {
+      return known;
+    }
     const meant = suggest(word, ENGINES);
     throw new FormatError(
       known === undefined

@@ -206,7 +206,7 @@ export const sourceSchema = {
     places: ['file'],
   },
   engine: {
-    doc: 'What runs in it; this version of backupd backs up PostgreSQL.',
+    doc: 'What runs in it; MySQL and MariaDB are told apart by the server itself.',
     kind: engine,
     otherwise: 'detected',
     places: EVERYWHERE,
@@ -226,13 +226,14 @@ export const sourceSchema = {
   user: {
     doc: 'The role to connect as.',
     kind: anyText,
-    otherwise: "the target's own `POSTGRES_USER`, else `postgres`",
+    otherwise: "the target's own `POSTGRES_USER`, else `postgres`; MySQL and MariaDB: `root`",
     places: EVERYWHERE,
   },
   passwordFile: {
     doc: 'A file **inside the target** that holds the password.',
     kind: absolutePath,
-    otherwise: "the target's own `POSTGRES_PASSWORD` or `POSTGRES_PASSWORD_FILE`",
+    otherwise:
+      "the target's own `POSTGRES_PASSWORD`, `MARIADB_ROOT_PASSWORD` or `MYSQL_ROOT_PASSWORD`, or with `_FILE`",
     places: EVERYWHERE,
   },
   schedule: {

@@ -35,6 +35,8 @@ export interface ExecRequest {
   readonly input?: string | Buffer;
   /** The most stdout that `runExec` takes; default 16 MiB. */
   readonly maxBytes?: number;
+  /** What `runExec` makes of it: text, or one character for each byte. */
+  readonly encoding?: 'utf8' | 'latin1';
   /** Given every line of stderr as it comes. */
   readonly onStderrLine?: (line: string) => void;
   /**

@@ -37,7 +37,7 @@ export async function runExec(
   if (cut !== null && (exitCode === 0 || exitCode === null)) {
     throw cut;
   }
-  const stdout = Buffer.concat(output).toString('utf8');
+  const stdout = Buffer.concat(output).toString(request.encoding ?? 'utf8');
   return { exitCode, stdout, stderr: process.stderr.text() };
 }
 

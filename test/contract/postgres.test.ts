@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { fingerprintServer } from '../support/fingerprint.ts';
-import { hinderPgDump } from '../support/pg-dump-stand-in.ts';
 import { startPostgres, waitUntilReady, type Postgres } from '../support/postgres.ts';
+import { hinderTool } from '../support/tool-stand-in.ts';
 import { sourceContract, type ContractServer, type EngineContract } from './source-contract.ts';
 
 const FIXTURE = join(import.meta.dirname, '..', 'fixtures', 'pg-custom', 'rich.sql');
@@ -128,7 +128,7 @@ function contractServer(server: Postgres): ContractServer {
         },
       };
     },
-    hinder: async (how) => hinderPgDump(server, how),
+    hinder: async (how) => hinderTool(server, 'pg_dump', how),
     untilReady: async () => waitUntilReady(server),
   };
 }

@@ -8,6 +8,8 @@ export interface MysqlOptions extends Omit<ContainerOptions, 'image'> {
 export interface Mysql extends TestContainer {
   /** The client's name in this image. */
   readonly client: string;
+  /** Root's, as SQL. */
+  readonly quotedPassword: string;
   /**
    * Runs SQL as root, by the client, `delimiter` and the like included; what it printed without column names, columns
    * separated by tabs. @throws Error at the first statement that fails.
@@ -41,6 +43,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
   return {
     ...container,
     client,
+    quotedPassword: `'${ROOT_PASSWORD.replaceAll(/['\\\\]/g, '\\\\$&')}'`,
     async sql(text, database = 'shop') {
       const { exitCode, stdout, stderr } = await container.exec(
         [
@@ -63,7 +66,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
 }
 
 /** Over TCP: while the entrypoint initialises, only the socket answers. @throws Error with the log when it does not come up. */
-async function waitUntilReady(container: TestContainer, client: string): Promise<void> {
+export async function waitUntilReady(container: TestContainer, client: string): Promise<void> {
   const loop = `until "$0" -uroot -h 127.0.0.1 --protocol=tcp -e 'select 1' >/dev/null 2>&1; do sleep 0.1; done`;
   const { exitCode } = await container.exec(['timeout', '90', 'sh', '-c', loop, client], {
     env: { MYSQL_PWD: ROOT_PASSWORD },

@@ -40,7 +40,8 @@ interface Tools {
 
 /** A statement or several, and whose failure it is where the server refuses. */
 export interface Query {
-  readonly sql: string;
+  /** With `delimiter` and the like where that is needed. */
+  readonly sql: string | Buffer;
   /** The database in use; absent: none. */
   readonly database?: string;
   readonly code: FailureCode;
@@ -158,6 +159,22 @@ async function findTools(base: SettingsTarget, signal: AbortSignal): Promise<Too
   return { client, dump, version: version.stdout.trim(), hasZstd: has('zstd') };
 }
 
+/** A client that reads a script, stops at its first error, and changes nothing in what it reads. */
+export function clientArgv(
+  { tools, options }: Pick<Connection, 'tools' | 'options'>,
+  database?: string,
+): readonly string[] {
+  return [
+    tools.client,
+    ...options,
+    '--batch',
+    '--skip-column-names',
+    '--binary-mode',
+    '--max-allowed-packet=1G',
+    ...(database === undefined ? [] : [`--database=${database}`]),
+  ];
+}
+
 /**
  * Runs statements in one client and resolves with the rows they give, all columns as text; stops at the first error.
  * They travel by standard input, so they may hold what others must not see.
@@ -168,22 +185,16 @@ export async function query(
   { sql, database, code }: Query,
   signal: AbortSignal,
 ): Promise<readonly (readonly string[])[]> {
-  const { docker, containerId, container, run, tools, options, environment } = connection;
+  const { docker, containerId, container, run, environment } = connection;
   const result = await runExec(
     docker,
     {
       containerId,
       container,
       run,
-      argv: [
-        tools.client,
-        ...options,
-        '--batch',
-        '--skip-column-names',
-        ...(database === undefined ? [] : [`--database=${database}`]),
-      ],
+      argv: clientArgv(connection, database),
       env: environment,
-      input: `${SESSION}${sql}\n`,
+      input: Buffer.concat([Buffer.from(SESSION), Buffer.from(sql as string), Buffer.from('\n')]),
       maxBytes: LARGEST_ANSWER_BYTES,
     },
     signal,

@@ -1,5 +1,6 @@
 import type { FailureCode } from '../../core/errors.ts';
 import { query, type Connection } from './connection.ts';
+import { BESIDE_TABLE, KEPT_TABLE, type KeptMark } from './marks.ts';
 import { quoteName, quoteText } from './sql.ts';
 
 /** A database (a schema) of a server. */
@@ -7,6 +8,10 @@ export interface DatabaseRow {
   readonly name: string;
   readonly characterSet: string;
   readonly collation: string;
+  /** Whose restore is loading it beside what is in use; null where none does. */
+  readonly beside: string | null;
+  /** What it was before a restore replaced it; null where none did. */
+  readonly kept: KeptMark | null;
 }
 
 /** What is in a database, as far as a dump has to know it before it begins. */
@@ -27,23 +32,78 @@ export interface Contents {
 /** Theirs, not the user's. */
 const SYSTEM = ['information_schema', 'mysql', 'performance_schema', 'sys'];
 
-/** The databases that users made; by name. */
+/** All databases but the server's own, also what restores are loading or have kept; by name. */
 export async function listDatabases(
   connection: Connection,
   code: FailureCode,
   signal: AbortSignal,
 ): Promise<readonly DatabaseRow[]> {
+  const marks = [BESIDE_TABLE, KEPT_TABLE].map((name) => quoteText(name)).join(', ');
   const rows = await query(
     connection,
     {
-      sql: 'select schema_name, default_character_set_name, default_collation_name from information_schema.schemata order by schema_name;',
+      sql: `
+        select schema_name, default_character_set_name, default_collation_name,
+          (select ifnull(group_concat(table_name), '') from information_schema.tables
+            where table_schema = schema_name and table_name in (${marks}))
+        from information_schema.schemata order by schema_name;`,
       code,
     },
     signal,
   );
+  const marked = await readMarks(connection, rows, code, signal);
   return rows
-    .map(([name = '', characterSet = '', collation = '']) => ({ name, characterSet, collation }))
-    .filter(({ name }) => !SYSTEM.includes(name.toLowerCase()));
+    .filter(([name = '']) => !SYSTEM.includes(name.toLowerCase()))
+    .map(([name = '', characterSet = '', collation = '']) => {
+      const kept = marked.kept.get(name) ?? null;
+      return {
+        name,
+        characterSet,
+        collation,
+        beside: marked.beside.get(name) ?? null,
+        // While a restore makes a database that was not there, the mark is for a moment in what it makes.
+        kept: kept?.keptAs === name ? kept : null,
+      };
+    });
+}
+
+/** Without what a restore is loading or has kept. */
+export function ownDatabases(rows: readonly DatabaseRow[]): readonly DatabaseRow[] {
+  return rows.filter(({ beside, kept }) => beside === null && kept === null);
+}
+
+/** By name of the database. */
+interface Marks {
+  readonly beside: ReadonlyMap<string, string>;
+  readonly kept: ReadonlyMap<string, KeptMark>;
+}
+
+async function readMarks(
+  connection: Connection,
+  rows: readonly (readonly string[])[],
+  code: FailureCode,
+  signal: AbortSignal,
+): Promise<Marks> {
+  const selects = rows.flatMap(([name = '', , , tables = '']) =>
+    tables
+      .split(',')
+      .filter((table) => table !== '')
+      .map(
+        (table) =>
+          `select ${quoteText(table)}, ${quoteText(name)}, value from ${quoteName(name)}.${quoteName(table)} where side = 'mark';`,
+      ),
+  );
+  const found =
+    selects.length === 0 ? [] : await query(connection, { sql: selects.join('\n'), code }, signal);
+  function of(table: string): readonly (readonly [string, string])[] {
+    return found.flatMap(([from, name = '', value = '']) =>
+      from === table ? [[name, value] as const] : [],
+    );
+  }
+  return {
+    beside: new Map(of(BESIDE_TABLE)),
+    kept: new Map(of(KEPT_TABLE).map(([name, value]) => [name, JSON.parse(value) as KeptMark])),
+  };
 }
 
 /** Looks into a database. */

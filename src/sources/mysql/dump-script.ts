@@ -31,27 +31,35 @@ export interface DumpScript {
  * views. Loaded whole it makes the database, since all that is added are comments.
  */
 export function dumpArgv(script: DumpScript): readonly string[] {
-  const { database, views, brokenViews } = script;
-  const ignored = [...views, ...brokenViews].map((view) => `--ignore-table=${database}.${view}`);
-  const runs: readonly (readonly [Section, readonly string[]])[] = [
-    ['tables', ['--hex-blob', ...NO_OBJECTS, ...ignored, '--', database]],
-    [
-      'objects',
-      [
-        '--no-data',
-        '--no-create-info',
-        '--triggers',
-        '--routines',
-        '--events',
-        ...ignored,
-        '--',
-        database,
-      ],
-    ],
+  const { database } = script;
+  const tables = ['--hex-blob', ...NO_OBJECTS, ...ignoredViews(script), '--', database];
+  return runsArgv(script, [['tables', tables], ...definitionRuns(script)]);
+}
+
+/** The same without the tables. */
+export function definitionsArgv(script: DumpScript): readonly string[] {
+  return runsArgv(script, definitionRuns(script));
+}
+
+type Run = readonly [Section, readonly string[]];
+
+function definitionRuns(script: DumpScript): readonly Run[] {
+  const { database, views } = script;
+  const noTables = ['--no-data', '--no-create-info'];
+  const objects = ['--triggers', '--routines', '--events', ...ignoredViews(script)];
+  return [
+    ['objects', [...noTables, ...objects, '--', database]],
     ...(views.length === 0
       ? []
       : [['views', ['--no-data', ...NO_OBJECTS, '--', database, ...views]] as const]),
   ];
+}
+
+function ignoredViews({ database, views, brokenViews }: DumpScript): readonly string[] {
+  return [...views, ...brokenViews].map((view) => `--ignore-table=${database}.${view}`);
+}
+
+function runsArgv(script: DumpScript, runs: readonly Run[]): readonly string[] {
   const commands = runs.flatMap(([section, args]) => [
     says(sectionLine(section, script.token)),
     [script.tool, ...script.options, ...common(script.flavour), ...args].map(quoted).join(' '),

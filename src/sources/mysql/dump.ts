@@ -9,7 +9,7 @@ import { startExec } from '../../docker/exec.ts';
 import { verdictStream } from '../../docker/verdict-stream.ts';
 import { chooseDatabases, refuseNone, type DatabaseChoice } from '../choose-databases.ts';
 import type { Connection } from './connection.ts';
-import { listDatabases, readContents, type Contents, type DatabaseRow } from './databases.ts';
+import { listDatabases, ownDatabases, readContents, type Contents, type DatabaseRow } from './databases.ts';
 import { dumpArgv } from './dump-script.ts';
 import { dumpUsers } from './users.ts';
 
@@ -26,7 +26,7 @@ export async function openDump(
   signal: AbortSignal,
 ): Promise<DumpSession> {
   const rows = await listDatabases(connection, 'dump-failed', signal);
-  const databases = chooseDatabases(rows, choice, connection.container);
+  const databases = chooseDatabases(ownDatabases(rows), choice, connection.container);
   refuseNone(databases, connection.container);
   const dumped: Dumped[] = [];
   const ending = new AbortController();

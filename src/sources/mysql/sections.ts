@@ -25,13 +25,13 @@ export function sectionFollower(): SectionFollower {
 
   function begin(name: Section | 'complete'): void {
     if (current !== null && !isTrailed) {
-      throw corrupt(
+      throw corruptDump(
         `its section "${current}" does not end with the last line of the tool that dumped it`,
       );
     }
     const isFirst = current === null && name === 'tables';
     if (!isFirst && (current === null || ORDER.indexOf(name) <= ORDER.indexOf(current))) {
-      throw corrupt(`its section "${name}" is not where it belongs`);
+      throw corruptDump(`its section "${name}" is not where it belongs`);
     }
     current = name;
   }
@@ -51,7 +51,7 @@ export function sectionFollower(): SectionFollower {
     onStatement() {
       isTrailed = false;
       if (current === null || current === 'complete') {
-        throw corrupt(
+        throw corruptDump(
           current === null ? 'does not begin as a dump of backupd does' : 'goes on after its end',
         );
       }
@@ -60,12 +60,12 @@ export function sectionFollower(): SectionFollower {
     current: () => current,
     end() {
       if (current !== 'complete') {
-        throw corrupt('does not end with its last line');
+        throw corruptDump('does not end with its last line');
       }
     },
   };
 }
 
-function corrupt(fact: string): BackupdError {
+export function corruptDump(fact: string): BackupdError {
   return new BackupdError('archive-corrupt', fact);
 }

@@ -90,7 +90,7 @@ describe('formats', () => {
     ['a comma at the end', nameList, 'shop,', FormatError],
     ['no names', nameList, '', FormatError],
     ['the engine', engine, 'postgres', 'postgres'],
-    ['an engine of a later version', engine, 'mysql', FormatError],
+    ['an engine of a later version', engine, 'mongodb', FormatError],
     ['no engine', engine, 'postgresql', FormatError],
   ])('%s', (_, kind, text, expected) => {
     expect(readAs(kind, text)).toEqual(expected);

@@ -134,8 +134,8 @@ describe('sources by labels', () => {
     ['enable', 'yes', '"yes" is not valid, expected true or false'],
     ['keep', '', '"" is not valid (it is empty)'],
     ['schedule', 'daily', '"daily" is not valid'],
-    ['engine', 'mysql', 'this version of backupd does not back up mysql'],
-    ['engine', 'oracle', '"oracle" is not valid, expected postgres'],
+    ['engine', 'mongodb', 'this version of backupd does not back up mongodb'],
+    ['engine', 'oracle', '"oracle" is not valid, expected postgres, mysql, mariadb'],
     ['password_file', 'pw', 'expected an absolute path'],
   ])(
     'stops one source for its wrong backupd.%s="%s" and no other',

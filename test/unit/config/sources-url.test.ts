@@ -38,7 +38,7 @@ describe('parseSources', () => {
   });
 
   it.each([
-    ['db=mysql://db', 'db', 'this version of backupd does not back up mysql'],
+    ['db=mongodb://db', 'db', 'this version of backupd does not back up mongodb'],
     ['data=volume://shop_data', 'data', 'does not back up volume'],
     ['data=volume:///srv/data', 'data', 'expected name=engine://container'],
     ['db=postgresql://db', 'db', 'perhaps postgres was meant'],
@@ -67,7 +67,7 @@ describe('parseSources', () => {
   });
 
   it('keeps the others when one is wrong', () => {
-    const read = parseSources('a=mysql://a b=postgres://b', 'X');
+    const read = parseSources('a=mongodb://a b=postgres://b', 'X');
     expect(read.sources.map(({ name }) => name)).toEqual(['b']);
     expect(read.problems.map(({ source }) => source)).toEqual(['a']);
   });

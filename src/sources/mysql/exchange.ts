@@ -1,0 +1,128 @@
+import { waitForAll } from '../../core/wait-for-all.ts';
+import { query, type Connection } from './connection.ts';
+import type { DatabaseRow } from './databases.ts';
+import { readDefinitions } from './definitions.ts';
+import { clashingKeys, keyStatements, nameKeys } from './foreign-keys.ts';
+import { hide, hiddenTables, unhide } from './hidden.ts';
+import { KEPT_TABLE, markStatements, NEXT_TABLE, readKept, type Kept } from './marks.ts';
+import type { StoredObject } from './objects.ts';
+import { quoteName, quotePath } from './sql.ts';
+import { allTables, baseTables, createDatabase, tablesApart } from './tables.ts';
+import { createMissingTriggers } from './triggers.ts';
+
+/** What is to take the place of what. Databases cannot be renamed, so their tables are, from one to the other. */
+export interface Exchange {
+  /** Of the restore or undo. */
+  readonly run: string;
+  readonly source: string;
+  /** The database in use. */
+  readonly name: string;
+  /** What holds the tables that come in; it is gone afterwards. */
+  readonly incoming: string;
+  /** What will keep the tables that are in use now; null where there is no such database. */
+  readonly outgoing: string | null;
+  /** Whether nothing shall be left under the name: an undo of what a restore had made. */
+  readonly dropAfter: boolean;
+}
+
+/** One that can be carried out. */
+export interface Prepared {
+  readonly exchange: Exchange;
+  readonly kept: Kept;
+  /** Tables that come in, and those that go. */
+  readonly tables: { readonly incoming: readonly string[]; readonly outgoing: readonly string[] };
+}
+
+/** What an exchange is prepared with. */
+export interface Preparing {
+  /** The database in use; null where there is none. */
+  readonly live: DatabaseRow | null;
+  /** What comes in. */
+  readonly incoming: DatabaseRow;
+  /** What the database is to have besides tables. */
+  readonly objects: readonly StoredObject[];
+}
+
+/** Makes all ready for the move: a database that will keep what is in use, and a mark that moves with the tables. */
+export async function prepareExchange(
+  connection: Connection,
+  exchange: Exchange,
+  { live, incoming, objects }: Preparing,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { run, source, name, outgoing, dropAfter } = exchange;
+  const [old, comes, goes] = await waitForAll([
+    live === null ? Promise.resolve([]) : readDefinitions(connection, name, signal),
+    baseTables(connection, exchange.incoming, signal),
+    live === null ? Promise.resolve([]) : baseTables(connection, name, signal),
+  ]);
+  const { characterSet, collation } = live ?? incoming;
+  const hidden =
+    connection.flavour === 'mysql'
+      ? // It locks them instead.
+        { incoming: [], outgoing: [] }
+      : {
+          incoming: hiddenTables(comes, objects, `in_${run}`),
+          outgoing: hiddenTables(goes, old, `out_${run}`),
+        };
+  const kept: Kept = {
+    mark: {
+      run,
+      source,
+      name,
+      at: new Date().toISOString(),
+      keptAs: outgoing,
+      characterSet,
+      collation,
+      hidden,
+      renamedKeys: await clashingKeys(connection, exchange, hidden, signal),
+      apart: {
+        incoming: await tablesApart(connection, exchange.incoming, signal),
+        outgoing: live === null ? [] : await tablesApart(connection, name, signal),
+      },
+      dropAfter,
+    },
+    objects: { old, new: objects },
+  };
+  const statements = [
+    ...markStatements(exchange.incoming, NEXT_TABLE, kept),
+    createDatabase(outgoing ?? name, { characterSet, collation }),
+    ...keyStatements(exchange.incoming, kept.mark.renamedKeys, 'temporary'),
+  ];
+  await query(connection, { sql: statements.join('\n'), code: 'restore-failed' }, signal);
+  await hide(connection, exchange, kept, signal);
+  return { exchange, kept, tables: { incoming: comes, outgoing: goes } };
+}
+
+/** Whether the tables have moved: of all databases of a run at once. */
+export async function hasMoved(
+  connection: Connection,
+  { run, name, outgoing }: Exchange,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const kept = await readKept(connection, outgoing ?? name, KEPT_TABLE, signal);
+  return kept?.mark.run === run;
+}
+
+/** Takes back what preparing did, as far as it had come: what is in use is as it was, and what comes in is in its own database. */
+export async function takeBack(
+  connection: Connection,
+  exchange: Exchange,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, incoming, outgoing } = exchange;
+  const next = await readKept(connection, incoming, NEXT_TABLE, signal);
+  if (next === null) {
+    return;
+  }
+  await unhide(connection, exchange, next, signal);
+  await nameKeys(connection, incoming, next.mark.renamedKeys, signal);
+  await createMissingTriggers(connection, name, next.objects.old, signal);
+  const place = outgoing ?? name;
+  const tables = await allTables(connection, place, signal);
+  const sql = [
+    ...(tables.length === 0 ? [`drop database if exists ${quoteName(place)};`] : []),
+    `drop table ${quotePath(incoming, NEXT_TABLE)};`,
+  ].join('\n');
+  await query(connection, { sql, code: 'restore-failed' }, signal);
+}

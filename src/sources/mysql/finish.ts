@@ -1,0 +1,137 @@
+import { query, type Connection } from './connection.ts';
+import type { Exchange } from './exchange.ts';
+import { nameKeys } from './foreign-keys.ts';
+import { nameTriggers, seeOut } from './hidden.ts';
+import { KEPT_TABLE, readKept, type Kept } from './marks.ts';
+import { createScript, dropStatement, inOrder } from './objects.ts';
+import { quoteName, quotePath, quoteText } from './sql.ts';
+import { allTables, baseTables } from './tables.ts';
+import { createMissingTriggers } from './triggers.ts';
+
+/**
+ * Does what follows the move, from wherever it was left: what is kept gets the rest of its tables, the database in use its
+ * routines, views and events, those that differ; what has come loose is removed. Idempotent.
+ */
+export async function finishExchange(
+  connection: Connection,
+  exchange: Exchange,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, outgoing, dropAfter } = exchange;
+  const kept = await readKept(connection, outgoing ?? name, KEPT_TABLE, signal);
+  if (kept === null) {
+    return;
+  }
+  await moveApart(connection, exchange, kept, signal);
+  await seeOut(connection, exchange, kept, signal);
+  await nameTriggers(connection, exchange, kept, signal);
+  await nameKeys(connection, name, kept.mark.renamedKeys, signal);
+  await createMissingTriggers(connection, name, kept.objects.new, signal);
+  await replaceObjects(connection, name, kept, signal);
+  await takeCharacterSet(connection, exchange, signal);
+  await dropIncoming(connection, exchange, signal);
+  const statements = [
+    ...(outgoing === null ? [`drop table if exists ${quotePath(name, KEPT_TABLE)};`] : []),
+    ...(dropAfter && (await baseTables(connection, name, signal)).length === 0
+      ? [`drop database ${quoteName(name)};`]
+      : []),
+  ];
+  await run(connection, statements.join('\n'), signal);
+}
+
+async function run(connection: Connection, sql: string, signal: AbortSignal): Promise<void> {
+  if (sql !== '') {
+    await query(connection, { sql, code: 'restore-failed' }, signal);
+  }
+}
+
+/** Tables without transactions, where MySQL does not move them with the others. */
+async function moveApart(
+  connection: Connection,
+  { name, incoming, outgoing }: Exchange,
+  { mark }: Kept,
+  signal: AbortSignal,
+): Promise<void> {
+  const [here, coming, gone] = [
+    new Set(await allTables(connection, name, signal)),
+    new Set(await allTables(connection, incoming, signal)),
+    new Set(outgoing === null ? [] : await allTables(connection, outgoing, signal)),
+  ];
+  const leaves = mark.apart.outgoing.filter((table) => here.has(table) && !gone.has(table));
+  const comes = mark.apart.incoming.filter((table) => coming.has(table));
+  const renames = [
+    ...leaves.map((table) => `${quotePath(name, table)} to ${quotePath(outgoing ?? '', table)}`),
+    ...comes.map((table) => `${quotePath(incoming, table)} to ${quotePath(name, table)}`),
+  ];
+  if (renames.length > 0) {
+    await run(connection, `rename table ${renames.join(', ')};`, signal);
+  }
+}
+
+/** Events last: they may do anything. */
+async function replaceObjects(
+  connection: Connection,
+  database: string,
+  { objects }: Kept,
+  signal: AbortSignal,
+): Promise<void> {
+  const before = objects.old.filter(({ kind }) => kind !== 'trigger');
+  const after = objects.new.filter(({ kind }) => kind !== 'trigger');
+  const texts = new Set(before.map((object) => JSON.stringify(object)));
+  const wanted = new Set(after.map((object) => JSON.stringify(object)));
+  const script = [
+    ...before
+      .filter((object) => !wanted.has(JSON.stringify(object)))
+      .map((object) => Buffer.from(dropStatement(object), 'latin1')),
+    ...inOrder(after)
+      .filter((object) => !texts.has(JSON.stringify(object)))
+      .flatMap((object) => [
+        ...(object.kind === 'view' ? [] : [Buffer.from(dropStatement(object), 'latin1')]),
+        Buffer.from(createScript(object), 'latin1'),
+      ]),
+  ];
+  if (script.length > 0) {
+    await query(
+      connection,
+      { sql: Buffer.concat(script), database, code: 'restore-failed' },
+      signal,
+    );
+  }
+}
+
+async function takeCharacterSet(
+  connection: Connection,
+  { name, incoming }: Exchange,
+  signal: AbortSignal,
+): Promise<void> {
+  const rows = await query(
+    connection,
+    {
+      sql: `select schema_name, default_character_set_name, default_collation_name from information_schema.schemata
+        where schema_name in (${quoteText(name)}, ${quoteText(incoming)});`,
+      code: 'restore-failed',
+    },
+    signal,
+  );
+  const has = rows.find(([schema]) => schema === name);
+  const wanted = rows.find(([schema]) => schema === incoming);
+  const [, characterSet = '', collation = ''] = wanted ?? [];
+  if (wanted !== undefined && (has?.[1] !== characterSet || has[2] !== collation)) {
+    await run(
+      connection,
+      `alter database ${quoteName(name)} character set ${characterSet} collate ${collation};`,
+      signal,
+    );
+  }
+}
+
+/** Only once nothing but ours is left in it. */
+async function dropIncoming(
+  connection: Connection,
+  { incoming }: Exchange,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await baseTables(connection, incoming, signal)).length === 0) {
+    await run(connection, `drop database if exists ${quoteName(incoming)};`, signal);
+  }
+}

@@ -1,0 +1,186 @@
+import { pipeline } from 'node:stream/promises';
+import { BackupdError } from '../../core/errors.ts';
+import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
+import { reach } from '../../core/steps.ts';
+import { startExec } from '../../docker/exec.ts';
+import { saidBy } from '../target-settings.ts';
+import { clientArgv, query, type Connection } from './connection.ts';
+import { listDatabases, type DatabaseRow } from './databases.ts';
+import { besideStatements, OURS } from './marks.ts';
+import { createScript, inOrder, type StoredObject } from './objects.ts';
+import { readObjects } from './read-objects.ts';
+import { createMissingAccounts } from './restore-users.ts';
+import { splitDump } from './split.ts';
+import { schemaRenamed } from './sql.ts';
+import { createDatabase } from './tables.ts';
+
+/** Databases that are loaded beside begin so, until they are swapped in. */
+export const BESIDE_PREFIX = `${OURS}n_`;
+/** The longest name of anything (in characters). */
+export const LONGEST_NAME = 64;
+
+/** What was loaded beside, with what the archive has besides tables, by name of the database. */
+export interface Loaded {
+  readonly beside: Beside;
+  readonly objects: ReadonlyMap<string, readonly StoredObject[]>;
+}
+
+/** Loads every database of the plan under a temporary name. The caller discards what was made when this fails. */
+export async function loadBeside(
+  connection: Connection,
+  into: TargetRef,
+  plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<Loaded> {
+  const live = await listDatabases(connection, 'restore-failed', signal);
+  const { warnings, statements } = await createMissingAccounts(connection, plan, signal);
+  const taken = new Set(live.map(({ name }) => name));
+  const databases: BesideDatabase[] = [];
+  const objects = new Map<string, readonly StoredObject[]>();
+  for (const [index, { name, restoredAs }] of plan.databases.entries()) {
+    const temporary = besideName(plan.run, index);
+    const made = [
+      createDatabase(temporary, characterSetOf(plan, name)),
+      ...besideStatements(temporary, besideMark(connection, plan.run)),
+    ];
+    await query(connection, { sql: made.join('\n'), code: 'restore-failed' }, signal);
+    reach('beside-created');
+    const script = await streamTables(connection, plan, { name, temporary }, signal);
+    reach('beside-loaded');
+    plan.onProgress({ stage: 'index', database: name });
+    const found = readObjects(script);
+    await rehearse(connection, { objects: found, name, temporary }, signal);
+    objects.set(name, renamedFor(found, { from: name, to: restoredAs }));
+    const existing = live.find((row) => row.name === restoredAs);
+    const keptAs = freeName(restoredAs, plan.run, taken);
+    taken.add(keptAs);
+    databases.push({
+      name,
+      restoredAs,
+      temporary,
+      temporaryId: temporary,
+      live: existing === undefined ? null : { id: restoredAs, keptAs },
+    });
+  }
+  return { beside: { run: plan.run, target: into, databases, warnings, statements }, objects };
+}
+
+/** The name under which a database of a restore is loaded. */
+export function besideName(run: string, index: number): string {
+  return `${BESIDE_PREFIX}${run.toLowerCase().replaceAll('-', '_')}_${index}`;
+}
+
+/** Whose a database is that is loaded beside: of which `/backups` and source, and of which restore. */
+export function besideMark({ run }: Pick<Connection, 'run'>, restore: string): string {
+  return `${run.slice(0, run.lastIndexOf('/') + 1)}${restore}`;
+}
+
+/** `shop_before_20261122t020000z`, cut so that it fits; a number where that is taken. */
+export function freeName(name: string, run: string, taken: ReadonlySet<string>): string {
+  const stamp = run.toLowerCase().split('-')[0] ?? run;
+  for (let number = 1; ; number += 1) {
+    const ending = `_before_${stamp}${number === 1 ? '' : `_${number}`}`;
+    const candidate = name.slice(0, LONGEST_NAME - ending.length) + ending;
+    if (!taken.has(candidate)) {
+      return candidate;
+    }
+  }
+}
+
+function characterSetOf(
+  { manifest }: RestorePlan,
+  name: string,
+): Pick<DatabaseRow, 'characterSet' | 'collation'> {
+  const all = manifest.engineFacts['databases'] as
+    | Readonly<Record<string, { readonly characterSet: string; readonly collation: string }>>
+    | undefined;
+  const { characterSet = 'utf8mb4', collation = 'utf8mb4_general_ci' } = all?.[name] ?? {};
+  return { characterSet, collation };
+}
+
+interface Loading {
+  readonly name: string;
+  readonly temporary: string;
+}
+
+/** @returns the rest of the archive */
+async function streamTables(
+  connection: Connection,
+  plan: RestorePlan,
+  { name, temporary }: Loading,
+  signal: AbortSignal,
+): Promise<string> {
+  const file = plan.manifest.files.find((candidate) => candidate.database === name);
+  if (file === undefined) {
+    throw new BackupdError(
+      'backup-not-found',
+      `backup ${plan.manifest.id} has no archive of database "${name}"`,
+    );
+  }
+  const { docker, containerId, container, run, environment, tools } = connection;
+  const client = await startExec(
+    docker,
+    {
+      containerId,
+      container,
+      run,
+      argv: clientArgv(connection, temporary),
+      env: environment,
+      stdin: 'pipe',
+    },
+    signal,
+  );
+  client.stdout.resume();
+  const split = splitDump();
+  const archive = plan.open(file, signal);
+  let bytes = 0;
+  archive.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
+  });
+  const [sent, ended] = await Promise.allSettled([
+    client.stdin === null
+      ? Promise.resolve()
+      : pipeline(archive, split.tables, client.stdin, { signal }),
+    client.exited,
+  ]);
+  if (ended.status === 'fulfilled' && ended.value.exitCode !== 0) {
+    // What it said tells more than that it took no more.
+    throw new BackupdError(
+      'restore-failed',
+      `${tools.client} in "${container}" exited with ${ended.value.exitCode ?? 'no code'} while it loaded "${name}": ${saidBy(client.stderr.text())}`,
+    );
+  }
+  for (const one of [sent, ended]) {
+    if (one.status === 'rejected') {
+      throw one.reason;
+    }
+  }
+  return split.objects();
+}
+
+/** Makes everything but events beside, which would begin to run: what cannot be made must not be found out after the swap. */
+async function rehearse(
+  connection: Connection,
+  { objects, name, temporary }: Loading & { readonly objects: readonly StoredObject[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const schema = { from: name, to: temporary };
+  const scripts = inOrder(objects)
+    .filter(({ kind }) => kind !== 'event')
+    .map((object) => createScript(object, object.kind === 'view' ? { schema } : {}));
+  if (scripts.length > 0) {
+    const sql = Buffer.from(scripts.join(''), 'latin1');
+    await query(connection, { sql, database: temporary, code: 'restore-failed' }, signal);
+  }
+}
+
+/** Views name the database they were made in, or may. */
+function renamedFor(
+  objects: readonly StoredObject[],
+  schema: { readonly from: string; readonly to: string },
+): readonly StoredObject[] {
+  return objects.map((object) =>
+    object.kind === 'view' ? { ...object, tail: schemaRenamed(object.tail, schema) } : object,
+  );
+}

@@ -1,0 +1,124 @@
+import { query, type Connection } from './connection.ts';
+import type { RenamedKey } from './foreign-keys.ts';
+import type { StoredObject } from './objects.ts';
+import { quoteName, quoteText } from './sql.ts';
+
+/** In a database that is being loaded: whose it is. */
+export const BESIDE_TABLE = '_backupd_beside';
+/** In a database that was replaced: what it was, and what it had besides its tables. */
+export const KEPT_TABLE = '_backupd_kept';
+/** The same before the swap, in what comes in: that the swap has happened is known by where it is. */
+export const NEXT_TABLE = '_backupd_next';
+/** Names of tables and triggers that are ours begin so. */
+export const OURS = '_backupd_';
+
+/** What one exchange of a database does; plain JSON, kept in the server. */
+export interface KeptMark {
+  /** Of the restore or undo that kept it. */
+  readonly run: string;
+  readonly source: string;
+  /** The database that it was. */
+  readonly name: string;
+  readonly at: string;
+  /** The database that keeps it; null where there was none before. */
+  readonly keptAs: string | null;
+  readonly characterSet: string;
+  readonly collation: string;
+  /** Tables with triggers, for as long as they are neither here nor there, by what they are called then. */
+  readonly hidden: {
+    readonly incoming: readonly HiddenTable[];
+    readonly outgoing: readonly HiddenTable[];
+  };
+  /** Foreign keys of what comes in that have other names until what they replace has gone. */
+  readonly renamedKeys: readonly RenamedKey[];
+  /** Tables that MySQL does not move in the same statement as others: those without transactions, where it writes GTIDs. */
+  readonly apart: { readonly incoming: readonly string[]; readonly outgoing: readonly string[] };
+  /** Whether nothing shall be left under the name. */
+  readonly dropAfter: boolean;
+}
+
+export interface HiddenTable {
+  readonly table: string;
+  readonly hidden: string;
+}
+
+/** What there was, and what there is to be. */
+export type Side = 'old' | 'new';
+
+export interface Kept {
+  readonly mark: KeptMark;
+  readonly objects: Readonly<Record<Side, readonly StoredObject[]>>;
+}
+
+/** Statements that write a mark into a new table of ours. */
+export function markStatements(database: string, table: string, kept: Kept): readonly string[] {
+  const rows = [
+    ['mark', JSON.stringify(kept.mark)],
+    ...(['old', 'new'] as const).flatMap((side) =>
+      kept.objects[side].map((object) => [side, JSON.stringify(object)]),
+    ),
+  ];
+  const path = `${quoteName(database)}.${quoteName(table)}`;
+  return [
+    markTable(path),
+    // One at a time: a routine can be long, and packets have a limit.
+    ...rows.map(
+      ([side = '', value = '']) =>
+        `insert into ${path} (side, value) values (${quoteText(side)}, ${quoteText(value)});`,
+    ),
+  ];
+}
+
+/** Statements that say of a new database whose it is. */
+export function besideStatements(database: string, mark: string): readonly string[] {
+  const path = `${quoteName(database)}.${quoteName(BESIDE_TABLE)}`;
+  return [
+    markTable(path),
+    `insert into ${path} (side, value) values ('mark', ${quoteText(mark)});`,
+  ];
+}
+
+function markTable(path: string): string {
+  return `create table ${path} (id int auto_increment primary key, side varchar(4) not null, value longtext not null)
+    engine = InnoDB default charset = utf8mb4;`;
+}
+
+/** What is written in a table of ours; null where it is not there. */
+export async function readKept(
+  connection: Connection,
+  database: string,
+  table: string,
+  signal: AbortSignal,
+): Promise<Kept | null> {
+  const there = await query(
+    connection,
+    {
+      sql: `select table_name from information_schema.tables where table_schema = ${quoteText(database)} and table_name = ${quoteText(table)};`,
+      code: 'restore-failed',
+    },
+    signal,
+  );
+  if (there.length === 0) {
+    return null;
+  }
+  const rows = await query(
+    connection,
+    {
+      sql: `select side, value from ${quoteName(database)}.${quoteName(table)} order by id;`,
+      code: 'restore-failed',
+    },
+    signal,
+  );
+  function objectsOf(side: Side): readonly StoredObject[] {
+    return rows.flatMap(([found, value = '']) =>
+      found === side ? [JSON.parse(value) as StoredObject] : [],
+    );
+  }
+  const mark = rows.find(([side]) => side === 'mark')?.[1];
+  return mark === undefined
+    ? null
+    : {
+        mark: JSON.parse(mark) as KeptMark,
+        objects: { old: objectsOf('old'), new: objectsOf('new') },
+      };
+}

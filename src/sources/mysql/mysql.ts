@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { BackupdError } from '../../core/errors.ts';
+import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
+import { killRun } from '../../docker/kill.ts';
+import { chooseDatabases, refuseNone } from '../choose-databases.ts';
+import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import { sqlReader } from '../sql-text.ts';
+import { dropLeftBeside } from './beside.ts';
+import { connect, type Connection } from './connection.ts';
+import { listDatabases, ownDatabases } from './databases.ts';
+import { openDump } from './dump.ts';
+import { dumpReader } from './dump-reader.ts';
+import { mysqlRestorer } from './restorer.ts';
+
+/** A MySQL or MariaDB server in a container; which of them it is, it says itself. */
+function mysqlSource(engine: 'mysql' | 'mariadb', options: SourceOptions): Source {
+  const { docker, job, runPrefix } = options;
+  const choice = { databases: job.databases, exclude: job.exclude };
+
+  async function connectTo(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
+    const { user, passwordFile } = job;
+    return connect(docker, at, { user, passwordFile, run }, signal);
+  }
+
+  /** Ends what dead processes of this `/backups` left, and connects. */
+  async function takeOver(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
+    await killRun(docker, at, { prefix: runPrefix }, signal);
+    const connection = await connectTo(at, run, signal);
+    const rows = await listDatabases(connection, 'dump-failed', signal);
+    await dropLeftBeside(connection, rows, signal);
+    return connection;
+  }
+
+  return {
+    name: job.source,
+    engine,
+    locate: options.locate,
+    refind: options.refind,
+
+    async probe(at, signal) {
+      const connection = await connectTo(at, lookRun(runPrefix), signal);
+      const rows = await listDatabases(connection, 'dump-failed', signal);
+      refuseNone(chooseDatabases(ownDatabases(rows), choice, at.container), at.container);
+      const { toolVersion, serverVersion } = connection;
+      return { toolVersion, serverVersion };
+    },
+
+    async sweep(at, signal) {
+      await takeOver(at, newRun(runPrefix), signal);
+    },
+
+    async open(at, plan, signal) {
+      return openDump(await takeOver(at, plan.run, signal), choice, plan, signal);
+    },
+
+    reader: mysqlReader,
+
+    restorer: mysqlRestorer(
+      { source: job.source, engine },
+      {
+        work: async (at, signal) => connectTo(at, newRun(runPrefix), signal),
+        look: async (at, signal) => connectTo(at, lookRun(runPrefix), signal),
+      },
+    ),
+  };
+}
+
+function newRun(prefix: string): string {
+  return `${prefix}${randomBytes(4).toString('hex')}`;
+}
+
+/** For what only looks and holds no lock: a mark that clearing up after the dead does not reach. */
+function lookRun(prefix: string): string {
+  return `look:${newRun(prefix)}`;
+}
+
+function mysqlReader(format: string): StreamReader {
+  if (format === 'mysql-dump') {
+    return dumpReader();
+  }
+  if (format === 'sql') {
+    return sqlReader();
+  }
+  throw new BackupdError('format-unsupported', `no reader for the format "${format}" of MySQL`, {
+    hint: 'Use the backupd version that wrote it, or a newer one.',
+  });
+}
+
+const VARIABLES = ['ROOT_PASSWORD', 'ROOT_PASSWORD_FILE', 'ALLOW_EMPTY_PASSWORD'];
+
+/** MariaDB, whose images know the variables of MySQL's as well. */
+export const MARIADB: EngineDefinition = {
+  engine: 'mariadb',
+  images: /mariadb/,
+  variables: ['MARIADB_ALLOW_EMPTY_ROOT_PASSWORD', ...VARIABLES.map((name) => `MARIADB_${name}`)],
+  tools: ['mariadb-dump'],
+  source: (options) => mysqlSource('mariadb', options),
+  reader: mysqlReader,
+};
+
+/** MySQL and what is built on it. */
+export const MYSQL: EngineDefinition = {
+  engine: 'mysql',
+  images: /mysql|percona/,
+  variables: VARIABLES.map((name) => `MYSQL_${name}`),
+  tools: ['mysqldump'],
+  source: (options) => mysqlSource('mysql', options),
+  reader: mysqlReader,
+};

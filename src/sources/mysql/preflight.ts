@@ -1,0 +1,98 @@
+import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
+import { query, type Connection } from './connection.ts';
+import { listDatabases, type DatabaseRow } from './databases.ts';
+import { LONGEST_NAME } from './load.ts';
+import { quoteText } from './sql.ts';
+
+/** Looks for every reason not to begin; changes nothing. */
+export async function lookAhead(
+  connection: Connection,
+  plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<Preflight> {
+  const live = await listDatabases(connection, 'target-unavailable', signal);
+  const replaced = live.filter((row) =>
+    plan.databases.some((wanted) => wanted.restoredAs === row.name),
+  );
+  const problems = [
+    ...flavourProblems(connection, plan),
+    ...nameProblems(plan),
+    ...(await foreignKeyProblems(connection, replaced, signal)),
+  ];
+  return { problems, existing: replaced.map((row) => row.name) };
+}
+
+function flavourProblems(connection: Connection, { manifest }: RestorePlan): readonly Problem[] {
+  const { flavour } = manifest.engineFacts;
+  if (flavour !== connection.flavour) {
+    return [
+      {
+        code: 'format-unsupported',
+        message: `the backup is of ${nameOf(String(flavour))}, "${connection.container}" runs ${nameOf(connection.flavour)}`,
+        hint: 'Their dumps are not the same: restore into a container of the same kind (--into).',
+      },
+    ];
+  }
+  const [was, is] = [majorOf(manifest.facts.serverVersion), majorOf(connection.serverVersion)];
+  return is.localeCompare(was, 'en', { numeric: true }) >= 0
+    ? []
+    : [
+        {
+          code: 'format-unsupported',
+          message: `the backup is of ${nameOf(connection.flavour)} ${was}, "${connection.container}" runs ${is}`,
+          hint: `Restore into ${nameOf(connection.flavour)} ${was} or newer (--into).`,
+        },
+      ];
+}
+
+function nameOf(flavour: string): string {
+  return flavour === 'mariadb' ? 'MariaDB' : 'MySQL';
+}
+
+/** `11.8`, `9.7`. */
+function majorOf(version: string): string {
+  return /^\d+\.\d+/.exec(version)?.[0] ?? '0';
+}
+
+function nameProblems(plan: RestorePlan): readonly Problem[] {
+  return plan.databases
+    .filter(
+      ({ restoredAs }) =>
+        restoredAs === '' ||
+        restoredAs.length > LONGEST_NAME ||
+        /[\0/\\]|[^\0-\uFFFF]|\s$/u.test(restoredAs),
+    )
+    .map(({ restoredAs }) => ({
+      code: 'usage' as const,
+      message: `"${restoredAs}" cannot be the name of a database`,
+      hint: `A name has 1 to ${LONGEST_NAME} characters, none of them / or \\ or beyond the basic ones, and no blank at its end.`,
+    }));
+}
+
+/** A foreign key of another database follows the table that is put aside, and the application then gets errors (1452). */
+async function foreignKeyProblems(
+  connection: Connection,
+  replaced: readonly DatabaseRow[],
+  signal: AbortSignal,
+): Promise<readonly Problem[]> {
+  if (replaced.length === 0) {
+    return [];
+  }
+  const list = replaced.map(({ name }) => quoteText(name)).join(', ');
+  const rows = await query(
+    connection,
+    {
+      sql: `select constraint_schema, table_name, constraint_name, unique_constraint_schema, referenced_table_name
+        from information_schema.referential_constraints
+        where unique_constraint_schema in (${list}) and constraint_schema <> unique_constraint_schema
+        order by constraint_schema, table_name;`,
+      code: 'target-unavailable',
+    },
+    signal,
+  );
+  return rows.map(([schema, table, name, target, referenced]) => ({
+    code: 'target-in-use' as const,
+    message: `foreign key "${name}" of "${schema}"."${table}" refers to "${target}"."${referenced}"`,
+    hint: 'It would follow the table that is put aside. Drop it, restore, and make it again.',
+  }));
+}

@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import type { Comparison } from '../../core/facts.ts';
+import {
+  targetOf,
+  type Beside,
+  type Journal,
+  type JournalState,
+  type Previous,
+  type Restorer,
+  type RestorePlan,
+  type TargetRef,
+} from '../../core/source.ts';
+import { reach } from '../../core/steps.ts';
+import { discardBeside } from './beside.ts';
+import { compareDatabase } from './compare.ts';
+import { query, type Connection } from './connection.ts';
+import { listDatabases } from './databases.ts';
+import { hasMoved, takeBack, type Exchange } from './exchange.ts';
+import { finishExchange } from './finish.ts';
+import {
+  checkUndo,
+  previousOf,
+  readPrevious,
+  restoreExchanges,
+  undoExchanges,
+  undone,
+  type Owner,
+} from './kept.ts';
+import { freeName, loadBeside, type Loaded } from './load.ts';
+import { waitForMove } from './move.ts';
+import { lookAhead } from './preflight.ts';
+import { grantAll } from './restore-users.ts';
+import { quoteName } from './sql.ts';
+import { swapIn, undoIn } from './swap.ts';
+
+/** Once begun a swap comes to an end; this only keeps a dead Docker engine from holding it for ever. */
+const SWAP_TIMEOUT_MS = 300_000;
+
+type Connect = (at: TargetRef, signal: AbortSignal) => Promise<Connection>;
+
+/** How a restorer reaches a server. */
+export interface Connects {
+  /** For who holds the source's lock. */
+  readonly work: Connect;
+  /** For who only looks. */
+  readonly look: Connect;
+}
+
+interface Building {
+  readonly connection: Connection;
+  readonly loaded: Loaded;
+}
+
+/** Restores MySQL and MariaDB databases: loaded beside, compared, swapped by moving their tables. */
+export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): Restorer {
+  /** What a restore loaded beside; it goes on to compare and to swap. */
+  const building = new WeakMap<RestorePlan, Building>();
+
+  function builtOf(plan: RestorePlan): Building {
+    const found = building.get(plan);
+    if (found === undefined) {
+      throw new Error('nothing was built for this plan');
+    }
+    return found;
+  }
+
+  return {
+    async preflight(into, plan, signal) {
+      return lookAhead(await look(into, signal), plan, signal);
+    },
+
+    async build(into, plan, journal, signal) {
+      const { run } = plan;
+      await journal.write({ step: 'building', ...owner, target: into, run });
+      reach('restore-journaled');
+      const connection = await connect(into, signal);
+      const loaded = await loadBeside(connection, into, plan, signal);
+      building.set(plan, { connection, loaded });
+      return loaded.beside;
+    },
+
+    compare: async (beside, plan, signal) => compareAll(builtOf(plan), beside, plan, signal),
+
+    async swap(beside, plan, journal, signal) {
+      signal.throwIfAborted();
+      // From here on it comes to an end, whatever is aborted.
+      const limit = AbortSignal.timeout(SWAP_TIMEOUT_MS);
+      const connection = await connect(beside.target, limit);
+      const { objects } = builtOf(plan).loaded;
+      return swapIn(connection, { owner, beside, plan, objects }, journal, limit);
+    },
+
+    async resume(state, signal) {
+      return resumeRestore(await connect(targetOf(state), signal), state, signal);
+    },
+
+    async previous(at, signal) {
+      const connection = await look(at, signal);
+      return readPrevious(await listDatabases(connection, 'restore-failed', signal), owner, at);
+    },
+
+    async undo(previous, journal, signal) {
+      const connection = await connect(previous.target, signal);
+      return undoRestore(connection, previous, journal);
+    },
+
+    async dropPrevious(previous, signal) {
+      const connection = await connect(previous.target, signal);
+      await dropKept(connection, previous, signal);
+    },
+
+    async discard({ run, target }, signal) {
+      await discardBeside(await connect(target, signal), run, signal);
+    },
+  };
+}
+
+async function compareAll(
+  { connection, loaded }: Building,
+  beside: Beside,
+  plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Comparison>> {
+  const comparisons = new Map<string, Comparison>();
+  for (const database of beside.databases) {
+    plan.onProgress({ stage: 'compare', database: database.name });
+    const expected = plan.manifest.facts.databases[database.name];
+    if (expected !== undefined) {
+      const objects = loaded.objects.get(database.name) ?? [];
+      comparisons.set(
+        database.name,
+        await compareDatabase(connection, database, { expected, objects }, signal),
+      );
+    }
+  }
+  return comparisons;
+}
+
+async function undoRestore(
+  connection: Connection,
+  previous: Previous,
+  journal: Journal,
+): Promise<Previous> {
+  const signal = AbortSignal.timeout(SWAP_TIMEOUT_MS);
+  const rows = await listDatabases(connection, 'restore-failed', signal);
+  checkUndo(previous, rows);
+  const run = undoRun();
+  const taken = new Set(rows.map((row) => row.name));
+  const keptAs = previous.databases.map(({ name }) => {
+    const free = freeName(name, run, taken);
+    taken.add(free);
+    return free;
+  });
+  const { source, engine } = previous;
+  await journal.write({ step: 'undoing', source, engine, run, previous, keptAs });
+  reach('undo-journaled');
+  await undoIn(connection, undoExchanges(previous, keptAs, run), signal);
+  return undone(previous, keptAs, run);
+}
+
+/** Unique also among those of one second: what is kept is recorded by it. */
+function undoRun(): string {
+  const stamp = new Date()
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replaceAll(/[-:]/g, '');
+  return `${stamp}-${randomBytes(2).toString('hex')}`;
+}
+
+/** Finishes or reverses what a dead process left: whether the tables have moved says which side it was on. */
+async function resumeRestore(
+  connection: Connection,
+  state: JournalState,
+  signal: AbortSignal,
+): Promise<Previous | null> {
+  switch (state.step) {
+    case 'building':
+      await discardBeside(connection, state.run, signal);
+      return null;
+    case 'swapping': {
+      const { beside, source } = state;
+      if (!(await settle(connection, restoreExchanges(beside, source), signal))) {
+        await discardBeside(connection, beside.run, signal);
+        return null;
+      }
+      await grantAll(connection, beside.statements, signal);
+      return previousOf(beside, state, new Date().toISOString());
+    }
+    case 'undoing': {
+      const { previous, keptAs, run } = state;
+      return (await settle(connection, undoExchanges(previous, keptAs, run), signal))
+        ? undone(previous, keptAs, run)
+        : null;
+    }
+  }
+}
+
+/** @returns whether the tables had moved: then all that follows is done; else all that came before is taken back */
+async function settle(
+  connection: Connection,
+  exchanges: readonly Exchange[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [first] = exchanges;
+  if (first === undefined) {
+    return false;
+  }
+  await waitForMove(connection, first, signal);
+  const moved = await hasMoved(connection, first, signal);
+  for (const exchange of exchanges) {
+    await (moved
+      ? finishExchange(connection, exchange, signal)
+      : takeBack(connection, exchange, signal));
+  }
+  return moved;
+}
+
+/** Only what a restore put aside and marked: never what is in use. */
+async function dropKept(
+  connection: Connection,
+  { databases, run }: Previous,
+  signal: AbortSignal,
+): Promise<void> {
+  const rows = await listDatabases(connection, 'restore-failed', signal);
+  for (const { kept } of databases) {
+    const row = rows.find((candidate) => candidate.name === kept?.name);
+    if (row?.kept?.run === run) {
+      const sql = `drop database ${quoteName(row.name)};`;
+      await query(connection, { sql, code: 'restore-failed' }, signal);
+    }
+  }
+}
