@@ -56,51 +56,67 @@ async function lookInto(server: Mysql, name: string): Promise<readonly string[]>
       'mysql',
     ),
   ).map((line) => line.split('\t') as [string, string]);
-  const shown: string[] = [
-    await server.sql(
-      `select default_character_set_name, default_collation_name from information_schema.schemata where schema_name ${own}`,
-      'mysql',
-    ),
+  const columns = await listColumns(server, own);
+  const questions = [
+    `select default_character_set_name, default_collation_name from information_schema.schemata where schema_name ${own}`,
     // The order of triggers, their mode and character sets, all but when they were made.
-    await server.sql(
-      `select trigger_name, event_manipulation, event_object_table, action_order, action_timing, action_statement, sql_mode,
-        definer, character_set_client, collation_connection from information_schema.triggers
-        where trigger_schema ${own} order by trigger_name`,
-      'mysql',
-    ),
-    await server.sql(
-      `select constraint_name, table_name, constraint_type from information_schema.table_constraints
-        where constraint_schema ${own} order by 1, 2`,
-      'mysql',
-    ),
+    `select trigger_name, event_manipulation, event_object_table, action_order, action_timing, action_statement, sql_mode, definer,
+      character_set_client, collation_connection, database_collation from information_schema.triggers
+      where trigger_schema ${own} order by trigger_name`,
+    `select constraint_name, table_name, constraint_type from information_schema.table_constraints
+      where constraint_schema ${own} order by 1, 2`,
+    ...objects.map(([kind, object]) => `show create ${kind} ${quoted(object)}`),
+    ...objects.flatMap(([kind, object]) => rowsOf(kind, object, columns.get(object) ?? [])),
   ];
-  for (const [kind, object] of objects) {
-    const create = await server.sql(`show create ${kind} ${quoted(object)}`, name);
-    // Its own name is not part of it: a copy is to be equal.
-    shown.push(`${kind} ${object}: ${create.replaceAll(`${quoted(name)}.`, '')}`);
-    if (kind === 'table') {
-      shown.push(`${object}: ${await hashRows(server, name, object)}`);
-    } else if (kind === 'sequence') {
-      shown.push(
-        `${object}: ${await server.sql(`select next_not_cached_value, cycle_count from ${quoted(object)}`, name)}`,
-      );
-    }
-  }
-  return shown;
+  return ask(server, name, questions);
 }
 
-/** Of all rows in an order of their own: tables need not have a key. */
-async function hashRows(server: Mysql, database: string, table: string): Promise<string> {
-  const columns = lines(
-    await server.sql(
-      `select column_name from information_schema.columns where table_schema = x'${Buffer.from(database).toString('hex')}'
-        and table_name = x'${Buffer.from(table).toString('hex')}' order by ordinal_position`,
-      'mysql',
-    ),
+async function listColumns(
+  server: Mysql,
+  own: string,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, string[]>();
+  const rows = await server.sql(
+    `select table_name, column_name from information_schema.columns where table_schema ${own} order by table_name, ordinal_position`,
+    'mysql',
   );
+  for (const [table = '', column = ''] of lines(rows).map((line) => line.split('\t'))) {
+    found.set(table, [...(found.get(table) ?? []), column]);
+  }
+  return found;
+}
+
+function rowsOf(kind: string, object: string, columns: readonly string[]): readonly string[] {
+  if (kind === 'sequence') {
+    return [`select next_not_cached_value, cycle_count from ${quoted(object)}`];
+  }
   const list = columns.map((column) => `hex(${quoted(column)})`).join(', ');
-  const rows = lines(await server.sql(`select ${list} from ${quoted(table)}`, database));
-  return `${rows.length} ${createHash('sha256').update(rows.toSorted().join('\n')).digest('hex')}`;
+  return kind === 'table' ? [`select ${list} from ${quoted(object)}`] : [];
+}
+
+const SEPARATOR = '---- next ----';
+
+/** The answers, one a question, their lines in an order of their own (tables need not have a key), long ones as a digest. */
+async function ask(
+  server: Mysql,
+  database: string,
+  questions: readonly string[],
+): Promise<readonly string[]> {
+  const script = questions.map((question) => `${question};\nselect '${SEPARATOR}';\n`).join('');
+  const answers = (await server.sql(script, database)).split(`${SEPARATOR}\n`);
+  return answers.map((answer) => {
+    const own = lines(answer.replace(SEPARATOR, '').replaceAll(`${quoted(database)}.`, '')).map(
+      // Columns of a grant have no order.
+      (line) =>
+        line.startsWith('GRANT ')
+          ? line.replace(/\(([^)]*)\)/, (_all, list: string) => list.split(', ').toSorted().join())
+          : line,
+    );
+    const sorted = own.toSorted().join('\n');
+    return sorted.length > 20_000
+      ? `${own.length} ${createHash('sha256').update(sorted).digest('hex')}`
+      : sorted;
+  });
 }
 
 async function lookAtAccounts(server: Mysql): Promise<readonly string[]> {
@@ -111,11 +127,16 @@ async function lookAtAccounts(server: Mysql): Promise<readonly string[]> {
       'mysql',
     ),
   ).map((line) => line.split('\t') as [string, string, string]);
-  const shown: string[] = [];
-  for (const [user, host, role] of accounts) {
-    const name = role === 'Y' ? quoted(user) : `${quoted(user)}@${quoted(host)}`;
-    const create = role === 'Y' ? '' : `show create user ${name};`;
-    shown.push(await server.sql(`${create} show grants for ${name}`, 'mysql'));
-  }
-  return shown;
+  return ask(
+    server,
+    'mysql',
+    accounts.flatMap(([user, host, role]) =>
+      role === 'Y'
+        ? [`show grants for ${quoted(user)}`]
+        : [
+            `show create user ${quoted(user)}@${quoted(host)}`,
+            `show grants for ${quoted(user)}@${quoted(host)}`,
+          ],
+    ),
+  );
 }

@@ -43,7 +43,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
   return {
     ...container,
     client,
-    quotedPassword: `'${ROOT_PASSWORD.replaceAll(/['\\\\]/g, '\\\\$&')}'`,
+    quotedPassword: `'${ROOT_PASSWORD.replaceAll(/['\\]/g, '\\$&')}'`,
     async sql(text, database = 'shop') {
       const { exitCode, stdout, stderr } = await container.exec(
         [

@@ -1,4 +1,5 @@
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
 import { besideMark, besideName, BESIDE_PREFIX } from './load.ts';
 import { quoteName, quotePath, quoteText } from './sql.ts';

@@ -6,7 +6,8 @@ import {
   type TableFact,
 } from '../../core/facts.ts';
 import type { BesideDatabase } from '../../core/source.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { OURS } from './marks.ts';
 import type { StoredObject } from './objects.ts';
 import { quotePath, quoteText } from './sql.ts';

@@ -1,11 +1,12 @@
 import type Docker from 'dockerode';
-import { BackupdError, type FailureCode } from '../../core/errors.ts';
+import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';
 import { inspectContainer } from '../../docker/containers.ts';
 import { probeTools } from '../../docker/exec-pipe.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { readSetting, readTargetFile, saidBy, type SettingsTarget } from '../target-settings.ts';
-import { parseRows } from './rows.ts';
+import { query } from './query.ts';
+import type { ClientSession } from './session.ts';
 
 /** Which of the two a server is; told by itself, since names of images and variables are no proof. */
 export type Flavour = 'mysql' | 'mariadb';
@@ -29,6 +30,8 @@ export interface Connection {
   readonly options: readonly string[];
   /** Never printed: holds the password. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Where one is open: every query goes through it. */
+  readonly session: ClientSession | null;
 }
 
 interface Tools {
@@ -37,24 +40,6 @@ interface Tools {
   readonly version: string;
   readonly hasZstd: boolean;
 }
-
-/** A statement or several, and whose failure it is where the server refuses. */
-export interface Query {
-  /** With `delimiter` and the like where that is needed. */
-  readonly sql: string | Buffer;
-  /** The database in use; absent: none. */
-  readonly database?: string;
-  readonly code: FailureCode;
-}
-
-/** What an application's own settings must not change: quoting, limits, and how long anything may take. */
-const SESSION = `
-  set session sql_mode = '', group_concat_max_len = 1073741824;
-  /*!80000 set session max_execution_time = 0 */;
-  /*M! set session max_statement_time = 0 */;
-  set names utf8mb4;
-`;
-const LARGEST_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /**
  * Finds out how to connect: the tools' names, user and password from labels or the target's own environment.
@@ -82,6 +67,7 @@ export async function connect(
     toolVersion: tools.version,
     tools,
     hasZstd: tools.hasZstd,
+    session: null,
     // By the socket: so no TLS is needed, and an account that the socket lets in works.
     options: [
       `--user=${user}`,
@@ -157,50 +143,4 @@ async function findTools(base: SettingsTarget, signal: AbortSignal): Promise<Too
     );
   }
   return { client, dump, version: version.stdout.trim(), hasZstd: has('zstd') };
-}
-
-/** A client that reads a script, stops at its first error, and changes nothing in what it reads. */
-export function clientArgv(
-  { tools, options }: Pick<Connection, 'tools' | 'options'>,
-  database?: string,
-): readonly string[] {
-  return [
-    tools.client,
-    ...options,
-    '--batch',
-    '--skip-column-names',
-    '--binary-mode',
-    '--max-allowed-packet=1G',
-    ...(database === undefined ? [] : [`--database=${database}`]),
-  ];
-}
-
-/**
- * Runs statements in one client and resolves with the rows they give, all columns as text; stops at the first error.
- * They travel by standard input, so they may hold what others must not see.
- * @throws BackupdError of the query's code, with the server's message
- */
-export async function query(
-  connection: Connection,
-  { sql, database, code }: Query,
-  signal: AbortSignal,
-): Promise<readonly (readonly string[])[]> {
-  const { docker, containerId, container, run, environment } = connection;
-  const result = await runExec(
-    docker,
-    {
-      containerId,
-      container,
-      run,
-      argv: clientArgv(connection, database),
-      env: environment,
-      input: Buffer.concat([Buffer.from(SESSION), Buffer.from(sql as string), Buffer.from('\n')]),
-      maxBytes: LARGEST_ANSWER_BYTES,
-    },
-    signal,
-  );
-  if (result.exitCode !== 0) {
-    throw new BackupdError(code, `the server in "${container}" refused: ${saidBy(result.stderr)}`);
-  }
-  return parseRows(result.stdout);
 }

@@ -1,5 +1,6 @@
 import type { FailureCode } from '../../core/errors.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { BESIDE_TABLE, KEPT_TABLE, type KeptMark } from './marks.ts';
 import { quoteName, quoteText } from './sql.ts';
 

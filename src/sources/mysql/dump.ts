@@ -9,7 +9,13 @@ import { startExec } from '../../docker/exec.ts';
 import { verdictStream } from '../../docker/verdict-stream.ts';
 import { chooseDatabases, refuseNone, type DatabaseChoice } from '../choose-databases.ts';
 import type { Connection } from './connection.ts';
-import { listDatabases, ownDatabases, readContents, type Contents, type DatabaseRow } from './databases.ts';
+import {
+  listDatabases,
+  ownDatabases,
+  readContents,
+  type Contents,
+  type DatabaseRow,
+} from './databases.ts';
 import { dumpArgv } from './dump-script.ts';
 import { dumpUsers } from './users.ts';
 

@@ -1,13 +1,28 @@
 import { waitForAll } from '../../core/wait-for-all.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import type { DatabaseRow } from './databases.ts';
 import { readDefinitions } from './definitions.ts';
 import { clashingKeys, keyStatements, nameKeys } from './foreign-keys.ts';
 import { hide, hiddenTables, unhide } from './hidden.ts';
-import { KEPT_TABLE, markStatements, NEXT_TABLE, readKept, type Kept } from './marks.ts';
+import {
+  KEPT_TABLE,
+  markStatements,
+  NEXT_TABLE,
+  readKept,
+  type Characters,
+  type Kept,
+} from './marks.ts';
 import type { StoredObject } from './objects.ts';
+import { readRoutineGrants } from './routine-grants.ts';
 import { quoteName, quotePath } from './sql.ts';
-import { allTables, baseTables, createDatabase, tablesApart } from './tables.ts';
+import {
+  allTables,
+  baseTables,
+  charactersStatement,
+  createDatabase,
+  tablesApart,
+} from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
 
 /** What is to take the place of what. Databases cannot be renamed, so their tables are, from one to the other. */
@@ -56,7 +71,6 @@ export async function prepareExchange(
     baseTables(connection, exchange.incoming, signal),
     live === null ? Promise.resolve([]) : baseTables(connection, name, signal),
   ]);
-  const { characterSet, collation } = live ?? incoming;
   const hidden =
     connection.flavour === 'mysql'
       ? // It locks them instead.
@@ -72,9 +86,9 @@ export async function prepareExchange(
       name,
       at: new Date().toISOString(),
       keptAs: outgoing,
-      characterSet,
-      collation,
+      characters: { old: charactersOf(live ?? incoming), new: charactersOf(incoming) },
       hidden,
+      grants: live === null ? [] : await readRoutineGrants(connection, name, signal),
       renamedKeys: await clashingKeys(connection, exchange, hidden, signal),
       apart: {
         incoming: await tablesApart(connection, exchange.incoming, signal),
@@ -86,12 +100,16 @@ export async function prepareExchange(
   };
   const statements = [
     ...markStatements(exchange.incoming, NEXT_TABLE, kept),
-    createDatabase(outgoing ?? name, { characterSet, collation }),
+    createDatabase(outgoing ?? name, kept.mark.characters.old),
     ...keyStatements(exchange.incoming, kept.mark.renamedKeys, 'temporary'),
   ];
   await query(connection, { sql: statements.join('\n'), code: 'restore-failed' }, signal);
   await hide(connection, exchange, kept, signal);
   return { exchange, kept, tables: { incoming: comes, outgoing: goes } };
+}
+
+function charactersOf({ characterSet, collation }: DatabaseRow): Characters {
+  return { characterSet, collation };
 }
 
 /** Whether the tables have moved: of all databases of a run at once. */
@@ -118,6 +136,11 @@ export async function takeBack(
   await unhide(connection, exchange, next, signal);
   await nameKeys(connection, incoming, next.mark.renamedKeys, signal);
   await createMissingTriggers(connection, name, next.objects.old, signal);
+  await query(
+    connection,
+    { sql: charactersStatement(name, next.mark.characters.old), code: 'restore-failed' },
+    signal,
+  );
   const place = outgoing ?? name;
   const tables = await allTables(connection, place, signal);
   const sql = [

@@ -1,11 +1,12 @@
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import type { Exchange } from './exchange.ts';
 import { nameKeys } from './foreign-keys.ts';
 import { nameTriggers, seeOut } from './hidden.ts';
 import { KEPT_TABLE, readKept, type Kept } from './marks.ts';
 import { createScript, dropStatement, inOrder } from './objects.ts';
-import { quoteName, quotePath, quoteText } from './sql.ts';
-import { allTables, baseTables } from './tables.ts';
+import { quoteName, quotePath } from './sql.ts';
+import { allTables, baseTables, charactersStatement } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
 
 /**
@@ -22,13 +23,15 @@ export async function finishExchange(
   if (kept === null) {
     return;
   }
+  // Objects are made with the character set that the database has then.
+  await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
   await moveApart(connection, exchange, kept, signal);
   await seeOut(connection, exchange, kept, signal);
   await nameTriggers(connection, exchange, kept, signal);
   await nameKeys(connection, name, kept.mark.renamedKeys, signal);
   await createMissingTriggers(connection, name, kept.objects.new, signal);
   await replaceObjects(connection, name, kept, signal);
-  await takeCharacterSet(connection, exchange, signal);
+  await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
   await dropIncoming(connection, exchange, signal);
   const statements = [
     ...(outgoing === null ? [`drop table if exists ${quotePath(name, KEPT_TABLE)};`] : []),
@@ -72,7 +75,7 @@ async function moveApart(
 async function replaceObjects(
   connection: Connection,
   database: string,
-  { objects }: Kept,
+  { mark, objects }: Kept,
   signal: AbortSignal,
 ): Promise<void> {
   const before = objects.old.filter(({ kind }) => kind !== 'trigger');
@@ -89,37 +92,17 @@ async function replaceObjects(
         ...(object.kind === 'view' ? [] : [Buffer.from(dropStatement(object), 'latin1')]),
         Buffer.from(createScript(object), 'latin1'),
       ]),
+    // They are gone with the routine that was made again.
+    ...mark.grants
+      .filter(({ kind, name }) =>
+        after.some((object) => object.kind === kind && object.name === name),
+      )
+      .map(({ statement }) => Buffer.from(`${statement}\n`)),
   ];
   if (script.length > 0) {
     await query(
       connection,
       { sql: Buffer.concat(script), database, code: 'restore-failed' },
-      signal,
-    );
-  }
-}
-
-async function takeCharacterSet(
-  connection: Connection,
-  { name, incoming }: Exchange,
-  signal: AbortSignal,
-): Promise<void> {
-  const rows = await query(
-    connection,
-    {
-      sql: `select schema_name, default_character_set_name, default_collation_name from information_schema.schemata
-        where schema_name in (${quoteText(name)}, ${quoteText(incoming)});`,
-      code: 'restore-failed',
-    },
-    signal,
-  );
-  const has = rows.find(([schema]) => schema === name);
-  const wanted = rows.find(([schema]) => schema === incoming);
-  const [, characterSet = '', collation = ''] = wanted ?? [];
-  if (wanted !== undefined && (has?.[1] !== characterSet || has[2] !== collation)) {
-    await run(
-      connection,
-      `alter database ${quoteName(name)} character set ${characterSet} collate ${collation};`,
       signal,
     );
   }

@@ -1,4 +1,5 @@
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import type { Exchange } from './exchange.ts';
 import type { KeptMark } from './marks.ts';
 import { quoteName, quotePath, quoteText } from './sql.ts';

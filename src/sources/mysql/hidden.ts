@@ -1,9 +1,10 @@
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import type { Exchange } from './exchange.ts';
 import { OURS, type HiddenTable, type Kept } from './marks.ts';
 import { createScript, triggersOf, type StoredObject } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
-import { allTables } from './tables.ts';
+import { allTables, charactersStatement } from './tables.ts';
 
 /*
  * A table cannot move to another database with its triggers, and MariaDB does not rename under LOCK TABLES. So one with
@@ -41,7 +42,9 @@ export async function hide(
       bytes(createScript(trigger, { name: hiddenTrigger(one, index), table: one.hidden })),
     ),
   ]);
-  await run(connection, name, script, signal);
+  // Making them may have changed it.
+  const end = script.length === 0 ? [] : [charactersStatement(name, mark.characters.old)];
+  await run(connection, name, [...script, ...end], signal);
 }
 
 /** Brings them back from there. */
@@ -91,17 +94,25 @@ export async function nameTriggers(
 ): Promise<void> {
   for (const one of mark.hidden.incoming) {
     const triggers = triggersOf(objects.new, one.table);
+    const characters = triggers[0]?.settings['database'];
     const script = [
+      // What triggers keep of their database cannot be set under a lock.
+      ...(characters === undefined ? [] : [`alter database ${characters};\n`]),
       `lock tables ${quoteName(one.table)} write;\n`,
       ...triggers.flatMap((trigger, index) => [
         `drop trigger if exists ${quoteName(hiddenTrigger(one, index))};\n`,
         `drop trigger if exists ${quoteName(trigger.name)};\n`,
       ]),
-      ...triggers.map((trigger) => bytes(createScript(trigger))),
+      ...triggers.map((trigger) => bytes(createScript(inAnyDatabase(trigger)))),
       'unlock tables;\n',
     ];
     await run(connection, name, script, signal);
   }
+}
+
+function inAnyDatabase(trigger: StoredObject): StoredObject {
+  const { database: _characters, ...settings } = trigger.settings;
+  return { ...trigger, settings };
 }
 
 function bytes(script: string): Buffer {

@@ -4,15 +4,16 @@ import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/
 import { reach } from '../../core/steps.ts';
 import { startExec } from '../../docker/exec.ts';
 import { saidBy } from '../target-settings.ts';
-import { clientArgv, query, type Connection } from './connection.ts';
-import { listDatabases, type DatabaseRow } from './databases.ts';
-import { besideStatements, OURS } from './marks.ts';
+import type { Connection } from './connection.ts';
+import { clientArgv, query } from './query.ts';
+import { listDatabases } from './databases.ts';
+import { besideStatements, OURS, type Characters } from './marks.ts';
 import { createScript, inOrder, type StoredObject } from './objects.ts';
 import { readObjects } from './read-objects.ts';
 import { createMissingAccounts } from './restore-users.ts';
 import { splitDump } from './split.ts';
 import { schemaRenamed } from './sql.ts';
-import { createDatabase } from './tables.ts';
+import { charactersStatement, createDatabase } from './tables.ts';
 
 /** Databases that are loaded beside begin so, until they are swapped in. */
 export const BESIDE_PREFIX = `${OURS}n_`;
@@ -50,6 +51,9 @@ export async function loadBeside(
     plan.onProgress({ stage: 'index', database: name });
     const found = readObjects(script);
     await rehearse(connection, { objects: found, name, temporary }, signal);
+    // Making them may have changed it.
+    const sql = charactersStatement(temporary, characterSetOf(plan, name));
+    await query(connection, { sql, code: 'restore-failed' }, signal);
     objects.set(name, renamedFor(found, { from: name, to: restoredAs }));
     const existing = live.find((row) => row.name === restoredAs);
     const keptAs = freeName(restoredAs, plan.run, taken);
@@ -87,13 +91,8 @@ export function freeName(name: string, run: string, taken: ReadonlySet<string>):
   }
 }
 
-function characterSetOf(
-  { manifest }: RestorePlan,
-  name: string,
-): Pick<DatabaseRow, 'characterSet' | 'collation'> {
-  const all = manifest.engineFacts['databases'] as
-    | Readonly<Record<string, { readonly characterSet: string; readonly collation: string }>>
-    | undefined;
+function characterSetOf({ manifest }: RestorePlan, name: string): Characters {
+  const all = manifest.engineFacts['databases'] as Readonly<Record<string, Characters>> | undefined;
   const { characterSet = 'utf8mb4', collation = 'utf8mb4_general_ci' } = all?.[name] ?? {};
   return { characterSet, collation };
 }
@@ -124,7 +123,7 @@ async function streamTables(
       containerId,
       container,
       run,
-      argv: clientArgv(connection, temporary),
+      argv: clientArgv(connection, [`--database=${temporary}`]),
       env: environment,
       stdin: 'pipe',
     },

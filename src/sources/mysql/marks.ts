@@ -1,6 +1,8 @@
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import type { RenamedKey } from './foreign-keys.ts';
 import type { StoredObject } from './objects.ts';
+import type { RoutineGrant } from './routine-grants.ts';
 import { quoteName, quoteText } from './sql.ts';
 
 /** In a database that is being loaded: whose it is. */
@@ -22,8 +24,8 @@ export interface KeptMark {
   readonly at: string;
   /** The database that keeps it; null where there was none before. */
   readonly keptAs: string | null;
-  readonly characterSet: string;
-  readonly collation: string;
+  /** What the database had, and what it is to have. */
+  readonly characters: Readonly<Record<Side, Characters>>;
   /** Tables with triggers, for as long as they are neither here nor there, by what they are called then. */
   readonly hidden: {
     readonly incoming: readonly HiddenTable[];
@@ -31,10 +33,18 @@ export interface KeptMark {
   };
   /** Foreign keys of what comes in that have other names until what they replace has gone. */
   readonly renamedKeys: readonly RenamedKey[];
+  /** Of the routines of the database in use. */
+  readonly grants: readonly RoutineGrant[];
   /** Tables that MySQL does not move in the same statement as others: those without transactions, where it writes GTIDs. */
   readonly apart: { readonly incoming: readonly string[]; readonly outgoing: readonly string[] };
   /** Whether nothing shall be left under the name. */
   readonly dropAfter: boolean;
+}
+
+/** What new tables and objects get where they say nothing else. */
+export interface Characters {
+  readonly characterSet: string;
+  readonly collation: string;
 }
 
 export interface HiddenTable {

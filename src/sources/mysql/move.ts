@@ -1,10 +1,12 @@
 import { BackupdError } from '../../core/errors.ts';
 import { reach } from '../../core/steps.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { hasMoved, type Exchange, type Prepared } from './exchange.ts';
 import { KEPT_TABLE, NEXT_TABLE } from './marks.ts';
 import { createScript } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
+import { charactersStatement } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
 
 /** How long the move waits for others' locks; readers of the tables wait with it. */
@@ -87,10 +89,14 @@ function lockedScript(prepared: readonly Prepared[]): Buffer {
       .map(({ name }) => `drop trigger ${quotePath(exchange.name, name)};\n`),
   );
   const created = prepared.flatMap(({ exchange, kept }) => [
-    Buffer.from(`use ${quoteName(exchange.name)};\n`),
+    // What is made takes the character set that its database has then.
+    Buffer.from(
+      `${charactersStatement(exchange.name, kept.mark.characters.new)}\nuse ${quoteName(exchange.name)};\n`,
+    ),
     ...kept.objects.new
       .filter(({ kind, table }) => kind === 'trigger' && !isApart(kept, table))
       .map((trigger) => Buffer.from(createScript(trigger), 'latin1')),
+    Buffer.from(`${charactersStatement(exchange.name, kept.mark.characters.new)}\n`),
   ]);
   return Buffer.concat([
     Buffer.from(

@@ -19,7 +19,10 @@ export type ObjectKind = (typeof KINDS)[number];
 export interface StoredObject {
   readonly kind: ObjectKind;
   readonly name: string;
-  /** What it has to be made with: `sql_mode`, `character_set_client`... and their values as SQL. */
+  /**
+   * What it has to be made with: `sql_mode`, `character_set_client`... and their values as SQL; under `database` the character
+   * set that its database had, where that is another one now.
+   */
   readonly settings: Readonly<Record<string, string>>;
   /** Of a trigger: its table. */
   readonly table: string | null;
@@ -40,8 +43,8 @@ export interface OtherNames {
 
 /** The script by which a client makes an object, whatever was set before; in bytes. */
 export function createScript(object: StoredObject, other: OtherNames = {}): string {
-  const settings = Object.entries(object.settings).map(
-    ([name, value]) => `SET ${name} = ${value};\n`,
+  const settings = Object.entries(object.settings).map(([name, value]) =>
+    name === 'database' ? `ALTER DATABASE ${value};\n` : `SET ${name} = ${value};\n`,
   );
   const table = quoteBytes(other.table ?? object.table ?? '');
   const tail = object.kind === 'trigger' ? object.tail.replace('\0', () => table) : object.tail;

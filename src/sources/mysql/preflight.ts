@@ -1,5 +1,6 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
 import { LONGEST_NAME } from './load.ts';
 import { quoteText } from './sql.ts';

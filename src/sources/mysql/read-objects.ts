@@ -45,6 +45,8 @@ export function readObjects(script: string): readonly StoredObject[] {
       const { [setting['name'] ?? '']: _before, ...others } = settings;
       const value = setting['value'] ?? '';
       settings = value.startsWith('@') ? others : { ...others, [setting['name'] ?? '']: value };
+    } else if (statement.startsWith('ALTER DATABASE ')) {
+      settings = withDatabase(settings, statement);
     } else if (statement.startsWith('/*!50003 CREATE*/')) {
       objects.push(readTrigger(statement, settings));
     } else if (statement.startsWith('/*!50106 CREATE*/')) {
@@ -56,6 +58,21 @@ export function readObjects(script: string): readonly StoredObject[] {
     }
   }
   return objects;
+}
+
+/**
+ * An object keeps the character set that its database had when it was made: the tool changes it before, where it is another
+ * one now, and changes it back behind.
+ */
+function withDatabase(
+  settings: StoredObject['settings'],
+  statement: string,
+): StoredObject['settings'] {
+  const { database, ...others } = settings;
+  const characters = /CHARACTER SET \w+ COLLATE \w+/.exec(statement)?.[0];
+  return database === undefined && characters !== undefined
+    ? { ...others, database: characters }
+    : others;
 }
 
 /** What a delimiter may stand in without being one: strings, names and comments, one of which may go on in the next line. */

@@ -2,7 +2,9 @@ import { text } from 'node:stream/consumers';
 import { BackupdError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { RestorePlan } from '../../core/source.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
+import { quoteName, quotePath, quoteText } from './sql.ts';
 
 /** What is to be done about accounts. */
 export interface AccountPlan {
@@ -52,13 +54,48 @@ export async function createMissingAccounts(
       }
     }
   }
+  const lost = await lostRoutines(connection, plan, statements, signal);
   return {
     warnings,
     statements: statements.filter((statement) => {
       const found = GRANT.exec(statement) ?? DEFAULT_ROLE.exec(statement);
-      return missing.has(found?.groups?.['account'] ?? '');
+      const account = found?.groups?.['account'] ?? '';
+      return missing.has(account) || (existing.has(account) && lost.has(statement));
     }),
   };
+}
+
+const ON_ROUTINE =
+  /^GRANT [^]* ON (?:PROCEDURE|FUNCTION) (?<path>`(?:[^`]|``)*`\.`(?:[^`]|``)*`) TO /;
+
+/** Grants on routines that are gone, and their grants with them, from databases that are restored under their own name. */
+async function lostRoutines(
+  connection: Connection,
+  plan: RestorePlan,
+  statements: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const own = plan.databases.filter(({ name, restoredAs }) => name === restoredAs);
+  const list = own.map(({ name }) => quoteText(name)).join(', ');
+  const rows =
+    own.length === 0
+      ? []
+      : await query(
+          connection,
+          {
+            sql: `select routine_schema, routine_name from information_schema.routines where routine_schema in (${list});`,
+            code: 'restore-failed',
+          },
+          signal,
+        );
+  const there = new Set(rows.map(([schema = '', name = '']) => quotePath(schema, name)));
+  return new Set(
+    statements.filter((statement) => {
+      const path = ON_ROUTINE.exec(statement)?.groups?.['path'] ?? '';
+      const isOwn = own.some(({ name }) => path.startsWith(`${quoteName(name)}.`));
+      return isOwn && !there.has(path);
+    }),
+  );
 }
 
 /** Runs what remains after the swap. @returns what was refused, as warnings: a restore goes on without it */

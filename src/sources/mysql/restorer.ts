@@ -13,7 +13,8 @@ import {
 import { reach } from '../../core/steps.ts';
 import { discardBeside } from './beside.ts';
 import { compareDatabase } from './compare.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { listDatabases } from './databases.ts';
 import { hasMoved, takeBack, type Exchange } from './exchange.ts';
 import { finishExchange } from './finish.ts';
@@ -30,6 +31,7 @@ import { freeName, loadBeside, type Loaded } from './load.ts';
 import { waitForMove } from './move.ts';
 import { lookAhead } from './preflight.ts';
 import { grantAll } from './restore-users.ts';
+import { withSession } from './session.ts';
 import { quoteName } from './sql.ts';
 import { swapIn, undoIn } from './swap.ts';
 
@@ -74,12 +76,19 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
       await journal.write({ step: 'building', ...owner, target: into, run });
       reach('restore-journaled');
       const connection = await connect(into, signal);
-      const loaded = await loadBeside(connection, into, plan, signal);
+      const loaded = await withSession(connection, signal, async (session) =>
+        loadBeside(session, into, plan, signal),
+      );
       building.set(plan, { connection, loaded });
       return loaded.beside;
     },
 
-    compare: async (beside, plan, signal) => compareAll(builtOf(plan), beside, plan, signal),
+    async compare(beside, plan, signal) {
+      const { connection, loaded } = builtOf(plan);
+      return withSession(connection, signal, async (session) =>
+        compareAll({ connection: session, loaded }, beside, plan, signal),
+      );
+    },
 
     async swap(beside, plan, journal, signal) {
       signal.throwIfAborted();
@@ -87,11 +96,16 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
       const limit = AbortSignal.timeout(SWAP_TIMEOUT_MS);
       const connection = await connect(beside.target, limit);
       const { objects } = builtOf(plan).loaded;
-      return swapIn(connection, { owner, beside, plan, objects }, journal, limit);
+      return withSession(connection, limit, async (session) =>
+        swapIn(session, { owner, beside, plan, objects }, journal, limit),
+      );
     },
 
     async resume(state, signal) {
-      return resumeRestore(await connect(targetOf(state), signal), state, signal);
+      const connection = await connect(targetOf(state), signal);
+      return withSession(connection, signal, async (session) =>
+        resumeRestore(session, state, signal),
+      );
     },
 
     async previous(at, signal) {
@@ -100,8 +114,11 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
     },
 
     async undo(previous, journal, signal) {
+      const limit = AbortSignal.timeout(SWAP_TIMEOUT_MS);
       const connection = await connect(previous.target, signal);
-      return undoRestore(connection, previous, journal);
+      return withSession(connection, limit, async (session) =>
+        undoRestore(session, previous, journal, limit),
+      );
     },
 
     async dropPrevious(previous, signal) {
@@ -140,8 +157,8 @@ async function undoRestore(
   connection: Connection,
   previous: Previous,
   journal: Journal,
+  signal: AbortSignal,
 ): Promise<Previous> {
-  const signal = AbortSignal.timeout(SWAP_TIMEOUT_MS);
   const rows = await listDatabases(connection, 'restore-failed', signal);
   checkUndo(previous, rows);
   const run = undoRun();

@@ -1,7 +1,8 @@
 import type { Beside, Journal, Previous, RestorePlan } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
 import { clearBeside } from './beside.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
 import { prepareExchange, takeBack, type Exchange, type Prepared } from './exchange.ts';
 import { finishExchange } from './finish.ts';

@@ -1,14 +1,16 @@
-import { query, type Connection } from './connection.ts';
-import type { DatabaseRow } from './databases.ts';
-import { OURS } from './marks.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
+import { OURS, type Characters } from './marks.ts';
 import { quoteName, quoteText } from './sql.ts';
 
 /** The statement that makes a database. */
-export function createDatabase(
-  name: string,
-  { characterSet, collation }: Pick<DatabaseRow, 'characterSet' | 'collation'>,
-): string {
+export function createDatabase(name: string, { characterSet, collation }: Characters): string {
   return `create database ${quoteName(name)} character set ${characterSet} collate ${collation};`;
+}
+
+/** The statement that gives a database its character set. */
+export function charactersStatement(name: string, { characterSet, collation }: Characters): string {
+  return `alter database ${quoteName(name)} character set ${characterSet} collate ${collation};`;
 }
 
 /** Tables and sequences of a database but ours. */

@@ -1,4 +1,5 @@
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { createScript, triggersOf, type StoredObject } from './objects.ts';
 import { quoteName, quoteText } from './sql.ts';
 

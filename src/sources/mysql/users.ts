@@ -1,5 +1,6 @@
 import { COMPLETE_LINE } from '../sql-text.ts';
-import { query, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { query } from './query.ts';
 import { quoteName } from './sql.ts';
 
 /** An account or a role of a server. */

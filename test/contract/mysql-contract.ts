@@ -1,14 +1,10 @@
-import { describe } from 'vitest';
 import { fingerprintMysql, listDatabases } from '../support/mysql-fingerprint.ts';
 import { startMysql, waitUntilReady, type Mysql } from '../support/mysql.ts';
 import { hinderTool } from '../support/tool-stand-in.ts';
-import { sourceContract, type ContractServer, type EngineContract } from './source-contract.ts';
+import type { ContractServer, EngineContract } from './source-contract.ts';
 
-describe.each(['mariadb:10.11', 'mariadb:11.8', 'mysql:9.7'])('%s', (image) => {
-  sourceContract(mysqlContract(image));
-});
-
-function mysqlContract(image: string): EngineContract {
+/** What a server from this image, `mariadb:11.8` or `mysql:9.7`, has to show. */
+export function mysqlContract(image: string): EngineContract {
   const isMariadb = image.startsWith('mariadb');
   return {
     engine: isMariadb ? 'mariadb' : 'mysql',
@@ -115,10 +111,13 @@ function contractServer(server: Mysql, isMariadb: boolean): ContractServer {
       await server.sql("alter user root@localhost identified by 'another'", 'mysql');
       return {
         async [Symbol.asyncDispose]() {
-          await server.exec([server.client, '-uroot', 'mysql'], {
+          const { exitCode, stderr } = await server.exec([server.client, '-uroot', 'mysql'], {
             env: { MYSQL_PWD: 'another' },
-            input: `alter user root@localhost identified by ${server.quotedPassword}`,
+            input: `alter user root@localhost identified by ${server.quotedPassword};`,
           });
+          if (exitCode !== 0) {
+            throw new Error(`the password was not set back: ${stderr}`);
+          }
         },
       };
     },

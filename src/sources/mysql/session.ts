@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { startExec, type ExecProcess } from '../../docker/exec.ts';
+import { saidBy } from '../target-settings.ts';
+import type { Connection } from './connection.ts';
+import { clientArgv, type Answer } from './query.ts';
+
+/** A client that stays: to start one in a container takes longer than most questions. They are asked one after the other. */
+export interface ClientSession {
+  ask(input: Buffer, signal: AbortSignal): Promise<Answer>;
+}
+
+interface Client {
+  readonly process: ExecProcess;
+  readonly output: AsyncIterator<Buffer>;
+}
+
+/** Does work on a connection whose questions all go to one client. An error ends that one; the next question starts another. */
+export async function withSession<Result>(
+  connection: Connection,
+  signal: AbortSignal,
+  work: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  let client: Client | null = null;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function ask(input: Buffer): Promise<Answer> {
+    client ??= await startClient(connection, signal);
+    const answer = await askClient(client, input);
+    if (answer.refused !== null) {
+      client = null;
+    }
+    return answer;
+  }
+
+  const session: ClientSession = {
+    async ask(input, asked) {
+      const answer = queue.then(async () => {
+        asked.throwIfAborted();
+        return ask(input);
+      });
+      queue = answer.catch(() => null);
+      return answer;
+    },
+  };
+  try {
+    return await work({ ...connection, session });
+  } finally {
+    await queue;
+    await endClient(client);
+  }
+}
+
+async function startClient(connection: Connection, signal: AbortSignal): Promise<Client> {
+  const { docker, containerId, container, run, environment: env } = connection;
+  const process = await startExec(
+    docker,
+    {
+      containerId,
+      container,
+      run,
+      // It flushes what it prints after each statement.
+      argv: clientArgv(connection, ['--unbuffered']),
+      env,
+      stdin: 'pipe',
+    },
+    signal,
+  );
+  const output = (process.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  return { process, output };
+}
+
+/** Sends statements and reads what they print, up to a token that nothing else can print. */
+async function askClient({ process, output }: Client, input: Buffer): Promise<Answer> {
+  const token = `backupd-${randomBytes(12).toString('hex')}`;
+  const end = Buffer.from(`${token}\n`);
+  if (process.stdin?.writable === true) {
+    process.stdin.write(Buffer.concat([input, Buffer.from(`select '${token}';\n`)]));
+  }
+  const printed: Buffer[] = [];
+  for (;;) {
+    const next = await output.next();
+    if (next.done === true) {
+      const { exitCode } = await process.exited;
+      return {
+        printed: '',
+        refused:
+          exitCode === 0 ? 'the client ended before its time' : saidBy(process.stderr.text()),
+      };
+    }
+    printed.push(next.value);
+    if (endsWith(printed, end)) {
+      const whole = Buffer.concat(printed);
+      return { printed: whole.toString('utf8', 0, whole.length - end.length), refused: null };
+    }
+  }
+}
+
+function endsWith(pieces: readonly Buffer[], end: Buffer): boolean {
+  let last = pieces.at(-1) ?? Buffer.alloc(0);
+  for (let index = pieces.length - 2; index >= 0 && last.length < end.length; index -= 1) {
+    last = Buffer.concat([pieces[index] ?? Buffer.alloc(0), last]);
+  }
+  return last.subarray(-end.length).equals(end);
+}
+
+async function endClient(client: Client | null): Promise<void> {
+  if (client !== null) {
+    client.process.stdin?.end();
+    client.process.stdout.resume();
+    // Nothing is left to be learnt from how it ended.
+    await client.process.exited.catch(() => null);
+  }
+}
