@@ -37,37 +37,48 @@ const DELIMITER = /^DELIMITER (?<delimiter>\S+) *$/;
 /** Reads the objects and views sections of a dump. @throws BackupdError `archive-corrupt` for what no tool writes there */
 export function readObjects(script: string): readonly StoredObject[] {
   const objects: StoredObject[] = [];
-  let settings: Readonly<Record<string, string>> = {};
+  let settings: Settings = {};
   for (const statement of statementsOf(script)) {
-    const setting = SETTING.exec(statement)?.groups;
-    if (setting !== undefined) {
-      // What begins with @ sets back what was before.
-      const { [setting['name'] ?? '']: _before, ...others } = settings;
-      const value = setting['value'] ?? '';
-      settings = value.startsWith('@') ? others : { ...others, [setting['name'] ?? '']: value };
-    } else if (statement.startsWith('ALTER DATABASE ')) {
-      settings = withDatabase(settings, statement);
-    } else if (statement.startsWith('/*!50003 CREATE*/')) {
-      objects.push(readTrigger(statement, settings));
-    } else if (statement.startsWith('/*!50106 CREATE*/')) {
-      objects.push(readWrapped('event', WRAPPED_EVENT, statement, settings));
-    } else if (statement.startsWith('/*!50001 CREATE ALGORITHM=')) {
-      objects.push(readWrapped('view', WRAPPED_VIEW, statement, settings));
-    } else if (statement.startsWith('CREATE ')) {
-      objects.push(readRoutine(statement, settings));
+    settings = withSetting(settings, statement);
+    const read = READERS.find(([beginning]) => statement.startsWith(beginning))?.[1];
+    if (read !== undefined) {
+      objects.push(read(statement, settings));
     }
   }
   return objects;
+}
+
+type Settings = StoredObject['settings'];
+
+/** By how the tools begin the statements. */
+const READERS: readonly (readonly [
+  string,
+  (statement: string, settings: Settings) => StoredObject,
+])[] = [
+  ['/*!50003 CREATE*/', readTrigger],
+  ['/*!50106 CREATE*/', (...of) => readWrapped('event', WRAPPED_EVENT, ...of)],
+  ['/*!50001 CREATE ALGORITHM=', (...of) => readWrapped('view', WRAPPED_VIEW, ...of)],
+  ['CREATE ', readRoutine],
+];
+
+function withSetting(settings: Settings, statement: string): Settings {
+  if (statement.startsWith('ALTER DATABASE ')) {
+    return withDatabase(settings, statement);
+  }
+  const { name, value = '' } = SETTING.exec(statement)?.groups ?? {};
+  if (name === undefined) {
+    return settings;
+  }
+  // What begins with @ sets back what was before.
+  const { [name]: _before, ...others } = settings;
+  return value.startsWith('@') ? others : { ...others, [name]: value };
 }
 
 /**
  * An object keeps the character set that its database had when it was made: the tool changes it before, where it is another
  * one now, and changes it back behind.
  */
-function withDatabase(
-  settings: StoredObject['settings'],
-  statement: string,
-): StoredObject['settings'] {
+function withDatabase(settings: Settings, statement: string): Settings {
   const { database, ...others } = settings;
   const characters = /CHARACTER SET \w+ COLLATE \w+/.exec(statement)?.[0];
   return database === undefined && characters !== undefined
@@ -119,7 +130,7 @@ function statementEnd(script: string, from: number, delimiter: string): number {
   return script.length;
 }
 
-function readTrigger(statement: string, settings: StoredObject['settings']): StoredObject {
+function readTrigger(statement: string, settings: Settings): StoredObject {
   const wrapped = WRAPPED_TRIGGER.exec(statement)?.groups;
   const trigger = TRIGGER.exec(wrapped?.['trigger'] ?? '')?.groups;
   if (trigger === undefined) {
@@ -140,7 +151,7 @@ function readWrapped(
   kind: 'event' | 'view',
   pattern: RegExp,
   statement: string,
-  settings: StoredObject['settings'],
+  settings: Settings,
 ): StoredObject {
   const found = pattern.exec(statement)?.groups;
   if (found === undefined) {
@@ -157,7 +168,7 @@ function readWrapped(
   };
 }
 
-function readRoutine(statement: string, settings: StoredObject['settings']): StoredObject {
+function readRoutine(statement: string, settings: Settings): StoredObject {
   const found = ROUTINE.exec(statement)?.groups;
   if (found === undefined) {
     throw corruptDump(`has a routine that cannot be read: ${beginning(statement)}`);

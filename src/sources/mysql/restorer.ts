@@ -94,16 +94,14 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
       signal.throwIfAborted();
       // From here on it comes to an end, whatever is aborted.
       const limit = AbortSignal.timeout(SWAP_TIMEOUT_MS);
-      const connection = await connect(beside.target, limit);
       const { objects } = builtOf(plan).loaded;
-      return withSession(connection, limit, async (session) =>
+      return inSession(connect, beside.target, limit, async (session) =>
         swapIn(session, { owner, beside, plan, objects }, journal, limit),
       );
     },
 
     async resume(state, signal) {
-      const connection = await connect(targetOf(state), signal);
-      return withSession(connection, signal, async (session) =>
+      return inSession(connect, targetOf(state), signal, async (session) =>
         resumeRestore(session, state, signal),
       );
     },
@@ -114,22 +112,30 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
     },
 
     async undo(previous, journal, signal) {
+      signal.throwIfAborted();
       const limit = AbortSignal.timeout(SWAP_TIMEOUT_MS);
-      const connection = await connect(previous.target, signal);
-      return withSession(connection, limit, async (session) =>
+      return inSession(connect, previous.target, limit, async (session) =>
         undoRestore(session, previous, journal, limit),
       );
     },
 
     async dropPrevious(previous, signal) {
-      const connection = await connect(previous.target, signal);
-      await dropKept(connection, previous, signal);
+      await dropKept(await connect(previous.target, signal), previous, signal);
     },
 
     async discard({ run, target }, signal) {
       await discardBeside(await connect(target, signal), run, signal);
     },
   };
+}
+
+async function inSession<Result>(
+  connect: Connect,
+  at: TargetRef,
+  signal: AbortSignal,
+  work: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  return withSession(await connect(at, signal), signal, work);
 }
 
 async function compareAll(
