@@ -26,6 +26,7 @@ export const STEPS = [
   'swap-prepared',
   'swap-sent',
   'swap-moved',
+  'swap-finished',
   'swapped',
   'previous-recorded',
   'restore-cleared',

@@ -15,12 +15,15 @@ const SYSTEM = "('mysql', 'sys', 'performance_schema', 'information_schema')";
 const NO_SYSTEM_USERS =
   "user not in ('root', 'mysql.sys', 'mysql.session', 'mysql.infoschema', 'mariadb.sys', 'healthcheck', 'PUBLIC', '')";
 
-/** Every database but the server's own and what a restore kept (its name contains `_before_`). */
-export async function fingerprintMysql(server: Mysql): Promise<MysqlFingerprint> {
+/** Every database but the server's own and what a restore kept (its name contains `_before_`), without some tables. */
+export async function fingerprintMysql(
+  server: Mysql,
+  { but = [] }: { readonly but?: readonly string[] } = {},
+): Promise<MysqlFingerprint> {
   const names = await listDatabases(server);
   const databases: Record<string, readonly string[]> = {};
   for (const name of names.filter((one) => !one.includes('_before_'))) {
-    databases[name] = await lookInto(server, name);
+    databases[name] = await lookInto(server, name, but);
   }
   return { accounts: await lookAtAccounts(server), databases };
 }
@@ -43,7 +46,11 @@ function quoted(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
 }
 
-async function lookInto(server: Mysql, name: string): Promise<readonly string[]> {
+async function lookInto(
+  server: Mysql,
+  name: string,
+  but: readonly string[],
+): Promise<readonly string[]> {
   const own = `= x'${Buffer.from(name).toString('hex')}'`;
   const objects = lines(
     await server.sql(
@@ -55,7 +62,9 @@ async function lookInto(server: Mysql, name: string): Promise<readonly string[]>
       order by 1, 2`,
       'mysql',
     ),
-  ).map((line) => line.split('\t') as [string, string]);
+  )
+    .map((line) => line.split('\t') as [string, string])
+    .filter(([, object]) => !but.includes(object));
   const columns = await listColumns(server, own);
   const questions = [
     `select default_character_set_name, default_collation_name from information_schema.schemata where schema_name ${own}`,

@@ -8,7 +8,9 @@ export interface MysqlOptions extends Omit<ContainerOptions, 'image'> {
 export interface Mysql extends TestContainer {
   /** The client's name in this image. */
   readonly client: string;
-  /** Root's, as SQL. */
+  /** Root's. */
+  readonly password: string;
+  /** The same as SQL. */
   readonly quotedPassword: string;
   /**
    * Runs SQL as root, by the client, `delimiter` and the like included; what it printed without column names, columns
@@ -43,6 +45,7 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
   return {
     ...container,
     client,
+    password: ROOT_PASSWORD,
     quotedPassword: `'${ROOT_PASSWORD.replaceAll(/['\\]/g, '\\$&')}'`,
     async sql(text, database = 'shop') {
       const { exitCode, stdout, stderr } = await container.exec(

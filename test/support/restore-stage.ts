@@ -75,7 +75,10 @@ export async function openRestoreStage(options: RestoreStageOptions = {}): Promi
   const { dir } = stack.use(await temporaryFolder());
   const server = stack.use(await startPostgres(postgres));
   await server.sql(sql);
-  const boxOptions = await backupdOptions(server, dir, { settings, databases });
+  const boxOptions = await backupdOptions(dir, {
+    BACKUPD_SOURCES: `db=postgres://${server.name}/${databases.join(',')}`,
+    ...settings,
+  });
   const box = stack.use(
     await startContainer({
       ...boxOptions,
@@ -122,10 +125,10 @@ export async function openRestoreStage(options: RestoreStageOptions = {}): Promi
   };
 }
 
-async function backupdOptions(
-  server: Postgres,
+/** How to start a container of backupd on this folder that runs nothing by itself, with what kill-at.ts needs. */
+export async function backupdOptions(
   dir: string,
-  { settings, databases }: Required<Pick<RestoreStageOptions, 'settings' | 'databases'>>,
+  settings: Readonly<Record<string, string>>,
 ): Promise<ContainerOptions> {
   return {
     image: await backupdImage(),
@@ -138,7 +141,6 @@ async function backupdOptions(
     user: `${process.getuid?.()}:${process.getgid?.()}`,
     more: ['--group-add', await groupOfSocket(), '--no-healthcheck'],
     env: {
-      BACKUPD_SOURCES: `db=postgres://${server.name}/${databases.join(',')}`,
       BACKUPD_DISCOVER: 'off',
       BACKUPD_SCHEDULE: 'off',
       ...settings,

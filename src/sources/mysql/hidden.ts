@@ -2,7 +2,7 @@ import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import type { Exchange } from './exchange.ts';
 import { OURS, type HiddenTable, type Kept } from './marks.ts';
-import { createScript, triggersOf, type StoredObject } from './objects.ts';
+import { createScript, inAnyDatabase, triggersOf, type StoredObject } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
 import { allTables, charactersStatement } from './tables.ts';
 
@@ -96,7 +96,6 @@ export async function nameTriggers(
     const triggers = triggersOf(objects.new, one.table);
     const characters = triggers[0]?.settings['database'];
     const script = [
-      // What triggers keep of their database cannot be set under a lock.
       ...(characters === undefined ? [] : [`alter database ${characters};\n`]),
       `lock tables ${quoteName(one.table)} write;\n`,
       ...triggers.flatMap((trigger, index) => [
@@ -108,11 +107,6 @@ export async function nameTriggers(
     ];
     await run(connection, name, script, signal);
   }
-}
-
-function inAnyDatabase(trigger: StoredObject): StoredObject {
-  const { database: _characters, ...settings } = trigger.settings;
-  return { ...trigger, settings };
 }
 
 function bytes(script: string): Buffer {

@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { hasMoved, type Exchange, type Prepared } from './exchange.ts';
 import { KEPT_TABLE, NEXT_TABLE } from './marks.ts';
-import { createScript } from './objects.ts';
+import { createScript, inAnyDatabase } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
 import { charactersStatement } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
@@ -88,20 +88,26 @@ function lockedScript(prepared: readonly Prepared[]): Buffer {
       .filter(({ kind }) => kind === 'trigger')
       .map(({ name }) => `drop trigger ${quotePath(exchange.name, name)};\n`),
   );
-  const created = prepared.flatMap(({ exchange, kept }) => [
-    // What is made takes the character set that its database has then.
-    Buffer.from(
-      `${charactersStatement(exchange.name, kept.mark.characters.new)}\nuse ${quoteName(exchange.name)};\n`,
-    ),
-    ...kept.objects.new
-      .filter(({ kind, table }) => kind === 'trigger' && !isApart(kept, table))
-      .map((trigger) => Buffer.from(createScript(trigger), 'latin1')),
-    Buffer.from(`${charactersStatement(exchange.name, kept.mark.characters.new)}\n`),
+  const triggers = prepared.map(({ exchange, kept }) => ({
+    exchange,
+    characters: kept.mark.characters.new,
+    made: kept.objects.new.filter(({ kind, table }) => kind === 'trigger' && !isApart(kept, table)),
+  }));
+  const created = triggers.flatMap(({ exchange, made }) => [
+    Buffer.from(`use ${quoteName(exchange.name)};\n`),
+    ...made.map((trigger) => Buffer.from(createScript(inAnyDatabase(trigger)), 'latin1')),
   ]);
   return Buffer.concat([
     Buffer.from(
       [
         `set session lock_wait_timeout = ${LOCK_WAIT_S};`,
+        // What a trigger keeps of its database cannot be changed under the lock.
+        ...triggers.map(({ exchange, made, characters }) => {
+          const kept = made[0]?.settings['database'];
+          return kept === undefined
+            ? charactersStatement(exchange.name, characters)
+            : `alter database ${quoteName(exchange.name)} ${kept};`;
+        }),
         `lock tables ${locked.map((path) => `${path} write`).join(', ')};`,
         ...dropped,
         `${renameStatement(prepared)};`,

@@ -55,6 +55,12 @@ export function createScript(object: StoredObject, other: OtherNames = {}): stri
   return `${settings.join('')}DELIMITER ;;\n${statement}\n;;\nDELIMITER ;\n`;
 }
 
+/** The same, made with what its database has then: that cannot be changed under a lock. */
+export function inAnyDatabase(object: StoredObject): StoredObject {
+  const { database: _characters, ...settings } = object.settings;
+  return { ...object, settings };
+}
+
 /** The triggers of a table, in their order. */
 export function triggersOf(
   objects: readonly StoredObject[],

@@ -58,14 +58,6 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
   /** What a restore loaded beside; it goes on to compare and to swap. */
   const building = new WeakMap<RestorePlan, Building>();
 
-  function builtOf(plan: RestorePlan): Building {
-    const found = building.get(plan);
-    if (found === undefined) {
-      throw new Error('nothing was built for this plan');
-    }
-    return found;
-  }
-
   return {
     async preflight(into, plan, signal) {
       return lookAhead(await look(into, signal), plan, signal);
@@ -84,7 +76,7 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
     },
 
     async compare(beside, plan, signal) {
-      const { connection, loaded } = builtOf(plan);
+      const { connection, loaded } = builtOf(building, plan);
       return withSession(connection, signal, async (session) =>
         compareAll({ connection: session, loaded }, beside, plan, signal),
       );
@@ -94,7 +86,7 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
       signal.throwIfAborted();
       // From here on it comes to an end, whatever is aborted.
       const limit = AbortSignal.timeout(SWAP_TIMEOUT_MS);
-      const { objects } = builtOf(plan).loaded;
+      const { objects } = builtOf(building, plan).loaded;
       return inSession(connect, beside.target, limit, async (session) =>
         swapIn(session, { owner, beside, plan, objects }, journal, limit),
       );
@@ -127,6 +119,14 @@ export function mysqlRestorer(owner: Owner, { work: connect, look }: Connects): 
       await discardBeside(await connect(target, signal), run, signal);
     },
   };
+}
+
+function builtOf(building: WeakMap<RestorePlan, Building>, plan: RestorePlan): Building {
+  const found = building.get(plan);
+  if (found === undefined) {
+    throw new Error('nothing was built for this plan');
+  }
+  return found;
 }
 
 async function inSession<Result>(

@@ -110,6 +110,7 @@ async function exchangeAll(
   reach('swap-moved');
   for (const exchange of exchanges) {
     await finishExchange(connection, exchange, signal);
+    reach('swap-finished');
   }
 }
 

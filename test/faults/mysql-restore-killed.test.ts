@@ -1,0 +1,226 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  fingerprintMysql,
+  listDatabases,
+  type MysqlFingerprint,
+} from '../support/mysql-fingerprint.ts';
+import { startMysql, type Mysql } from '../support/mysql.ts';
+import { backupdOptions } from '../support/restore-stage.ts';
+import { docker, type ProcessResult } from '../support/run-process.ts';
+import { temporaryFolder } from '../support/storage.ts';
+import { startContainer, type TestContainer } from '../support/test-container.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** `shop` has what a swap has to take care of; each row of `ticks` is counted by a trigger, and a writer adds some all the while. */
+const SHOP = String.raw`
+  create table customers (id int primary key, name varchar(50));
+  insert into customers values (1, 'Ann'), (2, 'Bob');
+  create table orders (id int auto_increment primary key, customer int, cents int,
+    constraint orders_customer foreign key (customer) references customers (id));
+  insert into orders (customer, cents) values (1, 10), (2, 20);
+  create table ticks (n bigint auto_increment primary key); create table counted (n bigint primary key);
+  delimiter //
+  create trigger count_ticks after insert on ticks for each row insert into counted values (new.n)//
+  create trigger no_debts before insert on orders for each row set new.cents = abs(new.cents)//
+  create procedure total() select sum(cents) from orders//
+  create event nightly on schedule every 1 day starts '2030-01-01 00:00:00' do delete from orders where id = 0//
+  delimiter ;
+  create view rich as select customer from orders group by customer having sum(cents) > 15;
+  create view richest as select max(customer) as customer from rich;
+  create user app@'%' identified by 'x'; grant execute on procedure shop.total to app@'%';
+  create database crm; create table crm.people (id int primary key); insert into crm.people values (1), (2), (3);
+`;
+
+const CHANGES = `
+  update customers set name = 'changed' where id = 1; delete from orders where id = 2;
+  create table added (id int); insert into added values (1);
+  create trigger added_too before insert on added for each row set new.id = 2;
+  drop view richest; drop trigger no_debts; alter event nightly on schedule every 2 day starts '2030-01-01 00:00:00';
+  insert into crm.people values (4);
+`;
+
+const WRITTEN = ['ticks', 'counted'];
+const WRITER_ERRORS = '/tmp/writer-errors';
+
+interface Scene extends AsyncDisposable {
+  readonly server: Mysql;
+  readonly box: TestContainer;
+  readonly dir: string;
+  readonly id: string;
+  readonly backedUp: MysqlFingerprint;
+  readonly changed: MysqlFingerprint;
+}
+
+async function openScene(image: string): Promise<Scene> {
+  await using stack = new AsyncDisposableStack();
+  const { dir } = stack.use(await temporaryFolder());
+  const server = stack.use(await startMysql({ image }));
+  await server.sql(SHOP);
+  const options = await backupdOptions(dir, {
+    BACKUPD_SOURCES: `db=${image.split(':')[0] ?? ''}://${server.name}`,
+  });
+  const box = stack.use(
+    await startContainer({ ...options, entrypoint: 'tini', args: ['--', 'sleep', 'infinity'] }),
+  );
+  const backup = JSON.parse(
+    await docker('exec', box.name, 'backupd', 'backup', 'db', '--pin', '--json'),
+  ) as { readonly runs: readonly { readonly id: string }[] };
+  const backedUp = await fingerprintMysql(server, { but: WRITTEN });
+  await server.sql(CHANGES);
+  const changed = await fingerprintMysql(server, { but: WRITTEN });
+  expect(changed).not.toEqual(backedUp);
+  await startWriter(server);
+  const kept = stack.move();
+  return {
+    server,
+    box,
+    dir,
+    id: backup.runs[0]?.id ?? '',
+    backedUp,
+    changed,
+    [Symbol.asyncDispose]: async () => kept.disposeAsync(),
+  };
+}
+
+/** Inserts rows for as long as the server lives, whatever any of them meets with; keeps what was refused. */
+async function startWriter(server: Mysql): Promise<void> {
+  const loop = `while sleep 0.005; do echo 'insert into ticks () values ();'; done |
+    "$0" -uroot --force --unbuffered shop 2>${WRITER_ERRORS}`;
+  const env = ['--env', `MYSQL_PWD=${server.password}`, '--env', 'HOME=/nonexistent'];
+  await docker('exec', '--detach', ...env, server.name, 'sh', '-c', loop, server.client);
+  await waitFor(
+    'the writer',
+    async () => Number(await server.sql('select count(*) from ticks')) > 5,
+  );
+}
+
+async function backupd(
+  { box }: Scene,
+  args: readonly string[],
+  killAt?: string,
+): Promise<ProcessResult> {
+  const dying =
+    killAt === undefined ? {} : { KILL_AT: killAt, NODE_OPTIONS: '--import /faults/kill-at.ts' };
+  return box.exec(['backupd', ...args], { env: dying });
+}
+
+async function done(scene: Scene, args: readonly string[]): Promise<void> {
+  const ended = await backupd(scene, args);
+  expect(ended.exitCode, ended.stderr).toBe(0);
+}
+
+/** Runs a command that dies at a step, and sees that it did. */
+async function dieAt(step: string, scene: Scene, args: readonly string[]): Promise<void> {
+  const marker = join(scene.dir, '.killed-at');
+  await rm(marker, { force: true });
+  const died = await backupd(scene, args, step);
+  expect(died, died.stderr).toMatchObject({ exitCode: 137 });
+  expect(await readFile(marker, 'utf8')).toBe(step.split(':')[0]);
+}
+
+type State = 'backed up' | 'changed';
+
+/** Wholly the one or wholly the other; no row was ever written without its trigger, in what is in use and in what is kept. */
+async function readState({ server, backedUp, changed }: Scene): Promise<State> {
+  const found = await fingerprintMysql(server, { but: WRITTEN });
+  const state = JSON.stringify(found).includes('added_too') ? 'changed' : 'backed up';
+  expect(found).toEqual(state === 'changed' ? changed : backedUp);
+  for (const name of await listDatabases(server)) {
+    if (name.startsWith('shop')) {
+      // In one statement: the writer goes on.
+      const uncounted = await server.sql(
+        'select count(*) from ticks t left join counted c on c.n = t.n where c.n is null',
+        name,
+      );
+      expect(uncounted, `rows of ${name} without their trigger`).toBe('0');
+    }
+  }
+  return state;
+}
+
+async function keptNames({ server }: Scene): Promise<readonly string[]> {
+  return (await listDatabases(server)).filter((name) => name.includes('_before_'));
+}
+
+/** Nothing of ours is left in the databases in use, and nothing that was loaded beside them. */
+async function expectNothingLeft({ server }: Scene): Promise<void> {
+  const left = await server.sql(
+    `select table_schema, table_name from information_schema.tables
+      where table_schema not like '%\\_before\\_%' and (table_name like '\\_backupd%' or table_schema like '\\_backupd%')
+    union all select trigger_schema, trigger_name from information_schema.triggers where trigger_name like '\\_backupd%'
+    union all select schema_name, '' from information_schema.schemata where schema_name like '\\_backupd%'`,
+    'mysql',
+  );
+  expect(left).toBe('');
+}
+
+async function reset(scene: Scene): Promise<void> {
+  if ((await readState(scene)) === 'backed up') {
+    await done(scene, ['restore', 'db', '--undo']);
+    expect(await readState(scene)).toBe('changed');
+  }
+  if ((await keptNames(scene)).length > 0) {
+    await done(scene, ['restore', 'db', '--drop-previous', '--yes']);
+  }
+}
+
+describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
+  let scene: Scene;
+
+  beforeAll(async () => {
+    scene = await openScene(image);
+  });
+
+  afterAll(async () => {
+    await scene[Symbol.asyncDispose]();
+  });
+
+  test.each<readonly [string, State | 'either']>([
+    ['restore-journaled', 'changed'],
+    ['beside-created:2', 'changed'],
+    ['beside-loaded', 'changed'],
+    ['beside-built', 'changed'],
+    ['beside-compared', 'changed'],
+    ['swap-journaled', 'changed'],
+    ['swap-prepared', 'changed'],
+    ['swap-sent', 'either'],
+    ['swap-moved', 'backed up'],
+    ['swap-finished', 'backed up'],
+    ['swapped', 'backed up'],
+    ['previous-recorded', 'backed up'],
+  ])('killed at %s of a restore: both databases are as they were %s', async (step, expected) => {
+    await reset(scene);
+    await dieAt(step, scene, ['restore', 'db', '--at', scene.id, '--yes']);
+    await done(scene, ['backup', 'db']);
+    const state = await readState(scene);
+    expect([state, 'either']).toContain(expected);
+    expect(await keptNames(scene)).toHaveLength(state === 'backed up' ? 2 : 0);
+    await expectNothingLeft(scene);
+  });
+
+  test.each<readonly [string, State | 'either']>([
+    ['undo-journaled', 'backed up'],
+    ['swap-prepared', 'backed up'],
+    ['swap-sent', 'either'],
+    ['swap-moved', 'changed'],
+    ['swap-finished', 'changed'],
+    ['undone', 'changed'],
+  ])('killed at %s of an undo: both databases are as they were %s', async (step, expected) => {
+    await reset(scene);
+    await done(scene, ['restore', 'db', '--at', scene.id, '--yes']);
+    await dieAt(step, scene, ['restore', 'db', '--undo', '--yes']);
+    await done(scene, ['backup', 'db']);
+    const state = await readState(scene);
+    expect([state, 'either']).toContain(expected);
+    expect(await keptNames(scene)).toHaveLength(2);
+    await expectNothingLeft(scene);
+  });
+
+  test('all the while clients could write, and saw no table missing', async () => {
+    const { stdout } = await scene.server.exec(['cat', WRITER_ERRORS]);
+    expect(stdout).toBe('');
+    expect(Number(await scene.server.sql('select count(*) from ticks'))).toBeGreaterThan(50);
+  });
+});
