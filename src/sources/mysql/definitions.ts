@@ -24,6 +24,7 @@ export async function readDefinitions(
     options,
     token: randomBytes(16).toString('hex'),
     database,
+    events: true,
     views: contents.views,
     brokenViews: contents.brokenViews.map((view) => view.name),
   });

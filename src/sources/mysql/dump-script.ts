@@ -20,6 +20,8 @@ export interface DumpScript {
   readonly options: readonly string[];
   readonly token: string;
   readonly database: string;
+  /** Whether events may be seen: else the tool would fail. */
+  readonly events: boolean;
   /** In a section of their own: they may read each other, and tables that only the objects make work. */
   readonly views: readonly string[];
   /** Left out altogether. */
@@ -46,7 +48,8 @@ type Run = readonly [Section, readonly string[]];
 function definitionRuns(script: DumpScript): readonly Run[] {
   const { database, views } = script;
   const noTables = ['--no-data', '--no-create-info'];
-  const objects = ['--triggers', '--routines', '--events', ...ignoredViews(script)];
+  const events = script.events ? ['--events'] : ['--skip-events'];
+  const objects = ['--triggers', '--routines', ...events, ...ignoredViews(script)];
   return [
     ['objects', [...noTables, ...objects, '--', database]],
     ...(views.length === 0

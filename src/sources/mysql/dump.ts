@@ -17,6 +17,7 @@ import {
   type DatabaseRow,
 } from './databases.ts';
 import { dumpArgv } from './dump-script.ts';
+import { missingRights, readPrivileges, seesEvents } from './privileges.ts';
 import { dumpUsers } from './users.ts';
 
 /** One database and what was in it when its dump began. */
@@ -34,6 +35,7 @@ export async function openDump(
   const rows = await listDatabases(connection, 'dump-failed', signal);
   const databases = chooseDatabases(ownDatabases(rows), choice, connection.container);
   refuseNone(databases, connection.container);
+  const privileges = await readPrivileges(connection, signal);
   const dumped: Dumped[] = [];
   const ending = new AbortController();
 
@@ -44,13 +46,18 @@ export async function openDump(
       const contents = await readContents(connection, database.name, signal);
       dumped.push({ ...database, contents });
       const own = AbortSignal.any([signal, ending.signal]);
-      yield await dumpDatabase(connection, { ...database, contents }, plan, own);
+      const events = seesEvents(database.name, privileges);
+      yield await dumpDatabase(connection, { ...database, contents }, { ...plan, events }, own);
     }
   }
 
   return {
     parts,
-    finish: async (read) => Promise.resolve(describeDump(connection, dumped, plan, read)),
+    finish(read) {
+      const result = describeDump(connection, dumped, plan, read);
+      const missing = databases.flatMap(({ name }) => missingRights(connection, name, privileges));
+      return Promise.resolve({ ...result, warnings: [...missing, ...result.warnings] });
+    },
     async [Symbol.asyncDispose]() {
       ending.abort();
       await Promise.resolve();
@@ -61,7 +68,7 @@ export async function openDump(
 async function dumpDatabase(
   connection: Connection,
   { name, contents }: Dumped,
-  { compressInTarget }: DumpPlan,
+  { compressInTarget, events }: DumpPlan & { readonly events: boolean },
   signal: AbortSignal,
 ): Promise<DumpPart> {
   const { docker, containerId, container, run, environment, flavour, tools, options, hasZstd } =
@@ -72,6 +79,7 @@ async function dumpDatabase(
     options,
     token: randomBytes(16).toString('hex'),
     database: name,
+    events,
     views: contents.views,
     brokenViews: contents.brokenViews.map((view) => view.name),
   });

@@ -144,6 +144,40 @@ describe.each(['mariadb:10.11', 'mariadb:11.8', 'mysql:9.7'])('%s', (image) => {
     expect(users.indexOf('CREATE ')).toBeLessThan(users.indexOf('GRANT '));
   });
 
+  test('an account that may not see everything is told of, by what is missing', async () => {
+    await server.sql(`
+      set sql_mode = '';
+      create user few@localhost identified by ${server.quotedPassword};
+      grant select, lock tables, show view on shop.* to few@localhost; grant select on mysql.* to few@localhost;
+      create user many@localhost identified by ${server.quotedPassword};
+      grant select, show view, trigger, event, lock tables, process on *.* to many@localhost;`);
+    const { result } = await dump(server, { user: 'few' });
+    expect(result.databases).toEqual(['shop']);
+    const missing = result.warnings.filter(({ code }) => code === 'rights-missing');
+    expect(missing.map(({ message }) => message)).toEqual([
+      containing('the triggers of "shop" (TRIGGER)'),
+      containing('the events of "shop" (EVENT)'),
+      // In MariaDB they are in a table that it may read.
+      ...(image.startsWith('mariadb')
+        ? []
+        : [containing('the routines of "shop" (SHOW_ROUTINE or SHOW CREATE ROUTINE)')]),
+    ]);
+    expect(result.facts.databases['shop']?.objects).toMatchObject({ tables: 6, views: 2 });
+
+    const whole = await dump(server, { user: 'many' });
+    expect(whole.result.warnings.map(({ code }) => code)).toEqual([
+      'view-broken',
+      'not-transactional',
+    ]);
+    expect(whole.result.facts.databases['shop']?.objects).toMatchObject({
+      triggers: 1,
+      functions: 1,
+      procedures: 1,
+      events: 1,
+    });
+    await server.sql('drop user few@localhost, many@localhost');
+  });
+
   test('a wrong login fails, and says as whom', async () => {
     await expect(dump(server, { user: 'nobody' })).rejects.toMatchObject({
       code: 'dump-failed',
