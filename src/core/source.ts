@@ -146,6 +146,13 @@ export interface PreviousDatabase {
   readonly kept: { readonly id: string; readonly name: string } | null;
 }
 
+/** What came of a swap. */
+export interface Swapped {
+  readonly previous: Previous;
+  /** What could not be done after it. */
+  readonly warnings: readonly Warning[];
+}
+
 /** A reason not to begin. */
 export interface Problem {
   readonly code:
@@ -226,7 +233,7 @@ export interface Restorer {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Comparison>>;
   /** All databases at once or none. */
-  swap(beside: Beside, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Previous>;
+  swap(beside: Beside, plan: RestorePlan, journal: Journal, signal: AbortSignal): Promise<Swapped>;
   /** Finishes or reverses what a dead process left; resolves with what is kept where the swap had happened, else null. */
   resume(state: JournalState, signal: AbortSignal): Promise<Previous | null>;
   /** What earlier restores kept in this target, newest first; read from the target itself. */

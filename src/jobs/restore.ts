@@ -160,13 +160,13 @@ async function restoreBeside(
     reach('beside-built');
     checkComparisons(await source.restorer.compare(beside, plan, signal));
     reach('beside-compared');
-    const previous = await source.restorer.swap(beside, plan, log, signal);
+    const { previous, warnings } = await source.restorer.swap(beside, plan, log, signal);
     reach('swapped');
     await recordPrevious(context.storage.dir, previous);
     reach('previous-recorded');
     await log.clear();
     reach('restore-cleared');
-    return { previous, warnings: beside.warnings };
+    return { previous, warnings: [...beside.warnings, ...warnings] };
   } catch (error) {
     const settled = await settle(decision, plan, context);
     if (settled.previous !== null) {

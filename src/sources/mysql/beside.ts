@@ -1,7 +1,9 @@
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
+import { readMadeAccounts } from './marks.ts';
 import { besideMark, besideName, BESIDE_PREFIX } from './load.ts';
+import { dropAccounts } from './restore-users.ts';
 import { quoteName, quotePath, quoteText } from './sql.ts';
 
 /** Drops what a restore loaded beside; one that died before it could mark a database is told by the name. */
@@ -14,7 +16,7 @@ export async function discardBeside(
   for (const row of await listDatabases(connection, 'restore-failed', signal)) {
     const isOurs = row.beside === besideMark(connection, run);
     if (isOurs || (row.beside === null && row.name.startsWith(prefix))) {
-      await dropDatabase(connection, row.name, signal);
+      await dropBeside(connection, row, signal);
     }
   }
 }
@@ -25,18 +27,22 @@ export async function dropLeftBeside(
   rows: readonly DatabaseRow[],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { name, beside } of rows) {
-    if (name.startsWith(BESIDE_PREFIX) && beside?.startsWith(besideMark(connection, '')) === true) {
-      await dropDatabase(connection, name, signal);
+  for (const row of rows) {
+    const isOurs = row.beside?.startsWith(besideMark(connection, '')) === true;
+    if (row.name.startsWith(BESIDE_PREFIX) && isOurs) {
+      await dropBeside(connection, row, signal);
     }
   }
 }
 
-async function dropDatabase(
+async function dropBeside(
   connection: Connection,
-  name: string,
+  { name, beside }: DatabaseRow,
   signal: AbortSignal,
 ): Promise<void> {
+  if (beside !== null) {
+    await dropAccounts(connection, await readMadeAccounts(connection, name, signal), signal);
+  }
   const sql = `drop database if exists ${quoteName(name)};`;
   await query(connection, { sql, code: 'restore-failed' }, signal);
 }

@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
+import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
 import { startExec } from '../../docker/exec.ts';
@@ -10,7 +11,7 @@ import { listDatabases } from './databases.ts';
 import { besideStatements, OURS, type Characters } from './marks.ts';
 import { createScript, inOrder, type StoredObject } from './objects.ts';
 import { readObjects } from './read-objects.ts';
-import { createMissingAccounts } from './restore-users.ts';
+import { makeAccounts, planAccounts } from './restore-users.ts';
 import { splitDump } from './split.ts';
 import { schemaRenamed } from './sql.ts';
 import { charactersStatement, createDatabase } from './tables.ts';
@@ -34,7 +35,8 @@ export async function loadBeside(
   signal: AbortSignal,
 ): Promise<Loaded> {
   const live = await listDatabases(connection, 'restore-failed', signal);
-  const { warnings, statements } = await createMissingAccounts(connection, plan, signal);
+  const accounts = await planAccounts(connection, plan, signal);
+  const warnings: Warning[] = [];
   const taken = new Set(live.map(({ name }) => name));
   const databases: BesideDatabase[] = [];
   const objects = new Map<string, readonly StoredObject[]>();
@@ -42,10 +44,18 @@ export async function loadBeside(
     const temporary = besideName(plan.run, index);
     const made = [
       createDatabase(temporary, characterSetOf(plan, name)),
-      ...besideStatements(temporary, besideMark(connection, plan.run)),
+      // The first one tells of the accounts, before they are made.
+      ...besideStatements(
+        temporary,
+        besideMark(connection, plan.run),
+        index === 0 ? accounts.missing.map(({ account }) => account) : [],
+      ),
     ];
     await query(connection, { sql: made.join('\n'), code: 'restore-failed' }, signal);
     reach('beside-created');
+    if (index === 0) {
+      warnings.push(...(await makeAccounts(connection, accounts, signal)));
+    }
     const script = await streamTables(connection, plan, { name, temporary }, signal);
     reach('beside-loaded');
     plan.onProgress({ stage: 'index', database: name });
@@ -66,6 +76,7 @@ export async function loadBeside(
       live: existing === undefined ? null : { id: restoredAs, keptAs },
     });
   }
+  const { statements } = accounts;
   return { beside: { run: plan.run, target: into, databases, warnings, statements }, objects };
 }
 

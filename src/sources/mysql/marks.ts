@@ -79,13 +79,32 @@ export function markStatements(database: string, table: string, kept: Kept): rea
   ];
 }
 
-/** Statements that say of a new database whose it is. */
-export function besideStatements(database: string, mark: string): readonly string[] {
+/** Statements that say of a new database whose it is, and which accounts its restore makes. */
+export function besideStatements(
+  database: string,
+  mark: string,
+  accounts: readonly string[],
+): readonly string[] {
   const path = `${quoteName(database)}.${quoteName(BESIDE_TABLE)}`;
+  const rows = [['mark', mark], ...accounts.map((account) => ['user', account])];
   return [
     markTable(path),
-    `insert into ${path} (side, value) values ('mark', ${quoteText(mark)});`,
+    ...rows.map(
+      ([side = '', value = '']) =>
+        `insert into ${path} (side, value) values (${quoteText(side)}, ${quoteText(value)});`,
+    ),
   ];
+}
+
+/** The accounts that the restore of a database which is loaded beside made, or was about to. */
+export async function readMadeAccounts(
+  connection: Connection,
+  database: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const sql = `select value from ${quoteName(database)}.${quoteName(BESIDE_TABLE)} where side = 'user' order by id;`;
+  const rows = await query(connection, { sql, code: 'restore-failed' }, signal);
+  return rows.map(([account = '']) => account);
 }
 
 function markTable(path: string): string {

@@ -1,7 +1,7 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
-import { listDatabases, type DatabaseRow } from './databases.ts';
+import { listDatabases, ownDatabases, type DatabaseRow } from './databases.ts';
 import { LONGEST_NAME } from './load.ts';
 import { quoteText } from './sql.ts';
 
@@ -18,7 +18,7 @@ export async function lookAhead(
   const problems = [
     ...flavourProblems(connection, plan),
     ...nameProblems(plan),
-    ...(await foreignKeyProblems(connection, replaced, signal)),
+    ...(await foreignKeyProblems(connection, { replaced, live }, signal)),
   ];
   return { problems, existing: replaced.map((row) => row.name) };
 }
@@ -73,7 +73,10 @@ function nameProblems(plan: RestorePlan): readonly Problem[] {
 /** A foreign key of another database follows the table that is put aside, and the application then gets errors (1452). */
 async function foreignKeyProblems(
   connection: Connection,
-  replaced: readonly DatabaseRow[],
+  {
+    replaced,
+    live,
+  }: { readonly replaced: readonly DatabaseRow[]; readonly live: readonly DatabaseRow[] },
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
   if (replaced.length === 0) {
@@ -91,9 +94,13 @@ async function foreignKeyProblems(
     },
     signal,
   );
-  return rows.map(([schema, table, name, target, referenced]) => ({
-    code: 'target-in-use' as const,
-    message: `foreign key "${name}" of "${schema}"."${table}" refers to "${target}"."${referenced}"`,
-    hint: 'It would follow the table that is put aside. Drop it, restore, and make it again.',
-  }));
+  // Nobody uses what restores kept: there it may follow.
+  const inUse = new Set(ownDatabases(live).map((row) => row.name));
+  return rows
+    .filter(([schema = '']) => inUse.has(schema))
+    .map(([schema, table, name, target, referenced]) => ({
+      code: 'target-in-use' as const,
+      message: `foreign key "${name}" of "${schema}"."${table}" refers to "${target}"."${referenced}"`,
+      hint: 'It would follow the table that is put aside. Drop it, restore, and make it again.',
+    }));
 }

@@ -8,8 +8,9 @@ import { quoteName, quotePath, quoteText } from './sql.ts';
 
 /** What is to be done about accounts. */
 export interface AccountPlan {
-  readonly warnings: readonly Warning[];
-  /** Grants for the accounts that were made, to be run when what they are on is there; no secrets. */
+  /** Those to be made, with the statement that makes them, which may hold the hash of a password. */
+  readonly missing: readonly { readonly account: string; readonly statement: string }[];
+  /** Grants for them, to be run when what they are on is there; no secrets. */
   readonly statements: readonly string[];
 }
 
@@ -20,49 +21,69 @@ const GRANT = new RegExp(
 );
 const DEFAULT_ROLE = new RegExp(`^SET DEFAULT ROLE [^]* TO (?<account>${ACCOUNT})$`);
 
-/**
- * Makes the accounts of the backup that are missing; what exists is left alone, passwords and grants included.
- * @returns what remains to be granted
- */
-export async function createMissingAccounts(
+/** Looks which accounts of the backup are missing; what exists is left alone, passwords and grants included. */
+export async function planAccounts(
   connection: Connection,
   plan: RestorePlan,
   signal: AbortSignal,
 ): Promise<AccountPlan> {
   const file = plan.manifest.files.find(({ name }) => name.startsWith('users.sql'));
   if (file === undefined) {
-    return { warnings: [], statements: [] };
+    return { missing: [], statements: [] };
   }
   const statements = (await text(plan.open(file, signal)))
     .split(';\n')
     .map((statement) => statement.trim())
     .filter((statement) => statement !== '' && !statement.startsWith('--'));
   const existing = await listAccounts(connection, signal);
-  const missing = new Set<string>();
-  const warnings: Warning[] = [];
-  for (const statement of statements) {
+  const missing = statements.flatMap((statement) => {
     const account = CREATE.exec(statement)?.groups?.['account'];
-    if (account !== undefined && !existing.has(account)) {
-      const refused = await tryStatement(connection, statement, signal);
-      if (refused === null) {
-        missing.add(account);
-      } else {
-        warnings.push({
-          code: 'account-skipped',
-          message: `account ${account} could not be made: ${refused}`,
-        });
-      }
-    }
-  }
+    return account === undefined || existing.has(account) ? [] : [{ account, statement }];
+  });
   const lost = await lostRoutines(connection, plan, statements, signal);
   return {
-    warnings,
+    missing,
     statements: statements.filter((statement) => {
       const found = GRANT.exec(statement) ?? DEFAULT_ROLE.exec(statement);
-      const account = found?.groups?.['account'] ?? '';
-      return missing.has(account) || (existing.has(account) && lost.has(statement));
+      const grantee = found?.groups?.['account'] ?? '';
+      return (
+        missing.some(({ account }) => account === grantee) ||
+        (existing.has(grantee) && lost.has(statement))
+      );
     }),
   };
+}
+
+/** Makes accounts. @returns what was refused, as warnings: a restore goes on without them */
+export async function makeAccounts(
+  connection: Connection,
+  { missing }: Pick<AccountPlan, 'missing'>,
+  signal: AbortSignal,
+): Promise<readonly Warning[]> {
+  const warnings: Warning[] = [];
+  for (const { account, statement } of missing) {
+    const refused = await tryStatement(connection, statement, signal);
+    if (refused !== null) {
+      warnings.push({
+        code: 'account-skipped',
+        message: `account ${account} could not be made: ${refused}`,
+      });
+    }
+  }
+  return warnings;
+}
+
+/** Drops accounts that a restore made which was given up: the next one would take them for the user's own, and grant them nothing. */
+export async function dropAccounts(
+  connection: Connection,
+  accounts: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const account of accounts) {
+    const kind = connection.flavour === 'mariadb' && !account.includes('`@`') ? 'role' : 'user';
+    const sql = `drop ${kind} if exists ${account};`;
+    await query(connection, { sql, code: 'restore-failed' }, signal);
+  }
 }
 
 const ON_ROUTINE =

@@ -1,4 +1,4 @@
-import type { Beside, Journal, Previous, RestorePlan } from '../../core/source.ts';
+import type { Beside, Journal, RestorePlan, Swapped } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
 import { clearBeside } from './beside.ts';
 import type { Connection } from './connection.ts';
@@ -27,7 +27,7 @@ export async function swapIn(
   { owner, beside, plan, objects }: Swapping,
   journal: Journal,
   signal: AbortSignal,
-): Promise<Previous> {
+): Promise<Swapped> {
   for (const database of beside.databases) {
     plan.onProgress({ stage: 'swap', database: database.restoredAs });
     // What was rehearsed: a table does not move with its triggers.
@@ -43,8 +43,8 @@ export async function swapIn(
     ({ incoming }) => Promise.resolve(objects.get(names.get(incoming) ?? '') ?? []),
     signal,
   );
-  await grantAll(connection, beside.statements, signal);
-  return previousOf(beside, owner, new Date().toISOString());
+  const warnings = await grantAll(connection, beside.statements, signal);
+  return { previous: previousOf(beside, owner, new Date().toISOString()), warnings };
 }
 
 /** Puts what was kept back in the place of what is in use. */

@@ -81,7 +81,8 @@ export function postgresRestorer(
       signal.throwIfAborted();
       // From here on it comes to an end, whatever is aborted.
       const connection = await connect(beside.target, AbortSignal.timeout(SWAP_TIMEOUT_MS));
-      return swapIn(connection, { source, beside, plan }, journal);
+      const previous = await swapIn(connection, { source, beside, plan }, journal);
+      return { previous, warnings: [] };
     },
 
     async resume(state, signal) {

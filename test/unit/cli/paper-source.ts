@@ -164,7 +164,7 @@ function paperRestorer(source: string, existing: readonly string[]): Restorer {
         })),
       };
       kept = [previous, ...kept];
-      return Promise.resolve(previous);
+      return Promise.resolve({ previous, warnings: [] });
     },
     resume: () => Promise.resolve(null),
     previous: () => Promise.resolve(kept),
