@@ -1,10 +1,12 @@
+import { toError } from '../../core/errors.ts';
+import type { Warning } from '../../core/manifest.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import type { Exchange } from './exchange.ts';
 import { nameKeys } from './foreign-keys.ts';
 import { nameTriggers, seeOut } from './hidden.ts';
 import { KEPT_TABLE, readKept, type Kept } from './marks.ts';
-import { createScript, dropStatement, inOrder } from './objects.ts';
+import { createScript, dropStatement, inOrder, type StoredObject } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
 import { allTables, baseTables, charactersStatement } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
@@ -12,16 +14,17 @@ import { createMissingTriggers } from './triggers.ts';
 /**
  * Does what follows the move, from wherever it was left: what is kept gets the rest of its tables, the database in use its
  * routines, views and events, those that differ; what has come loose is removed. Idempotent.
+ * @returns what could not be made, as warnings
  */
 export async function finishExchange(
   connection: Connection,
   exchange: Exchange,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   const { name, outgoing, dropAfter } = exchange;
   const kept = await readKept(connection, outgoing ?? name, KEPT_TABLE, signal);
   if (kept === null) {
-    return;
+    return [];
   }
   // Objects are made with the character set that the database has then.
   await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
@@ -30,7 +33,7 @@ export async function finishExchange(
   await nameTriggers(connection, exchange, kept, signal);
   await nameKeys(connection, name, kept.mark.renamedKeys, signal);
   await createMissingTriggers(connection, name, kept.objects.new, signal);
-  await replaceObjects(connection, name, kept, signal);
+  const warnings = await replaceObjects(connection, name, kept, signal);
   await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
   await dropIncoming(connection, exchange, signal);
   const statements = [
@@ -40,6 +43,7 @@ export async function finishExchange(
       : []),
   ];
   await run(connection, statements.join('\n'), signal);
+  return warnings;
 }
 
 async function run(connection: Connection, sql: string, signal: AbortSignal): Promise<void> {
@@ -71,41 +75,61 @@ async function moveApart(
   }
 }
 
-/** Events last: they may do anything. */
+/**
+ * Events last: they may do anything. What the server refuses now (an event of a time zone that it does not know) is left out:
+ * everything else is in use already.
+ */
 async function replaceObjects(
   connection: Connection,
   database: string,
   { mark, objects }: Kept,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   const before = objects.old.filter(({ kind }) => kind !== 'trigger');
   const after = objects.new.filter(({ kind }) => kind !== 'trigger');
   const texts = new Set(before.map((object) => JSON.stringify(object)));
   const wanted = new Set(after.map((object) => JSON.stringify(object)));
-  const script = [
-    ...before
-      .filter((object) => !wanted.has(JSON.stringify(object)))
-      .map((object) => Buffer.from(dropStatement(object), 'latin1')),
-    ...inOrder(after)
-      .filter((object) => !texts.has(JSON.stringify(object)))
-      .flatMap((object) => [
-        ...(object.kind === 'view' ? [] : [Buffer.from(dropStatement(object), 'latin1')]),
-        Buffer.from(createScript(object), 'latin1'),
-      ]),
-    // They are gone with the routine that was made again.
-    ...mark.grants
-      .filter(({ kind, name }) =>
-        after.some((object) => object.kind === kind && object.name === name),
-      )
-      .map(({ statement }) => Buffer.from(`${statement}\n`)),
-  ];
-  if (script.length > 0) {
-    await query(
-      connection,
-      { sql: Buffer.concat(script), database, code: 'restore-failed' },
-      signal,
-    );
+  const dropped = before.filter((object) => !wanted.has(JSON.stringify(object)));
+  const made = inOrder(after).filter((object) => !texts.has(JSON.stringify(object)));
+  const scripts = made.map((object) => ({
+    object,
+    script: `${object.kind === 'view' ? '' : dropStatement(object)}${createScript(object)}`,
+  }));
+  // They are gone with the routine that was made again.
+  const grants = mark.grants
+    .filter(({ kind, name }) => after.some((one) => one.kind === kind && one.name === name))
+    .map(({ statement }) => `${Buffer.from(statement).toString('latin1')}\n`);
+  const drops = dropped.map((object) => dropStatement(object));
+
+  async function runBytes(script: string): Promise<void> {
+    const sql = Buffer.from(script, 'latin1');
+    await query(connection, { sql, database, code: 'restore-failed' }, signal);
   }
+
+  const warnings: Warning[] = [];
+  const all = [...drops, ...scripts.map(({ script }) => script)].join('');
+  try {
+    await runBytes(all);
+  } catch (error) {
+    signal.throwIfAborted();
+    // One by one, to know which.
+    await runBytes(drops.join(''));
+    for (const { object, script } of scripts) {
+      await runBytes(script).catch((refused: unknown) => {
+        warnings.push(skipped(database, object, refused ?? error));
+      });
+    }
+  }
+  await runBytes(grants.join(''));
+  return warnings;
+}
+
+function skipped(database: string, { kind, name }: StoredObject, refused: unknown): Warning {
+  const { message } = toError(refused);
+  return {
+    code: 'object-skipped',
+    message: `${kind} "${name}" of "${database}" could not be made: ${message}`,
+  };
 }
 
 /** Only once nothing but ours is left in it. */

@@ -1,4 +1,5 @@
 import type { Beside, Journal, RestorePlan, Swapped } from '../../core/source.ts';
+import type { Warning } from '../../core/manifest.ts';
 import { reach } from '../../core/steps.ts';
 import { clearBeside } from './beside.ts';
 import type { Connection } from './connection.ts';
@@ -37,14 +38,15 @@ export async function swapIn(
   await journal.write({ step: 'swapping', ...owner, id, beside });
   reach('swap-journaled');
   const names = new Map(beside.databases.map(({ temporary, name }) => [temporary, name]));
-  await exchangeAll(
+  const skipped = await exchangeAll(
     connection,
     restoreExchanges(beside, owner.source),
     ({ incoming }) => Promise.resolve(objects.get(names.get(incoming) ?? '') ?? []),
     signal,
   );
-  const warnings = await grantAll(connection, beside.statements, signal);
-  return { previous: previousOf(beside, owner, new Date().toISOString()), warnings };
+  const refused = await grantAll(connection, beside.statements, signal);
+  const previous = previousOf(beside, owner, new Date().toISOString());
+  return { previous, warnings: [...skipped, ...refused] };
 }
 
 /** Puts what was kept back in the place of what is in use. */
@@ -79,7 +81,7 @@ async function exchangeAll(
   exchanges: readonly Exchange[],
   objectsOf: (exchange: Exchange) => Promise<readonly StoredObject[]>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   const rows = await listDatabases(connection, 'restore-failed', signal);
   const byName = new Map(rows.map((row) => [row.name, row]));
   const prepared: Prepared[] = [];
@@ -108,10 +110,12 @@ async function exchangeAll(
     throw error;
   }
   reach('swap-moved');
+  const warnings: Warning[] = [];
   for (const exchange of exchanges) {
-    await finishExchange(connection, exchange, signal);
+    warnings.push(...(await finishExchange(connection, exchange, signal)));
     reach('swap-finished');
   }
+  return warnings;
 }
 
 function rowOf(rows: ReadonlyMap<string, DatabaseRow>, name: string): DatabaseRow {
