@@ -27,7 +27,7 @@ export async function probeTools(
  * is no part of sh: so the tool's own code goes through descriptor 3 into \`tool\`, while the archive goes through 4.
  * Where zstd fails the tool dies of the broken pipe: then zstd's code is the one that tells.
  * The C library writes to a pipe in pieces of 4 KiB, and the two processes wake each other for every one: where coreutils
- * are there, the pieces are larger (a dump takes a tenth less of the time).
+ * are there and work, the pieces are larger (a dump takes a tenth less of the time).
  */
 const COMPRESS = `
 level=$1
@@ -35,7 +35,7 @@ shift
 nice=
 command -v nice >/dev/null 2>&1 && nice=nice
 buffer=
-command -v stdbuf >/dev/null 2>&1 && buffer='stdbuf -o65536'
+stdbuf -o65536 true >/dev/null 2>&1 && buffer='stdbuf -o65536'
 exec 4>&1
 tool=$(
   { { $buffer "$@" 3>&- 4>&-; echo "$?" >&3; } | $nice zstd -q -"$level" -T2 -c >&4 3>&- 4>&-; } 3>&1

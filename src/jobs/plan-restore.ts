@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
 import { BackupdError } from '../core/errors.ts';
+import { newRestoreRun } from '../core/restore-run.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import {
   isDamaged,
@@ -79,7 +79,11 @@ export async function planRestore(
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
   const target = await source.locate(signal);
-  const plan = restorePlan(app.context, source, { manifest, databases: wanted, run: newRun() });
+  const plan = restorePlan(app.context, source, {
+    manifest,
+    databases: wanted,
+    run: newRestoreRun(),
+  });
   const { problems, existing } = await source.restorer.preflight(target, plan, signal);
   const [problem, ...more] = problems;
   if (problem !== undefined) {
@@ -185,15 +189,6 @@ function flawOf(entry: CatalogEntry): string {
   return entry.manifest.suspicious
     ? 'it is suspicious, the source had shrunk'
     : `it is of kind "${entry.manifest.kind}"`;
-}
-
-/** Unique to one restore, and short enough for names that carry it. */
-export function newRun(): string {
-  const stamp = new Date()
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(/[-:]/g, '');
-  return `${stamp}-${randomBytes(2).toString('hex')}`;
 }
 
 /** What the restorer works by. */

@@ -1,5 +1,6 @@
 import { checkStored } from '../archive/read-archive.ts';
 import { BackupdError, isAbort, toFailure, type FailureCode } from '../core/errors.ts';
+import { newRestoreRun } from '../core/restore-run.ts';
 import type { Comparison, Difference } from '../core/facts.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { ArchiveFile, Warning } from '../core/manifest.ts';
@@ -10,7 +11,7 @@ import { acquireLock } from '../store/lock.ts';
 import { recordPrevious } from '../store/previous.ts';
 import type { App, JobContext } from './context.ts';
 import { noted } from './note-restore.ts';
-import { newRun, restorePlan, type RestoreDecision } from './plan-restore.ts';
+import { restorePlan, type RestoreDecision } from './plan-restore.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
@@ -90,7 +91,7 @@ async function restoreLocked(
   const plan = restorePlan(context, source, {
     manifest: decision.manifest,
     databases: decision.databases,
-    run: newRun(),
+    run: newRestoreRun(),
   });
   return restoreBeside(decision, plan, context, running);
 }

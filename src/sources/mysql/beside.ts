@@ -2,7 +2,7 @@ import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
 import { readMadeAccounts } from './marks.ts';
-import { besideMark, besideName, BESIDE_PREFIX } from './load.ts';
+import { besideMark, besideName, BESIDE_PREFIX } from './names.ts';
 import { dropAccounts } from './restore-users.ts';
 import { quoteName, quotePath, quoteText } from './sql.ts';
 

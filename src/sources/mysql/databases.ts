@@ -2,7 +2,7 @@ import type { FailureCode } from '../../core/errors.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { BESIDE_TABLE, KEPT_TABLE, type KeptMark } from './marks.ts';
-import { quoteName, quoteText } from './sql.ts';
+import { quoteName, quotePath, quoteText } from './sql.ts';
 
 /** A database (a schema) of a server. */
 export interface DatabaseRow {
@@ -91,7 +91,7 @@ async function readMarks(
       .filter((table) => table !== '')
       .map(
         (table) =>
-          `select ${quoteText(table)}, ${quoteText(name)}, value from ${quoteName(name)}.${quoteName(table)} where side = 'mark';`,
+          `select ${quoteText(table)}, ${quoteText(name)}, value from ${quotePath(name, table)} where side = 'mark';`,
       ),
   );
   const found =

@@ -128,24 +128,36 @@ export async function takeBack(
   exchange: Exchange,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, incoming, outgoing } = exchange;
+  const { name, incoming, outgoing, dropAfter } = exchange;
   const next = await readKept(connection, incoming, NEXT_TABLE, signal);
-  if (next === null) {
-    return;
+  if (next !== null) {
+    await undoPreparing(connection, exchange, next, signal);
   }
+  const statements = [
+    ...((await allTables(connection, outgoing ?? name, signal)).length === 0
+      ? [`drop database if exists ${quoteName(outgoing ?? name)};`]
+      : []),
+    // Made for this undo alone, since nothing was to come in.
+    dropAfter
+      ? `drop database if exists ${quoteName(incoming)};`
+      : `drop table if exists ${quotePath(incoming, NEXT_TABLE)};`,
+  ];
+  await query(connection, { sql: statements.join('\n'), code: 'restore-failed' }, signal);
+}
+
+async function undoPreparing(
+  connection: Connection,
+  exchange: Exchange,
+  next: Kept,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, incoming, outgoing } = exchange;
   await unhide(connection, exchange, next, signal);
   await nameKeys(connection, incoming, next.mark.renamedKeys, signal);
   await createMissingTriggers(connection, name, next.objects.old, signal);
-  await query(
-    connection,
-    { sql: charactersStatement(name, next.mark.characters.old), code: 'restore-failed' },
-    signal,
-  );
-  const place = outgoing ?? name;
-  const tables = await allTables(connection, place, signal);
-  const sql = [
-    ...(tables.length === 0 ? [`drop database if exists ${quoteName(place)};`] : []),
-    `drop table ${quotePath(incoming, NEXT_TABLE)};`,
-  ].join('\n');
-  await query(connection, { sql, code: 'restore-failed' }, signal);
+  // Where nothing was in use there may be no such database yet.
+  if (outgoing !== null) {
+    const sql = charactersStatement(name, next.mark.characters.old);
+    await query(connection, { sql, code: 'restore-failed' }, signal);
+  }
 }

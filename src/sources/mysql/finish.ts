@@ -35,7 +35,7 @@ export async function finishExchange(
   await createMissingTriggers(connection, name, kept.objects.new, signal);
   const warnings = await replaceObjects(connection, name, kept, signal);
   await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
-  await dropIncoming(connection, exchange, signal);
+  const left = await dropIncoming(connection, exchange, signal);
   const statements = [
     ...(outgoing === null ? [`drop table if exists ${quotePath(name, KEPT_TABLE)};`] : []),
     ...(dropAfter && (await baseTables(connection, name, signal)).length === 0
@@ -43,7 +43,7 @@ export async function finishExchange(
       : []),
   ];
   await run(connection, statements.join('\n'), signal);
-  return warnings;
+  return [...warnings, ...left];
 }
 
 async function run(connection: Connection, sql: string, signal: AbortSignal): Promise<void> {
@@ -132,13 +132,17 @@ function skipped(database: string, { kind, name }: StoredObject, refused: unknow
   };
 }
 
-/** Only once nothing but ours is left in it. */
+/** Only where nothing but ours is left in it. */
 async function dropIncoming(
   connection: Connection,
-  { incoming }: Exchange,
+  { name, incoming }: Exchange,
   signal: AbortSignal,
-): Promise<void> {
-  if ((await baseTables(connection, incoming, signal)).length === 0) {
-    await run(connection, `drop database if exists ${quoteName(incoming)};`, signal);
+): Promise<readonly Warning[]> {
+  const left = await baseTables(connection, incoming, signal);
+  if (left.length > 0) {
+    const message = `tables of "${incoming}" were not moved to "${name}", since they are newer than the swap: ${left.join(', ')}`;
+    return [{ code: 'tables-left', message }];
   }
+  await run(connection, `drop database if exists ${quoteName(incoming)};`, signal);
+  return [];
 }

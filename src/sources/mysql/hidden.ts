@@ -120,7 +120,9 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   if (script.length > 0) {
-    const sql = Buffer.concat(script.map((part) => Buffer.from(part as string)));
+    const sql = Buffer.concat(
+      script.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)),
+    );
     await query(connection, { sql, database, code: 'restore-failed' }, signal);
   }
 }

@@ -9,7 +9,7 @@ import type {
 } from '../../core/source.ts';
 import type { DatabaseRow } from './databases.ts';
 import type { Exchange } from './exchange.ts';
-import { besideName } from './load.ts';
+import { besideName } from './names.ts';
 
 /** Whose a restore is. */
 export interface Owner {

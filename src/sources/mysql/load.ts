@@ -6,20 +6,16 @@ import { reach } from '../../core/steps.ts';
 import { startExec } from '../../docker/exec.ts';
 import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
-import { clientArgv, query } from './query.ts';
+import { clientRequest, query } from './query.ts';
 import { listDatabases } from './databases.ts';
-import { besideStatements, OURS, type Characters } from './marks.ts';
+import { besideStatements, type Characters } from './marks.ts';
+import { besideMark, besideName, freeName } from './names.ts';
 import { createScript, inOrder, type StoredObject } from './objects.ts';
 import { readObjects } from './read-objects.ts';
 import { makeAccounts, planAccounts } from './restore-users.ts';
 import { splitDump } from './split.ts';
 import { schemaRenamed } from './sql.ts';
 import { charactersStatement, createDatabase } from './tables.ts';
-
-/** Databases that are loaded beside begin so, until they are swapped in. */
-export const BESIDE_PREFIX = `${OURS}n_`;
-/** The longest name of anything (in characters). */
-export const LONGEST_NAME = 64;
 
 /** What was loaded beside, with what the archive has besides tables, by name of the database. */
 export interface Loaded {
@@ -80,28 +76,6 @@ export async function loadBeside(
   return { beside: { run: plan.run, target: into, databases, warnings, statements }, objects };
 }
 
-/** The name under which a database of a restore is loaded. */
-export function besideName(run: string, index: number): string {
-  return `${BESIDE_PREFIX}${run.toLowerCase().replaceAll('-', '_')}_${index}`;
-}
-
-/** Whose a database is that is loaded beside: of which `/backups` and source, and of which restore. */
-export function besideMark({ run }: Pick<Connection, 'run'>, restore: string): string {
-  return `${run.slice(0, run.lastIndexOf('/') + 1)}${restore}`;
-}
-
-/** `shop_before_20261122t020000z`, cut so that it fits; a number where that is taken. */
-export function freeName(name: string, run: string, taken: ReadonlySet<string>): string {
-  const stamp = run.toLowerCase().split('-')[0] ?? run;
-  for (let number = 1; ; number += 1) {
-    const ending = `_before_${stamp}${number === 1 ? '' : `_${number}`}`;
-    const candidate = name.slice(0, LONGEST_NAME - ending.length) + ending;
-    if (!taken.has(candidate)) {
-      return candidate;
-    }
-  }
-}
-
 function characterSetOf({ manifest }: RestorePlan, name: string): Characters {
   const all = manifest.engineFacts['databases'] as Readonly<Record<string, Characters>> | undefined;
   const { characterSet = 'utf8mb4', collation = 'utf8mb4_general_ci' } = all?.[name] ?? {};
@@ -127,19 +101,9 @@ async function streamTables(
       `backup ${plan.manifest.id} has no archive of database "${name}"`,
     );
   }
-  const { docker, containerId, container, run, environment, tools } = connection;
-  const client = await startExec(
-    docker,
-    {
-      containerId,
-      container,
-      run,
-      argv: clientArgv(connection, [`--database=${temporary}`]),
-      env: environment,
-      stdin: 'pipe',
-    },
-    signal,
-  );
+  const { docker, container, tools } = connection;
+  const request = clientRequest(connection, [`--database=${temporary}`]);
+  const client = await startExec(docker, { ...request, stdin: 'pipe' }, signal);
   client.stdout.resume();
   const split = splitDump();
   const archive = plan.open(file, signal);

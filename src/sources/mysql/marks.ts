@@ -3,7 +3,7 @@ import { query } from './query.ts';
 import type { RenamedKey } from './foreign-keys.ts';
 import type { StoredObject } from './objects.ts';
 import type { RoutineGrant } from './routine-grants.ts';
-import { quoteName, quoteText } from './sql.ts';
+import { quotePath, quoteText } from './sql.ts';
 
 /** In a database that is being loaded: whose it is. */
 export const BESIDE_TABLE = '_backupd_beside';
@@ -62,21 +62,12 @@ export interface Kept {
 
 /** Statements that write a mark into a new table of ours. */
 export function markStatements(database: string, table: string, kept: Kept): readonly string[] {
-  const rows = [
+  return tableStatements(quotePath(database, table), [
     ['mark', JSON.stringify(kept.mark)],
     ...(['old', 'new'] as const).flatMap((side) =>
-      kept.objects[side].map((object) => [side, JSON.stringify(object)]),
+      kept.objects[side].map((object): Row => [side, JSON.stringify(object)]),
     ),
-  ];
-  const path = `${quoteName(database)}.${quoteName(table)}`;
-  return [
-    markTable(path),
-    // One at a time: a routine can be long, and packets have a limit.
-    ...rows.map(
-      ([side = '', value = '']) =>
-        `insert into ${path} (side, value) values (${quoteText(side)}, ${quoteText(value)});`,
-    ),
-  ];
+  ]);
 }
 
 /** Statements that say of a new database whose it is, and which accounts its restore makes. */
@@ -85,12 +76,21 @@ export function besideStatements(
   mark: string,
   accounts: readonly string[],
 ): readonly string[] {
-  const path = `${quoteName(database)}.${quoteName(BESIDE_TABLE)}`;
-  const rows = [['mark', mark], ...accounts.map((account) => ['user', account])];
+  return tableStatements(quotePath(database, BESIDE_TABLE), [
+    ['mark', mark],
+    ...accounts.map((account): Row => ['user', account]),
+  ]);
+}
+
+type Row = readonly [side: 'mark' | 'user' | Side, value: string];
+
+function tableStatements(path: string, rows: readonly Row[]): readonly string[] {
   return [
-    markTable(path),
+    `create table ${path} (id int auto_increment primary key, side varchar(4) not null, value longtext not null)
+      engine = InnoDB default charset = utf8mb4;`,
+    // One at a time: a routine can be long, and packets have a limit.
     ...rows.map(
-      ([side = '', value = '']) =>
+      ([side, value]) =>
         `insert into ${path} (side, value) values (${quoteText(side)}, ${quoteText(value)});`,
     ),
   ];
@@ -102,14 +102,9 @@ export async function readMadeAccounts(
   database: string,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const sql = `select value from ${quoteName(database)}.${quoteName(BESIDE_TABLE)} where side = 'user' order by id;`;
+  const sql = `select value from ${quotePath(database, BESIDE_TABLE)} where side = 'user' order by id;`;
   const rows = await query(connection, { sql, code: 'restore-failed' }, signal);
   return rows.map(([account = '']) => account);
-}
-
-function markTable(path: string): string {
-  return `create table ${path} (id int auto_increment primary key, side varchar(4) not null, value longtext not null)
-    engine = InnoDB default charset = utf8mb4;`;
 }
 
 /** What is written in a table of ours; null where it is not there. */
@@ -133,7 +128,7 @@ export async function readKept(
   const rows = await query(
     connection,
     {
-      sql: `select side, value from ${quoteName(database)}.${quoteName(table)} order by id;`,
+      sql: `select side, value from ${quotePath(database, table)} order by id;`,
       code: 'restore-failed',
     },
     signal,

@@ -2,8 +2,9 @@ import { BackupdError } from '../../core/errors.ts';
 import { reach } from '../../core/steps.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
-import { hasMoved, type Exchange, type Prepared } from './exchange.ts';
+import { hasMoved, type Prepared } from './exchange.ts';
 import { KEPT_TABLE, NEXT_TABLE } from './marks.ts';
+import { holdRun } from './run-lock.ts';
 import { createScript, inAnyDatabase } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
 import { charactersStatement } from './tables.ts';
@@ -14,11 +15,6 @@ const LOCK_WAIT_S = 5;
 const TRIES = 3;
 /** ER_LOCK_WAIT_TIMEOUT; messages may be in any language. */
 const LOCK_WAIT = /\bERROR 1205\b/;
-
-/** In the text of the statement, by which a later life finds it in the server. */
-function moveTag(run: string): string {
-  return `/* backupd:${run} */`;
-}
 
 /**
  * Moves the tables of all exchanges in one atomic statement: what is in use goes, what comes takes its place, whatever dies.
@@ -43,6 +39,7 @@ export async function move(
       return;
     } catch (error) {
       if (await hasMoved(connection, first.exchange, signal)) {
+        // What follows it makes what the script did not come to.
         return;
       }
       for (const { exchange, kept } of prepared) {
@@ -68,7 +65,7 @@ export async function move(
 /** MariaDB: one statement, which waits for its locks by itself. Tables with triggers are at the door already. */
 function plainScript(prepared: readonly Prepared[]): Buffer {
   return Buffer.from(
-    `set session lock_wait_timeout = ${LOCK_WAIT_S};\n${renameStatement(prepared)};\n`,
+    `${holdRun(runOf(prepared))}\nset session lock_wait_timeout = ${LOCK_WAIT_S};\n${renameStatement(prepared)};\n`,
   );
 }
 
@@ -100,6 +97,7 @@ function lockedScript(prepared: readonly Prepared[]): Buffer {
   return Buffer.concat([
     Buffer.from(
       [
+        holdRun(runOf(prepared)),
         `set session lock_wait_timeout = ${LOCK_WAIT_S};`,
         // What a trigger keeps of its database cannot be changed under the lock.
         ...triggers.map(({ exchange, made, characters }) => {
@@ -125,8 +123,11 @@ function isApart({ mark }: Prepared['kept'], table: string | null): boolean {
 
 function renameStatement(prepared: readonly Prepared[]): string {
   const renames = prepared.flatMap((one) => renamesOf(one)).map(([from, to]) => `${from} to ${to}`);
-  const run = prepared[0]?.exchange.run ?? '';
-  return `rename table ${moveTag(run)} ${renames.join(', ')}`;
+  return `rename table ${renames.join(', ')}`;
+}
+
+function runOf([first]: readonly Prepared[]): string {
+  return first?.exchange.run ?? '';
 }
 
 /** From path to path. What goes makes room first; the mark goes last. */
@@ -170,22 +171,4 @@ async function openTransactions(connection: Connection, signal: AbortSignal): Pr
     ([id, user, host, since]) => `connection ${id} of "${user}" from ${host} since ${since}`,
   );
   return named.length === 0 ? '' : `; transactions that are open: ${named.join(', ')}`;
-}
-
-/** Waits until no statement of a run is carried out any more: only then does a look at the tables tell the truth. */
-export async function waitForMove(
-  connection: Connection,
-  { run }: Pick<Exchange, 'run'>,
-  signal: AbortSignal,
-): Promise<void> {
-  const tag = moveTag(run);
-  // The query itself holds the text as well, but in two parts.
-  const sql = `select count(*), sleep(if(count(*) > 0, 0.1, 0)) from information_schema.processlist
-    where info like concat('rename table ', '${tag}', '%') and id <> connection_id();`;
-  for (;;) {
-    const [[running] = []] = await query(connection, { sql, code: 'restore-failed' }, signal);
-    if (running === '0') {
-      return;
-    }
-  }
 }

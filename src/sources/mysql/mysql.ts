@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import { lookRun, newRun } from '../runs.ts';
 import { sqlReader } from '../sql-text.ts';
 import { dropLeftBeside } from './beside.ts';
 import { connect, type Connection } from './connection.ts';
@@ -63,15 +63,6 @@ function mysqlSource(engine: 'mysql' | 'mariadb', options: SourceOptions): Sourc
       },
     ),
   };
-}
-
-function newRun(prefix: string): string {
-  return `${prefix}${randomBytes(4).toString('hex')}`;
-}
-
-/** For what only looks and holds no lock: a mark that clearing up after the dead does not reach. */
-function lookRun(prefix: string): string {
-  return `look:${newRun(prefix)}`;
 }
 
 function mysqlReader(format: string): StreamReader {

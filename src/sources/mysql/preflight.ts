@@ -2,7 +2,7 @@ import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { listDatabases, ownDatabases, type DatabaseRow } from './databases.ts';
-import { LONGEST_NAME } from './load.ts';
+import { LONGEST_NAME } from './names.ts';
 import { quoteText } from './sql.ts';
 
 /** Looks for every reason not to begin; changes nothing. */

@@ -1,4 +1,5 @@
 import { BackupdError, type FailureCode } from '../../core/errors.ts';
+import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
@@ -25,19 +26,22 @@ const SETTINGS = `
 const LARGEST_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** A client that reads a script, stops at its first error, and changes nothing in what it reads. */
-export function clientArgv(
-  { tools, options }: Pick<Connection, 'tools' | 'options'>,
+export function clientRequest(
+  { containerId, container, run, environment, tools, options }: Connection,
   more: readonly string[] = [],
-): readonly string[] {
-  return [
+): ExecRequest {
+  const argv = [
     tools.client,
     ...options,
     '--batch',
     '--skip-column-names',
     '--binary-mode',
+    // MariaDB's client takes them out of what it sends, also of the bodies of routines.
+    '--comments',
     '--max-allowed-packet=1G',
     ...more,
   ];
+  return { containerId, container, run, argv, env: environment };
 }
 
 /**
@@ -77,20 +81,8 @@ async function runClient(
   input: Buffer,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const { docker, containerId, container, run, environment: env } = connection;
-  const result = await runExec(
-    docker,
-    {
-      containerId,
-      container,
-      run,
-      argv: clientArgv(connection),
-      env,
-      input,
-      maxBytes: LARGEST_ANSWER_BYTES,
-    },
-    signal,
-  );
+  const request = { ...clientRequest(connection), input, maxBytes: LARGEST_ANSWER_BYTES };
+  const result = await runExec(connection.docker, request, signal);
   return {
     printed: result.stdout,
     refused: result.exitCode === 0 ? null : saidBy(result.stderr),

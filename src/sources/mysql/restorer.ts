@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Comparison } from '../../core/facts.ts';
 import {
   targetOf,
@@ -10,7 +9,10 @@ import {
   type RestorePlan,
   type TargetRef,
 } from '../../core/source.ts';
+import { newRestoreRun } from '../../core/restore-run.ts';
 import { reach } from '../../core/steps.ts';
+import { killRun } from '../../docker/kill.ts';
+import { runPrefix } from '../runs.ts';
 import { discardBeside } from './beside.ts';
 import { compareDatabase } from './compare.ts';
 import type { Connection } from './connection.ts';
@@ -27,10 +29,11 @@ import {
   undone,
   type Owner,
 } from './kept.ts';
-import { freeName, loadBeside, type Loaded } from './load.ts';
-import { waitForMove } from './move.ts';
+import { loadBeside, type Loaded } from './load.ts';
+import { freeName } from './names.ts';
 import { lookAhead } from './preflight.ts';
 import { grantAll } from './restore-users.ts';
+import { waitForRun } from './run-lock.ts';
 import { withSession } from './session.ts';
 import { quoteName } from './sql.ts';
 import { swapIn, undoIn } from './swap.ts';
@@ -167,7 +170,7 @@ async function undoRestore(
 ): Promise<Previous> {
   const rows = await listDatabases(connection, 'restore-failed', signal);
   checkUndo(previous, rows);
-  const run = undoRun();
+  const run = newRestoreRun();
   const taken = new Set(rows.map((row) => row.name));
   const keptAs = previous.databases.map(({ name }) => {
     const free = freeName(name, run, taken);
@@ -181,21 +184,15 @@ async function undoRestore(
   return undone(previous, keptAs, run);
 }
 
-/** Unique also among those of one second: what is kept is recorded by it. */
-function undoRun(): string {
-  const stamp = new Date()
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(/[-:]/g, '');
-  return `${stamp}-${randomBytes(2).toString('hex')}`;
-}
-
 /** Finishes or reverses what a dead process left: whether the tables have moved says which side it was on. */
 async function resumeRestore(
   connection: Connection,
   state: JournalState,
   signal: AbortSignal,
 ): Promise<Previous | null> {
+  // What a dead process had sent its client would go on, one statement after the other.
+  const { docker, containerId, container, run: own } = connection;
+  await killRun(docker, { containerId, container }, { prefix: runPrefix(own) }, signal);
   switch (state.step) {
     case 'building':
       await discardBeside(connection, state.run, signal);
@@ -228,7 +225,7 @@ async function settle(
   if (first === undefined) {
     return false;
   }
-  await waitForMove(connection, first, signal);
+  await waitForRun(connection, first.run, signal);
   const moved = await hasMoved(connection, first, signal);
   for (const exchange of exchanges) {
     await (moved

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { startExec, type ExecProcess } from '../../docker/exec.ts';
 import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
-import { clientArgv, type Answer } from './query.ts';
+import { clientRequest, type Answer } from './query.ts';
 
 /** A client that stays: to start one in a container takes longer than most questions. They are asked one after the other. */
 export interface ClientSession {
@@ -24,11 +24,11 @@ export async function withSession<Result>(
   let queue: Promise<unknown> = Promise.resolve();
 
   async function ask(input: Buffer): Promise<Answer> {
-    client ??= await startClient(connection, signal);
-    const answer = await askClient(client, input);
-    if (answer.refused !== null) {
-      client = null;
-    }
+    const asked = client ?? (await startClient(connection, signal));
+    // One that fails in whatever way is not asked again.
+    client = null;
+    const answer = await askClient(asked, input);
+    client = answer.refused === null ? asked : null;
     return answer;
   }
 
@@ -51,20 +51,9 @@ export async function withSession<Result>(
 }
 
 async function startClient(connection: Connection, signal: AbortSignal): Promise<Client> {
-  const { docker, containerId, container, run, environment: env } = connection;
-  const process = await startExec(
-    docker,
-    {
-      containerId,
-      container,
-      run,
-      // It flushes what it prints after each statement.
-      argv: clientArgv(connection, ['--unbuffered']),
-      env,
-      stdin: 'pipe',
-    },
-    signal,
-  );
+  // It flushes what it prints after each statement.
+  const request = clientRequest(connection, ['--unbuffered']);
+  const process = await startExec(connection.docker, { ...request, stdin: 'pipe' }, signal);
   const output = (process.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   return { process, output };
 }

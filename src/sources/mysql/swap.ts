@@ -2,16 +2,18 @@ import type { Beside, Journal, RestorePlan, Swapped } from '../../core/source.ts
 import type { Warning } from '../../core/manifest.ts';
 import { reach } from '../../core/steps.ts';
 import { clearBeside } from './beside.ts';
+import { besideMark } from './names.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
 import { prepareExchange, takeBack, type Exchange, type Prepared } from './exchange.ts';
 import { finishExchange } from './finish.ts';
 import { previousOf, restoreExchanges, type Owner } from './kept.ts';
-import { KEPT_TABLE, readKept } from './marks.ts';
+import { besideStatements, KEPT_TABLE, readKept } from './marks.ts';
 import { move } from './move.ts';
 import type { StoredObject } from './objects.ts';
 import { grantAll } from './restore-users.ts';
+import { holdRun } from './run-lock.ts';
 import { createDatabase } from './tables.ts';
 
 export interface Swapping {
@@ -56,14 +58,14 @@ export async function undoIn(
   signal: AbortSignal,
 ): Promise<void> {
   const rows = await listDatabases(connection, 'restore-failed', signal);
-  for (const { incoming, name, dropAfter } of exchanges) {
+  for (const { run, incoming, name, dropAfter } of exchanges) {
     const like = rows.find((row) => row.name === name);
     if (dropAfter && like !== undefined) {
-      await query(
-        connection,
-        { sql: createDatabase(incoming, like), code: 'restore-failed' },
-        signal,
-      );
+      const made = [
+        createDatabase(incoming, like),
+        ...besideStatements(incoming, besideMark(connection, run), []),
+      ];
+      await query(connection, { sql: made.join('\n'), code: 'restore-failed' }, signal);
     }
   }
   await exchangeAll(
@@ -82,6 +84,9 @@ async function exchangeAll(
   objectsOf: (exchange: Exchange) => Promise<readonly StoredObject[]>,
   signal: AbortSignal,
 ): Promise<readonly Warning[]> {
+  for (const { run } of exchanges.slice(0, 1)) {
+    await query(connection, { sql: holdRun(run), code: 'restore-failed' }, signal);
+  }
   const rows = await listDatabases(connection, 'restore-failed', signal);
   const byName = new Map(rows.map((row) => [row.name, row]));
   const prepared: Prepared[] = [];

@@ -1,4 +1,5 @@
-import { runPrefix, type Connection } from './connection.ts';
+import { runPrefix } from '../runs.ts';
+import type { Connection } from './connection.ts';
 import { besideMark, listDatabases, type DatabaseRow } from './databases.ts';
 import { runSql } from './session.ts';
 import { quoteIdent, quoteLiteral } from './sql.ts';

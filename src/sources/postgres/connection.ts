@@ -6,6 +6,7 @@ import { inspectContainer } from '../../docker/containers.ts';
 import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import type { Tools } from './tools.ts';
+import { runPrefix } from '../runs.ts';
 import { readSetting, readTargetFile, saidBy as toolSaid } from '../target-settings.ts';
 
 /** How to reach the server in its container: what every psql, pg_dump and pg_restore of one run gets. */
@@ -40,11 +41,6 @@ const NEUTRAL_OPTIONS: readonly (readonly [number, string])[] = [
 /** `application_name` of all sessions of a source begins so; PostgreSQL cuts it at 63 bytes, so long names are digested. */
 export function applicationPrefix(runPrefix: string): string {
   return `backupd:${createHash('sha256').update(runPrefix).digest('hex').slice(0, 16)}:`;
-}
-
-/** `<identity>/<source>/` of a run's mark `<identity>/<source>/<random>`. */
-export function runPrefix(run: string): string {
-  return run.slice(0, run.lastIndexOf('/') + 1);
 }
 
 /**

@@ -3,7 +3,8 @@ import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
-import { runPrefix, type Connection } from './connection.ts';
+import { runPrefix } from '../runs.ts';
+import type { Connection } from './connection.ts';
 import {
   BESIDE_SETTING,
   besideMark,

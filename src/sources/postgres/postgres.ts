@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import { lookRun, newRun } from '../runs.ts';
 import { sqlReader } from '../sql-text.ts';
 import { postgresArchiveReader } from './archive.ts';
 import { connect, type Connection } from './connection.ts';
@@ -61,15 +61,6 @@ function postgres(options: SourceOptions): Source {
         isServerAway(docker, { ...at, run: lookRun(options.runPrefix), isExpected }, signal),
     }),
   };
-}
-
-function newRun(prefix: string): string {
-  return `${prefix}${randomBytes(4).toString('hex')}`;
-}
-
-/** For what only looks and holds no lock: a mark that clearing up after the dead does not reach. */
-function lookRun(prefix: string): string {
-  return `look:${newRun(prefix)}`;
 }
 
 function postgresReader(format: string): StreamReader {

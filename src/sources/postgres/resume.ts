@@ -1,7 +1,8 @@
 import type { JournalState, Previous } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { discardBeside } from './beside.ts';
-import { applicationPrefix, runPrefix, type Connection } from './connection.ts';
+import { runPrefix } from '../runs.ts';
+import { applicationPrefix, type Connection } from './connection.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
 import { isSwapped, previousOf, restoreRenames, undoRenames } from './swap.ts';

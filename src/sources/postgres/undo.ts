@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Journal, Previous, TargetRef } from '../../core/source.ts';
+import { newRestoreRun } from '../../core/restore-run.ts';
 import { reach } from '../../core/steps.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, type DatabaseRow } from './databases.ts';
@@ -27,7 +27,7 @@ export async function undoRestore(
     AbortSignal.timeout(SWAP_TIMEOUT_MS),
   );
   checkUndo(previous, rows);
-  const run = undoRun();
+  const run = newRestoreRun();
   const taken = new Set(rows.map((row) => row.name));
   const keptAs = previous.databases.map((database) => {
     const name = freeName(database.name, run, taken);
@@ -77,15 +77,6 @@ export function undone(previous: Previous, keptAs: readonly string[], run: strin
         database.currentId === null ? null : { id: database.currentId, name: keptAs[index] ?? '' },
     })),
   };
-}
-
-/** Unique also among those of one second: what is kept is recorded by it. */
-function undoRun(): string {
-  const stamp = new Date()
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(/[-:]/g, '');
-  return `${stamp}-${randomBytes(2).toString('hex')}`;
 }
 
 /** What the server itself says of kept databases, newest restore first. */
