@@ -1,6 +1,7 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { toFailure } from '../core/errors.ts';
-import { globalSchema, parseSourceVariable } from './schema.ts';
+import { globalSchema } from './schema.ts';
+import { parseSourceVariable } from './source-schema.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -6,7 +6,8 @@ import { suggest } from '../core/suggest.ts';
 import type { ReadText } from './environment.ts';
 import { plainName } from './formats.ts';
 import { unknownOption, wrongValue, type Origin } from './problems.ts';
-import { globalSchema, sourceKeys, type GlobalKey, type SourceKey } from './schema.ts';
+import { globalSchema, type GlobalKey } from './schema.ts';
+import { sourceKeys, type SourceKey } from './source-schema.ts';
 
 /** The entry of one source, as written. */
 type FileEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;

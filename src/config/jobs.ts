@@ -6,14 +6,13 @@ import { suggest } from '../core/suggest.ts';
 import { readLabels, type Candidate } from './labels.ts';
 import type { Given, GivenOptions, LoadedConfig } from './load.ts';
 import { readValue, unknownOption } from './problems.ts';
+import { globalSchema, type GlobalKey } from './schema.ts';
 import {
-  globalSchema,
   sourceSchema,
   toVariableName,
-  type GlobalKey,
   type SourceKey,
   type SourceValues,
-} from './schema.ts';
+} from './source-schema.ts';
 
 export interface JobsFound {
   readonly jobs: readonly Job[];

@@ -11,7 +11,7 @@ import { suggest } from '../core/suggest.ts';
 import { plainName, yesOrNo } from './formats.ts';
 import type { Given, GivenOptions } from './load.ts';
 import { readValue, unknownOption, wrongValue } from './problems.ts';
-import { sourceKeys, toSnakeCase, type SourceKey } from './schema.ts';
+import { sourceKeys, toSnakeCase, type SourceKey } from './source-schema.ts';
 
 /** Something that wants to be a source. */
 export interface Candidate {

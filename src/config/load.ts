@@ -7,14 +7,8 @@ import type { ConfigFile } from './file.ts';
 import { FormatError } from './formats.ts';
 import { readValue, wrongValue } from './problems.ts';
 import { timezone } from './schedule-format.ts';
-import {
-  globalSchema,
-  parseSourceVariable,
-  type GlobalKey,
-  type GlobalOption,
-  type GlobalValues,
-  type SourceKey,
-} from './schema.ts';
+import { globalSchema, type GlobalKey, type GlobalOption, type GlobalValues } from './schema.ts';
+import { parseSourceVariable, type SourceKey } from './source-schema.ts';
 import { hideCredentials, parseSources, type DeclaredSource } from './sources-url.ts';
 import { describeUnknown } from './unknown-variables.ts';
 

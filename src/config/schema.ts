@@ -1,17 +1,13 @@
 import {
   absolutePath,
-  anyText,
   compression,
   duration,
-  engine,
   maxAge,
-  nameList,
   oneOf,
   plainName,
   portOrOff,
   timeout,
   wholeNumber,
-  yesOrNo,
   type Format,
 } from './formats.ts';
 import { keep } from './keep-format.ts';
@@ -170,142 +166,3 @@ export type GlobalValues = {
       : T | null
     : never;
 };
-
-/** Where an option of a source can be given. */
-export type Place = 'label' | 'variable' | 'file';
-
-/** One option of one source. */
-export interface SourceOption<T> {
-  readonly doc: string;
-  readonly kind: Format<T>;
-  /** What holds where it is given nowhere. */
-  readonly otherwise: string;
-  readonly places: readonly Place[];
-}
-
-const EVERYWHERE: readonly Place[] = ['label', 'variable', 'file'];
-
-/** Every option of a source, by its key in the configuration file. */
-export const sourceSchema = {
-  enable: {
-    doc: 'Whether the source is backed up. `true` as a label makes a container a source; `false` overrides a label that the image carries.',
-    kind: yesOrNo,
-    otherwise: 'a container without it is no source',
-    places: EVERYWHERE,
-  },
-  name: {
-    doc: 'What the source is called: in commands, metrics, and as its folder in `/backups`.',
-    kind: plainName,
-    otherwise: 'the compose service, else the name of the container',
-    places: ['label'],
-  },
-  container: {
-    doc: 'The container of a source that has no labels: a compose service of the project that backupd runs in, else the exact name of a container.',
-    kind: anyText,
-    otherwise: 'the entry is about a source that labels or `BACKUPD_SOURCES` make',
-    places: ['file'],
-  },
-  engine: {
-    doc: 'What runs in it; MySQL and MariaDB are told apart by the server itself.',
-    kind: engine,
-    otherwise: 'detected',
-    places: EVERYWHERE,
-  },
-  databases: {
-    doc: 'The databases to back up.',
-    kind: nameList,
-    otherwise: 'all',
-    places: EVERYWHERE,
-  },
-  exclude: {
-    doc: 'Databases to leave out.',
-    kind: nameList,
-    otherwise: 'none',
-    places: EVERYWHERE,
-  },
-  user: {
-    doc: 'The role to connect as.',
-    kind: anyText,
-    otherwise: "the target's own `POSTGRES_USER`, else `postgres`; MySQL and MariaDB: `root`",
-    places: EVERYWHERE,
-  },
-  passwordFile: {
-    doc: 'A file **inside the target** that holds the password.',
-    kind: absolutePath,
-    otherwise:
-      "the target's own `POSTGRES_PASSWORD`, `MARIADB_ROOT_PASSWORD` or `MYSQL_ROOT_PASSWORD`, or with `_FILE`",
-    places: EVERYWHERE,
-  },
-  schedule: {
-    doc: 'When it is backed up.',
-    kind: schedule,
-    otherwise: '`BACKUPD_SCHEDULE`',
-    places: EVERYWHERE,
-  },
-  keep: {
-    doc: 'Which of its backups are kept.',
-    kind: keep,
-    otherwise: '`BACKUPD_KEEP`',
-    places: EVERYWHERE,
-  },
-  maxAge: {
-    doc: 'When it counts as overdue.',
-    kind: maxAge,
-    otherwise: '`BACKUPD_MAX_AGE`',
-    places: EVERYWHERE,
-  },
-  facts: {
-    doc: 'What is recorded of its data.',
-    kind: globalSchema.facts.kind,
-    otherwise: '`BACKUPD_FACTS`',
-    places: EVERYWHERE,
-  },
-} as const satisfies Record<string, SourceOption<unknown>>;
-
-export type SourceKey = keyof typeof sourceSchema;
-
-/** The values of the options that a source has, read. */
-export type SourceValues = {
-  readonly [K in SourceKey]?: ReturnType<(typeof sourceSchema)[K]['kind']['parse']>;
-};
-
-/** `maxAge` as a label (`max_age`), and in capitals as the ending of a variable. */
-export function toSnakeCase(key: string): string {
-  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-/** Keys of the options of a source that can be given in this place. */
-export function sourceKeys(place: Place): readonly SourceKey[] {
-  return (Object.keys(sourceSchema) as SourceKey[]).filter((key) =>
-    (sourceSchema[key].places as readonly Place[]).includes(place),
-  );
-}
-
-/** The part of a variable's name that says which source and which option it is about. */
-export interface SourceVariable {
-  /** As in the variable: `SHOP_DB`. */
-  readonly name: string;
-  readonly key: SourceKey;
-}
-
-export const SOURCE_PREFIX = 'BACKUPD_SOURCE_';
-
-/** What `BACKUPD_SOURCE_<NAME>_<OPTION>` is about; null where it does not end in an option. */
-export function parseSourceVariable(variable: string): SourceVariable | null {
-  if (!variable.startsWith(SOURCE_PREFIX)) {
-    return null;
-  }
-  const rest = variable.slice(SOURCE_PREFIX.length);
-  for (const key of sourceKeys('variable')) {
-    const ending = `_${toSnakeCase(key).toUpperCase()}`;
-    if (rest.endsWith(ending) && rest.length > ending.length) {
-      return { name: rest.slice(0, -ending.length), key };
-    }
-  }
-  return null;
-}
-
-/** How a source is called in the names of variables: upper case, `-` and `.` become `_`. */
-export function toVariableName(source: string): string {
-  return source.toUpperCase().replaceAll(/[-.]/g, '_');
-}

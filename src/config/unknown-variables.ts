@@ -1,7 +1,8 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { suggest } from '../core/suggest.ts';
 import { unknownOption } from './problems.ts';
-import { globalSchema, SOURCE_PREFIX, sourceKeys, toSnakeCase } from './schema.ts';
+import { globalSchema } from './schema.ts';
+import { SOURCE_PREFIX, sourceKeys, toSnakeCase } from './source-schema.ts';
 
 const PREFIX = 'BACKUPD_';
 const NAMES = Object.values(globalSchema).map(({ env }) => env.slice(PREFIX.length));

@@ -4,12 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseCommand } from '../../src/cli/arguments.ts';
 import { COMMANDS, COMMAND_NAMES, COMMON_OPTIONS } from '../../src/cli/command-table.ts';
-import {
-  globalSchema,
-  parseSourceVariable,
-  sourceKeys,
-  toSnakeCase,
-} from '../../src/config/schema.ts';
+import { globalSchema } from '../../src/config/schema.ts';
+import { parseSourceVariable, sourceKeys, toSnakeCase } from '../../src/config/source-schema.ts';
 import { FAILURES } from '../../src/core/errors.ts';
 import { judgeSource } from '../../src/core/standing.ts';
 import { STEPS } from '../../src/core/steps.ts';

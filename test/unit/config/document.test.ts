@@ -5,7 +5,8 @@ import { describeConfiguration } from '../../../src/config/document.ts';
 import { parseConfigFile } from '../../../src/config/file.ts';
 import { jobsFrom } from '../../../src/config/jobs.ts';
 import { loadConfig } from '../../../src/config/load.ts';
-import { globalSchema, sourceKeys, toSnakeCase } from '../../../src/config/schema.ts';
+import { globalSchema } from '../../../src/config/schema.ts';
+import { sourceKeys, toSnakeCase } from '../../../src/config/source-schema.ts';
 import { textFiles } from './text-files.ts';
 
 interface ComposeFile {
