@@ -67,7 +67,9 @@ const RICH = String.raw`
     for each row begin insert into log (what) values (concat('order ', new.id, ' à')); end//
   create trigger after_second after insert on orders for each row follows After_Order set @seen = 1//
   create procedure total(in who int, out sum bigint) comment 'what
--- Dump completed' begin select sum(cents) into sum from orders where customer = who; end//
+-- Dump completed' begin /* why */ select sum(cents) -- because ;;
+    into sum from orders where customer = who; # à
+  end//
   create function half(x int) returns int deterministic return x / 2//
   create event nightly on schedule every 1 day starts '2030-01-01 02:03:04' comment 'à' do begin delete from nothing; end//
   delimiter ;

@@ -7,6 +7,7 @@ import {
   type MysqlFingerprint,
 } from '../support/mysql-fingerprint.ts';
 import { startMysql, type Mysql } from '../support/mysql.ts';
+import { killIn } from '../support/processes.ts';
 import { backupdOptions } from '../support/restore-stage.ts';
 import { docker, type ProcessResult } from '../support/run-process.ts';
 import { temporaryFolder } from '../support/storage.ts';
@@ -166,6 +167,38 @@ async function reset(scene: Scene): Promise<void> {
   }
 }
 
+/** Whether some session of the server is at this. */
+async function doesServer(server: Mysql, what: string): Promise<boolean> {
+  const found = await server.sql(
+    `select count(*) from information_schema.processlist where ${what}`,
+    'mysql',
+  );
+  return found !== '0';
+}
+
+const SWAP_WAITS = `state like '%metadata lock%' and info regexp '^(rename|lock) table'`;
+const NEXT_LIFE_WAITS = `info like 'select%get_lock(%' and id <> connection_id()`;
+const HOLDS = `info like 'select sleep(999)%' and id <> connection_id()`;
+
+/** Somebody's transaction, which holds a lock until it is disposed. */
+async function openTransaction(server: Mysql): Promise<AsyncDisposable> {
+  const script = `printf 'begin; select count(*) from people; select sleep(999);' | "$0" -uroot --unbuffered crm`;
+  const env = ['--env', `MYSQL_PWD=${server.password}`, '--env', 'HOME=/nonexistent'];
+  await docker('exec', '--detach', ...env, server.name, 'sh', '-c', script, server.client);
+  await waitFor('transaction', async () => doesServer(server, HOLDS));
+  return {
+    async [Symbol.asyncDispose]() {
+      const ids = await server.sql(
+        `select id from information_schema.processlist where ${HOLDS}`,
+        'mysql',
+      );
+      for (const id of ids.split('\n').filter((one) => one !== '')) {
+        await server.sql(`kill ${id}`, 'mysql');
+      }
+    },
+  };
+}
+
 describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
   let scene: Scene;
 
@@ -204,6 +237,29 @@ describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
     const state = await readState(scene);
     expect([state, 'either']).toContain(expected);
     expect(await keptNames(scene)).toHaveLength(2);
+    await expectNothingLeft(scene);
+  });
+
+  test('killed while the server waits in the swap: the next life waits for what becomes of it', async () => {
+    await reset(scene);
+    await using open = await openTransaction(scene.server);
+    const died = backupd(scene, ['restore', 'db', '--at', scene.id, '--yes']);
+    await waitFor('swap that waits', async () => doesServer(scene.server, SWAP_WAITS), 60_000);
+    await killIn(scene.box.name, 'node */opt/backupd/src/main.ts restore');
+    expect(await died).toMatchObject({ exitCode: 137 });
+    const next = backupd(scene, ['backup', 'db']);
+    // It ends the dead one's client; then it waits for the session, unless the server has ended that as well.
+    await waitFor(
+      'next life',
+      async () =>
+        (await doesServer(scene.server, NEXT_LIFE_WAITS)) ||
+        !(await doesServer(scene.server, SWAP_WAITS)),
+      60_000,
+    );
+    await open[Symbol.asyncDispose]();
+    expect((await next).exitCode).toBe(0);
+    const state = await readState(scene);
+    expect(await keptNames(scene)).toHaveLength(state === 'backed up' ? 2 : 0);
     await expectNothingLeft(scene);
   });
 

@@ -54,6 +54,8 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
           '-uroot',
           '--default-character-set=utf8mb4',
           '--batch',
+          // MariaDB's client leaves them out otherwise.
+          '--comments',
           '--skip-column-names',
           database,
         ],

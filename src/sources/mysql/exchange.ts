@@ -2,6 +2,7 @@ import { waitForAll } from '../../core/wait-for-all.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import type { DatabaseRow } from './databases.ts';
+import { charactersFor } from './characters.ts';
 import { readDefinitions } from './definitions.ts';
 import { clashingKeys, keyStatements, nameKeys } from './foreign-keys.ts';
 import { hide, hiddenTables, unhide } from './hidden.ts';
@@ -16,13 +17,7 @@ import {
 import type { StoredObject } from './objects.ts';
 import { readRoutineGrants } from './routine-grants.ts';
 import { quoteName, quotePath } from './sql.ts';
-import {
-  allTables,
-  baseTables,
-  charactersStatement,
-  createDatabase,
-  tablesApart,
-} from './tables.ts';
+import { allTables, baseTables, createDatabase, tablesApart } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
 
 /** What is to take the place of what. Databases cannot be renamed, so their tables are, from one to the other. */
@@ -156,8 +151,8 @@ async function undoPreparing(
   await nameKeys(connection, incoming, next.mark.renamedKeys, signal);
   await createMissingTriggers(connection, name, next.objects.old, signal);
   // Where nothing was in use there may be no such database yet.
-  if (outgoing !== null) {
-    const sql = charactersStatement(name, next.mark.characters.old);
+  const [sql] = outgoing === null ? [] : charactersFor(name, next, 'old');
+  if (sql !== undefined) {
     await query(connection, { sql, code: 'restore-failed' }, signal);
   }
 }

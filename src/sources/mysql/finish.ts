@@ -2,13 +2,14 @@ import { toError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
+import { charactersFor } from './characters.ts';
 import type { Exchange } from './exchange.ts';
 import { nameKeys } from './foreign-keys.ts';
 import { nameTriggers, seeOut } from './hidden.ts';
 import { KEPT_TABLE, readKept, type Kept } from './marks.ts';
 import { createScript, dropStatement, inOrder, type StoredObject } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
-import { allTables, baseTables, charactersStatement } from './tables.ts';
+import { allTables, baseTables } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
 
 /**
@@ -27,14 +28,14 @@ export async function finishExchange(
     return [];
   }
   // Objects are made with the character set that the database has then.
-  await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
+  await run(connection, charactersFor(name, kept, 'new').join('\n'), signal);
   await moveApart(connection, exchange, kept, signal);
   await seeOut(connection, exchange, kept, signal);
   await nameTriggers(connection, exchange, kept, signal);
   await nameKeys(connection, name, kept.mark.renamedKeys, signal);
   await createMissingTriggers(connection, name, kept.objects.new, signal);
   const warnings = await replaceObjects(connection, name, kept, signal);
-  await run(connection, charactersStatement(name, kept.mark.characters.new), signal);
+  await run(connection, charactersFor(name, kept, 'new').join('\n'), signal);
   const left = await dropIncoming(connection, exchange, signal);
   const statements = [
     ...(outgoing === null ? [`drop table if exists ${quotePath(name, KEPT_TABLE)};`] : []),

@@ -1,10 +1,11 @@
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
+import { charactersFor } from './characters.ts';
 import type { Exchange } from './exchange.ts';
 import { OURS, type HiddenTable, type Kept } from './marks.ts';
 import { createScript, inAnyDatabase, triggersOf, type StoredObject } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
-import { allTables, charactersStatement } from './tables.ts';
+import { allTables } from './tables.ts';
 
 /*
  * A table cannot move to another database with its triggers, and MariaDB does not rename under LOCK TABLES. So one with
@@ -33,9 +34,10 @@ function hiddenTrigger({ hidden }: HiddenTable, index: number): string {
 export async function hide(
   connection: Connection,
   { name, incoming }: Exchange,
-  { mark, objects }: Kept,
+  kept: Kept,
   signal: AbortSignal,
 ): Promise<void> {
+  const { mark, objects } = kept;
   const script = mark.hidden.incoming.flatMap((one) => [
     `rename table ${quotePath(incoming, one.table)} to ${quotePath(name, one.hidden)};\n`,
     ...triggersOf(objects.new, one.table).map((trigger, index) =>
@@ -43,7 +45,7 @@ export async function hide(
     ),
   ]);
   // Making them may have changed it.
-  const end = script.length === 0 ? [] : [charactersStatement(name, mark.characters.old)];
+  const end = script.length === 0 ? [] : charactersFor(name, kept, 'old');
   await run(connection, name, [...script, ...end], signal);
 }
 

@@ -2,12 +2,12 @@ import { BackupdError } from '../../core/errors.ts';
 import { reach } from '../../core/steps.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
+import { charactersFor } from './characters.ts';
 import { hasMoved, type Prepared } from './exchange.ts';
 import { KEPT_TABLE, NEXT_TABLE } from './marks.ts';
 import { holdRun } from './run-lock.ts';
 import { createScript, inAnyDatabase } from './objects.ts';
 import { quoteName, quotePath } from './sql.ts';
-import { charactersStatement } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
 
 /** How long the move waits for others' locks; readers of the tables wait with it. */
@@ -87,7 +87,7 @@ function lockedScript(prepared: readonly Prepared[]): Buffer {
   );
   const triggers = prepared.map(({ exchange, kept }) => ({
     exchange,
-    characters: kept.mark.characters.new,
+    characters: charactersFor(exchange.name, kept, 'new'),
     made: kept.objects.new.filter(({ kind, table }) => kind === 'trigger' && !isApart(kept, table)),
   }));
   const created = triggers.flatMap(({ exchange, made }) => [
@@ -100,11 +100,11 @@ function lockedScript(prepared: readonly Prepared[]): Buffer {
         holdRun(runOf(prepared)),
         `set session lock_wait_timeout = ${LOCK_WAIT_S};`,
         // What a trigger keeps of its database cannot be changed under the lock.
-        ...triggers.map(({ exchange, made, characters }) => {
+        ...triggers.flatMap(({ exchange, made, characters }) => {
           const kept = made[0]?.settings['database'];
           return kept === undefined
-            ? charactersStatement(exchange.name, characters)
-            : `alter database ${quoteName(exchange.name)} ${kept};`;
+            ? characters
+            : [`alter database ${quoteName(exchange.name)} ${kept};`];
         }),
         `lock tables ${locked.map((path) => `${path} write`).join(', ')};`,
         ...dropped,
