@@ -263,6 +263,19 @@ describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
     await expectNothingLeft(scene);
   });
 
+  test('a transaction that stays open refuses the swap by its name, and nothing is changed', async () => {
+    await reset(scene);
+    {
+      await using _open = await openTransaction(scene.server);
+      const refused = await backupd(scene, ['restore', 'db', '--at', scene.id, '--yes']);
+      expect(refused.exitCode, refused.stderr).toBe(24);
+      expect(refused.stderr).toMatch(/transactions that are open: connection \d+ of "root"/);
+    }
+    expect(await readState(scene)).toBe('changed');
+    expect(await keptNames(scene)).toEqual([]);
+    await expectNothingLeft(scene);
+  });
+
   test('all the while clients could write, and saw no table missing', async () => {
     const { stdout } = await scene.server.exec(['cat', WRITER_ERRORS]);
     expect(stdout).toBe('');
