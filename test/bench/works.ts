@@ -155,19 +155,15 @@ export async function measurePeaks(course: Course): Promise<readonly Finding[]> 
   for (const [what, peak] of Object.entries(parts)) {
     say(`peak memory: ${what}: ${peak.toFixed(0)} MB`);
   }
-  const growth = {
-    [`command from ${small.scale} to ${large.scale} GB`]: Math.max(
-      0,
-      command.large - command.small,
-    ),
-    [`daemon from ${large.scale} to ${allScale.toFixed(1)} GB`]: Math.max(
-      0,
-      allOfServer - daemon.large,
-    ),
+  const tenTimes = {
+    command: Math.max(0, command.large - command.small),
+    daemon: Math.max(0, daemon.large - daemon.small),
   };
+  const three = { daemon: Math.max(0, allOfServer - daemon.large) };
   return [
     checkLimit('peak memory of a backup', { parts, unit: 'MB' }, 160),
-    checkLimit('what more data adds to it', { parts: growth, unit: 'MB' }, FLAT_MB),
+    checkLimit('what ten times the data adds to it', { parts: tenTimes, unit: 'MB' }, FLAT_MB),
+    checkLimit('what three times as much again adds', { parts: three, unit: 'MB' }, FLAT_MB),
   ];
 }
 
