@@ -71,6 +71,12 @@ function hintFor({ exitCode, ending }: ExecExit): string {
   return ending === 'itself' && exitCode === KILLED ? KILLED_HINT : HINTS[ending];
 }
 
+/** Why a tool ended, for a message that names it already: what happened to all around it, and what it said that tells most. */
+export function reasonOf({ ending }: Pick<ExecExit, 'ending'>, stderr: string): string {
+  const reasons = [ENDINGS[ending], tellingLine(stderr)].filter((reason) => reason !== null);
+  return reasons.length === 0 ? 'it ended and said nothing' : reasons.join(': ');
+}
+
 /** The first line that calls itself an error, since the later ones follow from it; else the last one there is. */
 export function tellingLine(stderr: string): string | null {
   const lines = stderr

@@ -1,15 +1,14 @@
 import type Docker from 'dockerode';
 import type { Readable } from 'node:stream';
 import { BackupdError, toError } from '../core/errors.ts';
+import type { ExecExit } from './channel.ts';
 import { programName } from './exec-failure.ts';
 import { startExec, type ExecRequest } from './exec.ts';
 
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
 /** What a process gave that ran to its end. */
-export interface ExecResult {
-  /** Null where nobody knows, which is a failure. */
-  readonly exitCode: number | null;
+export interface ExecResult extends ExecExit {
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -32,13 +31,13 @@ export async function runExec(
   process.stdin?.end(request.input);
   const output: Buffer[] = [];
   const cut = await collect(process.stdout, output, request);
-  const { exitCode } = await process.exited;
+  const exit = await process.exited;
   // A process that fails before it has read its input breaks the connection; its exit code says more than that.
-  if (cut !== null && (exitCode === 0 || exitCode === null)) {
+  if (cut !== null && (exit.exitCode === 0 || exit.exitCode === null)) {
     throw cut;
   }
   const stdout = Buffer.concat(output).toString(request.encoding ?? 'utf8');
-  return { exitCode, stdout, stderr: process.stderr.text() };
+  return { ...exit, stdout, stderr: process.stderr.text() };
 }
 
 /** Reads all into `output`; resolves with the error where the stream was destroyed. */

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
 import { BackupdError } from '../core/errors.ts';
 import type { ContainerRecord } from '../docker/containers.ts';
-import { tellingLine } from '../docker/exec-failure.ts';
+import { reasonOf } from '../docker/exec-failure.ts';
 import type { ExecRequest } from '../docker/exec.ts';
 import { runExec } from '../docker/run-exec.ts';
 
@@ -40,16 +40,11 @@ export async function readTargetFile(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'dump-failed',
-      `cannot read "${path}" in container "${at.container}": ${saidBy(result.stderr)}`,
+      `cannot read "${path}" in container "${at.container}": ${reasonOf(result, result.stderr)}`,
       {
         hint: 'The file named by the label or by the _FILE variable must be readable inside the container.',
       },
     );
   }
   return result.stdout.replace(/\r?\n$/, '');
-}
-
-/** What a tool said that tells most. */
-export function saidBy(stderr: string): string {
-  return tellingLine(stderr) ?? 'it ended and said nothing';
 }

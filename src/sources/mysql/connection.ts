@@ -3,8 +3,9 @@ import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';
 import { inspectContainer } from '../../docker/containers.ts';
 import { probeTools } from '../../docker/exec-pipe.ts';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import { runExec } from '../../docker/run-exec.ts';
-import { readSetting, readTargetFile, saidBy, type SettingsTarget } from '../target-settings.ts';
+import { readSetting, readTargetFile, type SettingsTarget } from '../target-settings.ts';
 import { query } from './query.ts';
 import type { ClientSession } from './session.ts';
 
@@ -138,7 +139,7 @@ async function findTools(base: SettingsTarget, signal: AbortSignal): Promise<Too
   if (version.exitCode !== 0) {
     throw new BackupdError(
       'target-unavailable',
-      `${dump} --version in "${at.container}" exited with ${version.exitCode ?? 'no code'}: ${saidBy(version.stderr)}`,
+      `${dump} --version in "${at.container}" exited with ${version.exitCode ?? 'no code'}: ${reasonOf(version, version.stderr)}`,
       { hint: 'Run it by hand with "docker exec" to see why.' },
     );
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import { runExec } from '../../docker/run-exec.ts';
-import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
 import { readContents } from './databases.ts';
 import { definitionsArgv } from './dump-script.ts';
@@ -44,7 +44,7 @@ export async function readDefinitions(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'restore-failed',
-      `${tools.dump} in "${container}" exited with ${result.exitCode ?? 'no code'}: ${saidBy(result.stderr)}`,
+      `${tools.dump} in "${container}" exited with ${result.exitCode ?? 'no code'}: ${reasonOf(result, result.stderr)}`,
     );
   }
   return readObjects(result.stdout);

@@ -3,8 +3,8 @@ import { BackupdError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import { startExec } from '../../docker/exec.ts';
-import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
 import { clientRequest, query } from './query.ts';
 import { listDatabases } from './databases.ts';
@@ -122,7 +122,7 @@ async function streamTables(
     // What it said tells more than that it took no more.
     throw new BackupdError(
       'restore-failed',
-      `${tools.client} in "${container}" exited with ${ended.value.exitCode ?? 'no code'} while it loaded "${name}": ${saidBy(client.stderr.text())}`,
+      `${tools.client} in "${container}" exited with ${ended.value.exitCode ?? 'no code'} while it loaded "${name}": ${reasonOf(ended.value, client.stderr.text())}`,
     );
   }
   for (const one of [sent, ended]) {

@@ -1,7 +1,7 @@
 import { BackupdError, type FailureCode } from '../../core/errors.ts';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
-import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
 import { parseRows } from './rows.ts';
 import { quoteName } from './sql.ts';
@@ -85,6 +85,6 @@ async function runClient(
   const result = await runExec(connection.docker, request, signal);
   return {
     printed: result.stdout,
-    refused: result.exitCode === 0 ? null : saidBy(result.stderr),
+    refused: result.exitCode === 0 ? null : reasonOf(result, result.stderr),
   };
 }

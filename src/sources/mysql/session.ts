@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import { startExec, type ExecProcess } from '../../docker/exec.ts';
-import { saidBy } from '../target-settings.ts';
 import type { Connection } from './connection.ts';
 import { clientRequest, type Answer } from './query.ts';
 
@@ -69,11 +69,13 @@ async function askClient({ process, output }: Client, input: Buffer): Promise<An
   for (;;) {
     const next = await output.next();
     if (next.done === true) {
-      const { exitCode } = await process.exited;
+      const exit = await process.exited;
       return {
         printed: '',
         refused:
-          exitCode === 0 ? 'the client ended before its time' : saidBy(process.stderr.text()),
+          exit.exitCode === 0
+            ? 'the client ended before its time'
+            : reasonOf(exit, process.stderr.text()),
       };
     }
     printed.push(next.value);

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import { BackupdError } from '../../core/errors.ts';
 import type { Job } from '../../core/job.ts';
 import { inspectContainer } from '../../docker/containers.ts';
+import type { ExecExit } from '../../docker/channel.ts';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import type { ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import type { Tools } from './tools.ts';
 import { runPrefix } from '../runs.ts';
-import { readSetting, readTargetFile, saidBy as toolSaid } from '../target-settings.ts';
+import { readSetting, readTargetFile } from '../target-settings.ts';
 
 /** How to reach the server in its container: what every psql, pg_dump and pg_restore of one run gets. */
 export interface Connection {
@@ -122,7 +124,7 @@ async function firstThatConnects(
     }
     first ??= new BackupdError(
       'dump-failed',
-      `cannot connect to PostgreSQL in "${candidate.container}" as "${candidate.user}": ${saidBy(result.stderr)}`,
+      `cannot connect to PostgreSQL in "${candidate.container}" as "${candidate.user}": ${saidBy(result, result.stderr)}`,
       {
         hint: 'Check POSTGRES_USER and POSTGRES_PASSWORD of the container, or set the labels backupd.user and backupd.password_file.',
       },
@@ -148,7 +150,7 @@ export function psqlRequest(
   };
 }
 
-/** What a tool said that tells most; psql prefixes errors with the script's name and line, which say nothing here. */
-export function saidBy(stderr: string): string {
-  return toolSaid(stderr).replace(/^psql:[^:]*:\d+: /, '');
+/** Why a tool ended; psql prefixes errors with the script's name and line, which say nothing here. */
+export function saidBy(exit: Pick<ExecExit, 'ending'>, stderr: string): string {
+  return reasonOf(exit, stderr.replaceAll(/^psql:[^:]*:\d+: /gm, ''));
 }

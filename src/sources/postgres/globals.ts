@@ -58,7 +58,7 @@ export async function dumpGlobals(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'dump-failed',
-      `pg_dumpall in "${connection.container}" exited with ${result.exitCode}: ${saidBy(result.stderr)}`,
+      `pg_dumpall in "${connection.container}" exited with ${result.exitCode}: ${saidBy(result, result.stderr)}`,
     );
   }
   return Readable.from(

@@ -209,7 +209,7 @@ async function endedEarly(process: ExecProcess, stream: Readable): Promise<never
   if (exit.exitCode === 0) {
     throw new BackupdError(
       'dump-failed',
-      `pg_dump ended without a dump: ${saidBy(process.stderr.text())}`,
+      `pg_dump ended without a dump: ${saidBy(exit, process.stderr.text())}`,
     );
   }
   // The stream carries the verdict and its words.

@@ -3,6 +3,7 @@ import { BackupdError } from '../../core/errors.ts';
 import type { ArchiveFile, Warning } from '../../core/manifest.ts';
 import type { CompressedArchive, RestorePlan } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
+import type { ExecExit } from '../../docker/channel.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec, type ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
@@ -100,7 +101,7 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
     throw exit.reason;
   }
   if (exit.value.exitCode !== 0) {
-    throw toolFailure(connection, 'pg_restore', exit.value.exitCode, process.stderr.text());
+    throw toolFailure(connection, 'pg_restore', exit.value, process.stderr.text());
   }
   if (fed.status === 'rejected') {
     throw fed.reason;
@@ -150,7 +151,7 @@ async function buildIndexes(load: Load, signal: AbortSignal): Promise<void> {
     signal,
   );
   if (result.exitCode !== 0) {
-    throw toolFailure(connection, 'pg_restore', result.exitCode, result.stderr);
+    throw toolFailure(connection, 'pg_restore', result, result.stderr);
   }
 }
 
@@ -169,12 +170,12 @@ function request(connection: Connection, argv: readonly string[]): ExecRequest {
 function toolFailure(
   connection: Connection,
   tool: string,
-  exitCode: number | null,
+  exit: ExecExit,
   stderr: string,
 ): BackupdError {
   return new BackupdError(
     'restore-failed',
-    `${tool} in "${connection.container}" exited with ${exitCode ?? 'no code'}: ${saidBy(stderr)}`,
+    `${tool} in "${connection.container}" exited with ${exit.exitCode ?? 'no code'}: ${saidBy(exit, stderr)}`,
   );
 }
 

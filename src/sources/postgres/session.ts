@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { BackupdError, type FailureCode } from '../../core/errors.ts';
+import { BackupdError, toError, type FailureCode } from '../../core/errors.ts';
 import { startExec, type ExecProcess } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import { saidBy, psqlRequest, type Connection } from './connection.ts';
@@ -106,11 +106,16 @@ function write(process: ExecProcess, text: string): void {
 }
 
 async function ended(connection: Connection, process: ExecProcess): Promise<BackupdError> {
-  await process.exited.catch(() => null);
+  const [exit] = await Promise.allSettled([process.exited]);
+  const reason =
+    exit.status === 'fulfilled'
+      ? saidBy(exit.value, process.stderr.text())
+      : toError(exit.reason).message;
   return new BackupdError(
     'dump-failed',
-    `the session with PostgreSQL in "${connection.container}" ended: ${saidBy(process.stderr.text())}`,
+    `the session with PostgreSQL in "${connection.container}" ended: ${reason}`,
     {
+      cause: exit.status === 'rejected' ? exit.reason : undefined,
       hint: 'The server was stopped or restarted, or somebody ended the session. The next run tries again.',
     },
   );
@@ -135,7 +140,7 @@ export async function runSql(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       query.code,
-      `PostgreSQL in "${connection.container}" refused: ${saidBy(result.stderr)}`,
+      `PostgreSQL in "${connection.container}" refused: ${saidBy(result, result.stderr)}`,
     );
   }
   return result.stdout.split('\n').filter((line) => line !== '');

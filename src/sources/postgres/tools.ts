@@ -1,8 +1,8 @@
 import type Docker from 'dockerode';
 import { BackupdError } from '../../core/errors.ts';
 import type { ExecRequest } from '../../docker/exec.ts';
+import { reasonOf } from '../../docker/exec-failure.ts';
 import { runExec } from '../../docker/run-exec.ts';
-import { saidBy } from '../target-settings.ts';
 
 /** What a look into the container found. */
 export interface Tools {
@@ -43,7 +43,7 @@ export async function readTools(
   if (result.exitCode !== 0) {
     throw new BackupdError(
       'target-unavailable',
-      `pg_dump --version in "${container}" exited with ${result.exitCode ?? 'no code'}: ${saidBy(result.stderr)}`,
+      `pg_dump --version in "${container}" exited with ${result.exitCode ?? 'no code'}: ${reasonOf(result, result.stderr)}`,
       { hint: 'Run it by hand with "docker exec" to see why.' },
     );
   }
