@@ -1,0 +1,118 @@
+import {
+  documentOf,
+  fieldsOf,
+  listOf,
+  numberOf,
+  textOf,
+  writeDocument,
+  type Bson,
+} from './bson.ts';
+import type { Client } from './client.ts';
+import { isOurs, OWN_DATABASE } from './names.ts';
+
+/** A database of a server. */
+export interface DatabaseRow {
+  readonly name: string;
+  /** Without what restores loaded or kept. */
+  readonly collections: readonly CollectionRow[];
+}
+
+/** A collection, or what looks like one. */
+export interface CollectionRow {
+  readonly name: string;
+  readonly type: string;
+  /** What it was made with. */
+  readonly options: Bson;
+}
+
+/** A server as it says itself. */
+export interface ServerInfo {
+  /** `8.0.4`; `7.0.77 (FerretDB v2.7.0)`. */
+  readonly version: string;
+  /** Whether it takes writes: a secondary of a replica set does not. */
+  readonly isWritable: boolean;
+}
+
+const NOTHING = writeDocument({});
+/** Theirs, not the user's; and ours. */
+const SYSTEM = ['admin', 'config', 'local', OWN_DATABASE];
+
+export async function readServer(client: Client): Promise<ServerInfo> {
+  const build = await client.run('admin', { buildInfo: 1 });
+  const hello = await client.run('admin', { hello: 1 });
+  const ferretdb = documentOf(build.get('ferretdb'));
+  const other = ferretdb === null ? null : textOf(fieldsOf(ferretdb).get('version'));
+  const version = textOf(build.get('version')) ?? 'unknown';
+  const writable = hello.get('isWritablePrimary');
+  return {
+    version: other === null ? version : `${version} (FerretDB ${other})`,
+    isWritable: writable === undefined || writable.value[0] === 1,
+  };
+}
+
+/** Every database but the server's own that has something in it besides what restores loaded or kept; by name. */
+export async function listDatabases(client: Client): Promise<readonly DatabaseRow[]> {
+  const reply = await client.run('admin', { listDatabases: 1 });
+  const found: DatabaseRow[] = [];
+  for (const entry of listOf(reply.get('databases'))) {
+    const name = textOf(fieldsOf(documentOf(entry) ?? NOTHING).get('name')) ?? '';
+    const collections = SYSTEM.includes(name) ? [] : await ownCollections(client, name);
+    if (collections.length > 0) {
+      found.push({ name, collections });
+    }
+  }
+  return found.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+/** What a database takes on the disk, by the server's own account. */
+export async function readSize(client: Client, database: string): Promise<number | null> {
+  const stats = await client.run(database, { dbStats: 1 });
+  return numberOf(stats.get('totalSize')) ?? numberOf(stats.get('storageSize'));
+}
+
+/** Every collection, view and time series of a database but the server's own. */
+export async function listCollections(
+  client: Client,
+  database: string,
+): Promise<readonly CollectionRow[]> {
+  const found = await client.list(database, { listCollections: 1, cursor: {} });
+  return found
+    .map((document) => {
+      const fields = fieldsOf(document);
+      return {
+        name: textOf(fields.get('name')) ?? '',
+        type: textOf(fields.get('type')) ?? 'collection',
+        options: documentOf(fields.get('options')) ?? NOTHING,
+      };
+    })
+    .filter(({ name }) => !name.startsWith('system.') || name === 'system.js');
+}
+
+/** The same without what restores loaded or kept. */
+async function ownCollections(client: Client, database: string): Promise<readonly CollectionRow[]> {
+  const rows = await listCollections(client, database);
+  return rows.filter(({ name }) => !isOurs(name));
+}
+
+/** The exact number of documents. */
+export async function countDocuments(
+  client: Client,
+  database: string,
+  collection: string,
+): Promise<number> {
+  const [counted] = await client.list(database, {
+    aggregate: collection,
+    pipeline: [{ $group: { _id: null, n: { $sum: 1 } } }],
+    cursor: {},
+  });
+  return counted === undefined ? 0 : (numberOf(fieldsOf(counted).get('n')) ?? 0);
+}
+
+/** The indexes of a collection, as the server describes them. */
+export async function listIndexes(
+  client: Client,
+  database: string,
+  collection: string,
+): Promise<readonly Bson[]> {
+  return client.list(database, { listIndexes: collection, cursor: {} });
+}
