@@ -174,7 +174,7 @@ export const nameList: Format<readonly string[]> = {
 };
 
 /** Those that this version backs up. */
-const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb'];
+const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb', 'mongodb'];
 
 export const engine: Format<Engine> = {
   expected: BACKED_UP.join(', '),

@@ -38,8 +38,7 @@ describe('parseSources', () => {
   });
 
   it.each([
-    ['db=mongodb://db', 'db', 'this version of backupd does not back up mongodb'],
-    ['data=volume://shop_data', 'data', 'does not back up volume'],
+    ['data=volume://shop_data', 'data', 'this version of backupd does not back up volume'],
     ['data=volume:///srv/data', 'data', 'expected name=engine://container'],
     ['db=postgresql://db', 'db', 'perhaps postgres was meant'],
     ['db=postgres:/db', 'db', 'expected name=engine://container'],
@@ -67,7 +66,7 @@ describe('parseSources', () => {
   });
 
   it('keeps the others when one is wrong', () => {
-    const read = parseSources('a=mongodb://a b=postgres://b', 'X');
+    const read = parseSources('a=oracle://a b=postgres://b', 'X');
     expect(read.sources.map(({ name }) => name)).toEqual(['b']);
     expect(read.problems.map(({ source }) => source)).toEqual(['a']);
   });
