@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { App, Discovery } from '../jobs/context.ts';
-import { leftHalfDone, recoverSource, recoverUnbound } from '../jobs/recover.ts';
-import type { LockWatches } from '../store/lock.ts';
+import { recoverSource, recoverUnbound, unfinished } from '../jobs/recover.ts';
+import { readLock, type LockWatches } from '../store/lock.ts';
 import { alarm, type Alarm } from './alarm.ts';
 import { clearing } from './clearing.ts';
 import { keepKnown, reportChanges } from './look.ts';
@@ -47,9 +47,21 @@ export async function followSources(loops: Loops, signal: AbortSignal): Promise<
     signal,
   );
 
+  /** At first also what a living process may hold: whether one in another container lives takes a while to find out. */
+  async function leftHalfDone(): Promise<readonly string[]> {
+    const { dir } = context.storage;
+    const left: string[] = [];
+    for (const source of await unfinished(dir)) {
+      if (!cleared.isCleared(source) || (await readLock(dir, source))?.alive !== true) {
+        left.push(source);
+      }
+    }
+    return left;
+  }
+
   async function look(): Promise<void> {
     const found = await lookForSources(loops, signal);
-    const left = new Set(await leftHalfDone(context.storage.dir));
+    const left = new Set(await leftHalfDone());
     for (const bound of found.sources) {
       const { source } = bound.job;
       if (left.delete(source) || !cleared.isCleared(source)) {

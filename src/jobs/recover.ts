@@ -2,7 +2,7 @@ import { toFailure, type Failure } from '../core/errors.ts';
 import { targetOf, type Source } from '../core/source.ts';
 import { readAttempts, recordAttempt } from '../store/attempts.ts';
 import { readJournal } from '../store/journal.ts';
-import { acquireLock, readLock, type LockHolder, type LockWatches } from '../store/lock.ts';
+import { acquireLock, type LockHolder, type LockWatches } from '../store/lock.ts';
 import { sourcesWith } from '../store/state-file.ts';
 import type { App, BoundSource, JobContext } from './context.ts';
 import { settleOwed } from './owed.ts';
@@ -90,19 +90,13 @@ export async function resumeByJournal(name: string, app: App, signal: AbortSigna
   await settleOwed(name, app.context, signal);
 }
 
-/** Sources whose restore or backup was left half-done: its process died, or its target was away when it failed. */
-export async function leftHalfDone(dir: string): Promise<readonly string[]> {
-  const left = new Set([
-    ...(await sourcesWith(dir, 'journals')),
-    ...(await sourcesWith(dir, 'owed')),
-  ]);
-  const idle: string[] = [];
-  for (const source of left) {
-    if ((await readLock(dir, source))?.alive !== true) {
-      idle.push(source);
-    }
-  }
-  return idle;
+/**
+ * Sources whose restore or backup is not at its end: its process died, its target was away when it failed, or it still runs.
+ */
+export async function unfinished(dir: string): Promise<readonly string[]> {
+  return [
+    ...new Set([...(await sourcesWith(dir, 'journals')), ...(await sourcesWith(dir, 'owed'))]),
+  ];
 }
 
 async function sweepTarget(source: Source, signal: AbortSignal): Promise<void> {
