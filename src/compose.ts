@@ -8,6 +8,7 @@ import type { Emit } from './core/events.ts';
 import type { Settings } from './core/settings.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
 import type { App } from './jobs/context.ts';
+import { neighbours } from './neighbours.ts';
 import { definitionOf } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
 import { recordSource } from './store/known-sources.ts';
@@ -52,6 +53,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
     context: {
       storage,
       catalog: openCatalog(storage),
+      neighbours: neighbours(docker, surroundings),
       emit: options.emit,
       backupdVersion: options.version,
       command: options.command,

@@ -9,7 +9,9 @@ export interface Look {
   readonly containers: readonly ContainerListing[] | null;
   /** The compose project this process runs in; null outside compose. */
   readonly project: string | null;
-  /** Of the container this process runs in; null outside Docker. */
+  /** Id of the container this process runs in; null outside Docker. */
+  readonly ownId: string | null;
+  /** Of that container; null outside Docker. */
   readonly mounts: readonly ContainerMount[] | null;
   readonly failure: Failure | null;
 }
@@ -25,12 +27,18 @@ export interface Surroundings {
 /** Looks around when first asked. */
 export function surroundingsOf(docker: Docker): Surroundings {
   // Does not change while this process lives; asked again only where Docker did not answer.
-  let known: Pick<Look, 'project' | 'mounts'> | null = null;
+  let known: Pick<Look, 'project' | 'ownId' | 'mounts'> | null = null;
 
-  async function lookAtOwn(signal: AbortSignal): Promise<Pick<Look, 'project' | 'mounts'>> {
+  async function lookAtOwn(
+    signal: AbortSignal,
+  ): Promise<Pick<Look, 'project' | 'ownId' | 'mounts'>> {
     if (known === null) {
       const own = await findOwnContainer(docker, signal);
-      known = { project: own?.labels[COMPOSE_PROJECT] ?? null, mounts: own?.mounts ?? null };
+      known = {
+        project: own?.labels[COMPOSE_PROJECT] ?? null,
+        ownId: own?.id ?? null,
+        mounts: own?.mounts ?? null,
+      };
     }
     return known;
   }
@@ -43,7 +51,13 @@ export function surroundingsOf(docker: Docker): Surroundings {
         return { ...own, containers: await listContainers(docker, signal), failure: null };
       } catch (error) {
         signal.throwIfAborted();
-        return { containers: null, project: null, mounts: null, failure: toFailure(error) };
+        return {
+          containers: null,
+          project: null,
+          ownId: null,
+          mounts: null,
+          failure: toFailure(error),
+        };
       }
     },
   };

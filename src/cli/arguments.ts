@@ -19,6 +19,7 @@ export interface RestoreArguments {
   readonly databases: readonly string[];
   readonly as: string | null;
   readonly into: string | null;
+  readonly stop: readonly string[];
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly waitMs: number;
@@ -28,6 +29,8 @@ export interface RestoreArguments {
 export interface UndoArguments<Name extends 'undo' | 'drop-previous'> {
   readonly name: Name;
   readonly source: string;
+  /** Empty for `drop-previous`. */
+  readonly stop: readonly string[];
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly waitMs: number;
@@ -180,7 +183,12 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
 
 function buildRestore(given: Given): Command {
   const source = given.operands[0] ?? null;
-  const common = { dryRun: given.has('dry-run'), yes: given.has('yes'), waitMs: waitMs(given) };
+  const common = {
+    stop: [...new Set(given.values('stop'))],
+    dryRun: given.has('dry-run'),
+    yes: given.has('yes'),
+    waitMs: waitMs(given),
+  };
   const back = (['undo', 'drop-previous'] as const).filter((name) => given.has(name));
   const [name] = back;
   if (name === undefined) {
@@ -201,7 +209,9 @@ function buildRestore(given: Given): Command {
       ...common,
     };
   }
-  const beside = (['undo', 'drop-previous', 'at', 'database', 'as', 'into'] as const).filter(
+  const alone = ['undo', 'drop-previous', 'at', 'database', 'as', 'into'] as const;
+  // An undo swaps as a restore does; to drop something disturbs nobody.
+  const beside = [...alone, ...(name === 'undo' ? [] : (['stop'] as const))].filter(
     (option) => option !== name && given.has(option),
   );
   if (beside.length > 0) {

@@ -29,6 +29,13 @@ export const OPTIONS = {
     value: 'CONTAINER',
     about: "a compose service of backupd's own project, else an exact container name",
   },
+  stop: {
+    type: 'string',
+    value: 'CONTAINER',
+    multiple: true,
+    about:
+      'stop this container before the swap and start it again after it; may be given several times',
+  },
   undo: { type: 'boolean', about: 'swap back what the last restore replaced; twice is a redo' },
   'drop-previous': { type: 'boolean', about: 'drop for good what restores replaced and kept' },
   'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
@@ -89,11 +96,23 @@ export const COMMANDS = {
   restore: {
     about: 'Restores a backup; what was there is kept, and --undo brings it back.',
     operands: ['[SOURCE]'],
-    options: ['at', 'database', 'as', 'into', 'undo', 'drop-previous', 'dry-run', 'yes', 'wait'],
+    options: [
+      'at',
+      'database',
+      'as',
+      'into',
+      'stop',
+      'undo',
+      'drop-previous',
+      'dry-run',
+      'yes',
+      'wait',
+    ],
     examples: [
       ['backupd restore db', 'the latest backup of db'],
       ['backupd restore db --at 2026-11-22T02:00 --dry-run', 'what would be restored'],
       ['backupd restore db --database shop --as shop_old', 'beside what is there'],
+      ['backupd restore db --stop app', 'app is stopped for the moment of the swap'],
       ['backupd restore db --undo', 'the way back'],
     ],
     failures: [

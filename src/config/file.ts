@@ -4,10 +4,10 @@ import { toFailure } from '../core/errors.ts';
 import { isSourceName } from '../core/layout.ts';
 import { suggest } from '../core/suggest.ts';
 import type { ReadText } from './environment.ts';
-import { plainName } from './formats.ts';
+import { nameList, plainName } from './formats.ts';
 import { unknownOption, wrongValue, type Origin } from './problems.ts';
 import { globalSchema, type GlobalKey } from './schema.ts';
-import { sourceKeys, type SourceKey } from './source-schema.ts';
+import { sourceKeys, sourceSchema, type SourceKey } from './source-schema.ts';
 
 /** The entry of one source, as written. */
 type FileEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;
@@ -28,7 +28,7 @@ const SETTINGS = (Object.keys(globalSchema) as GlobalKey[]).filter(
 );
 const TOP_KEYS: readonly string[] = [...SETTINGS, 'sources'];
 /** Options whose value may be a list. */
-const LISTS: readonly SourceKey[] = ['databases', 'exclude'];
+const LISTS = sourceKeys('file').filter((key) => sourceSchema[key].kind === nameList);
 
 /** Reads a configuration file, YAML or JSON: the option keys in camelCase, and `sources` by their names. */
 export async function readConfigFile(path: string, readText: ReadText): Promise<ConfigFile> {

@@ -248,19 +248,37 @@ export function plainJob(
   return toJob(about, { engine: about.engine }, config);
 }
 
+/** What holds of a source of which nothing is said, and no global value stands for it. */
+const UNSAID = {
+  engine: null,
+  databases: null,
+  exclude: [],
+  user: null,
+  passwordFile: null,
+  stop: [],
+  pause: [],
+  before: null,
+  after: null,
+} as const;
+
 function toJob(
   { name, target }: Pick<Candidate, 'name' | 'target'>,
-  own: SourceValues,
+  said: SourceValues,
   { values }: LoadedConfig,
 ): Job {
+  const own = { ...UNSAID, ...said };
   return {
     source: name,
-    engine: own.engine ?? null,
+    engine: own.engine,
     target,
-    databases: own.databases ?? null,
-    exclude: own.exclude ?? [],
-    user: own.user ?? null,
-    passwordFile: own.passwordFile ?? null,
+    databases: own.databases,
+    exclude: own.exclude,
+    user: own.user,
+    passwordFile: own.passwordFile,
+    stop: own.stop,
+    pause: own.pause,
+    before: own.before,
+    after: own.after,
     schedule: {
       patterns: own.schedule ?? values.schedule,
       timezone: values.timezone,

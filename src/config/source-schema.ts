@@ -102,6 +102,30 @@ export const sourceSchema = {
     otherwise: '`BACKUPD_FACTS`',
     places: EVERYWHERE,
   },
+  stop: {
+    doc: 'Containers to stop until it was read; those that ran are started again, whatever becomes of the backup.',
+    kind: nameList,
+    otherwise: 'none',
+    places: EVERYWHERE,
+  },
+  pause: {
+    doc: 'Containers to pause until it was read, in the same way.',
+    kind: nameList,
+    otherwise: 'none',
+    places: EVERYWHERE,
+  },
+  before: {
+    doc: 'A command for the shell of its container, before a backup; the backup is not made where it fails.',
+    kind: anyText,
+    otherwise: 'none',
+    places: EVERYWHERE,
+  },
+  after: {
+    doc: 'A command for the shell of its container, after a backup, also after one that failed.',
+    kind: anyText,
+    otherwise: 'none',
+    places: EVERYWHERE,
+  },
 } as const satisfies Record<string, SourceOption<unknown>>;
 
 export type SourceKey = keyof typeof sourceSchema;

@@ -1,6 +1,6 @@
 import type { Failure } from './errors.ts';
 import type { BackupId } from './layout.ts';
-import type { Manifest, Trigger, Warning } from './manifest.ts';
+import type { HaltReport, HookReport, Manifest, Trigger, Warning } from './manifest.ts';
 import type { Engine } from './source.ts';
 
 /** How one execution of a job ended; also the value of a metric's label. */
@@ -68,6 +68,19 @@ export type RunEvent =
       readonly id: BackupId;
       /** Null: it is whole. */
       readonly failure: Failure | null;
+    }
+  | {
+      readonly type: 'halted';
+      readonly source: string;
+      readonly container: string;
+      readonly how: HaltReport['how'];
+    }
+  | ({ readonly type: 'released'; readonly source: string } & HaltReport)
+  | {
+      readonly type: 'hook-ended';
+      readonly source: string;
+      readonly container: string;
+      readonly report: HookReport;
     }
   | { readonly type: 'recovered'; readonly source: string; readonly what: string }
   | { readonly type: 'recovery-postponed'; readonly source: string; readonly reason: string };

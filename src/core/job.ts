@@ -46,6 +46,12 @@ export interface Job {
   readonly user: string | null;
   /** A path inside the target. */
   readonly passwordFile: string | null;
+  /** Containers to stop, and to pause, while it is dumped; as a person names them. */
+  readonly stop: readonly string[];
+  readonly pause: readonly string[];
+  /** Commands for the target's shell around a backup; null: none. */
+  readonly before: string | null;
+  readonly after: string | null;
   readonly schedule: Schedule;
   readonly keep: RetentionPolicy;
   readonly maxAge: MaxAge;

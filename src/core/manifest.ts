@@ -42,6 +42,23 @@ export interface Encryption {
   readonly keyIds: readonly string[];
 }
 
+/** What became of a command that was run around a backup. */
+export interface HookReport {
+  readonly when: 'before' | 'after';
+  /** Null where it could not be run, or nobody knows. */
+  readonly exitCode: number | null;
+  /** The end of what it printed. */
+  readonly output: string;
+  readonly durationMs: number;
+}
+
+/** A container that was held still for a backup, and for how long. */
+export interface HaltReport {
+  readonly container: string;
+  readonly how: 'stop' | 'pause';
+  readonly durationMs: number;
+}
+
 export type Trigger = 'schedule' | 'catch-up' | 'first' | 'manual';
 
 /**
@@ -73,6 +90,10 @@ export interface Manifest {
   /** Engine-specific knowledge that its restorer needs, plain JSON. */
   readonly engineFacts: Readonly<Record<string, unknown>>;
   readonly warnings: readonly Warning[];
+  /** The commands of `backupd.before` and `backupd.after`; absent where there are none. */
+  readonly hooks?: readonly HookReport[];
+  /** The containers of `backupd.stop` and `backupd.pause`; absent where none was. */
+  readonly halts?: readonly HaltReport[];
   /** The source shrank to nothing: kept, shown, but never `latest`. */
   readonly suspicious: boolean;
 }

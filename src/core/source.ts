@@ -95,6 +95,8 @@ export interface RestorePlan {
   readonly open: OpenArchive;
   /** The same for a target that decodes by itself; null where the file is not compressed so. */
   readonly openZstd: (file: ArchiveFile, signal: AbortSignal) => CompressedArchive | null;
+  /** Containers that are stopped before the swap, by id: what they use now they do not use then. */
+  readonly stops: readonly string[];
   readonly onProgress: (progress: RestoreProgress) => void;
 }
 

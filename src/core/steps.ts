@@ -7,9 +7,13 @@ import { channel } from 'node:diagnostics_channel';
 export const STEPS = [
   // backup
   'backup-locked',
+  'before-ended',
+  'dump-halted',
   'dump-opened',
   'archive-written',
+  'dump-released',
   'dump-finished',
+  'after-ended',
   'manifest-written',
   'backup-committed',
   'backup-ended',
@@ -22,6 +26,7 @@ export const STEPS = [
   'beside-indexed',
   'beside-built',
   'beside-compared',
+  'swap-halted',
   'swap-journaled',
   'swap-prepared',
   'swap-sent',
@@ -30,6 +35,7 @@ export const STEPS = [
   'swapped',
   'previous-recorded',
   'restore-cleared',
+  'swap-released',
   // undo
   'undo-journaled',
   'undone',

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
-import type { App, BoundSource, Discovery } from '../jobs/context.ts';
-import { recoverSource } from '../jobs/recover.ts';
-import { hasJournal } from '../store/journal.ts';
+import type { App, Discovery } from '../jobs/context.ts';
+import { recoverSource, recoverUnbound, unfinished } from '../jobs/recover.ts';
 import { readLock, type LockWatches } from '../store/lock.ts';
 import { alarm, type Alarm } from './alarm.ts';
+import { clearing } from './clearing.ts';
 import { keepKnown, reportChanges } from './look.ts';
 import type { Scheduler } from './scheduler.ts';
 import { troubleFields } from './trouble.ts';
@@ -11,8 +11,6 @@ import { troubleFields } from './trouble.ts';
 /** How often the containers are listed. */
 const LOOK_EVERY_MS = 30_000;
 const LOOK_TIMEOUT_MS = 30_000;
-/** What takes longer is left to the next run of the source, which clears up as well. */
-const RECOVERY_TIMEOUT_MS = 120_000;
 /** The longest sleep: a clock that was set, or a machine that slept, is noticed after it. */
 const LONGEST_SLEEP_MS = 30_000;
 
@@ -35,43 +33,46 @@ export interface Loops {
  * leave half-done is cleared up, too.
  */
 export async function followSources(loops: Loops, signal: AbortSignal): Promise<void> {
-  /** When a source was cleared, or that was tried, last. */
-  const clearedAtMs = new Map<string, number>();
-  /** Why a source could not be cleared up, as it was told last. */
-  const postponed = new Map<string, string>();
-  const clearing = new Map<string, Promise<void>>();
+  const { app } = loops;
+  const { context } = app;
   const pause = alarm();
+  const cleared = clearing(
+    {
+      emit: context.emit,
+      onFirst: () => {
+        pause.ring();
+      },
+      everyMs: LOOK_EVERY_MS,
+    },
+    signal,
+  );
 
-  async function clear(bound: BoundSource): Promise<void> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(RECOVERY_TIMEOUT_MS)]);
-    const { source } = bound.job;
-    const reason = await recoverSource(bound, loops.app.context, loops.watches, limit);
-    if (reason === null) {
-      postponed.delete(source);
-    } else if (reason !== postponed.get(source)) {
-      postponed.set(source, reason);
-      loops.app.context.emit({ type: 'recovery-postponed', source, reason });
+  /** At first also what a living process may hold: whether one in another container lives takes a while to find out. */
+  async function leftHalfDone(): Promise<readonly string[]> {
+    const { dir } = context.storage;
+    const left: string[] = [];
+    for (const source of await unfinished(dir)) {
+      if (!cleared.isCleared(source) || (await readLock(dir, source))?.alive !== true) {
+        left.push(source);
+      }
     }
-    const isNew = !clearedAtMs.has(source);
-    clearedAtMs.set(source, performance.now());
-    clearing.delete(source);
-    if (isNew) {
-      pause.ring();
-    }
+    return left;
   }
 
   async function look(): Promise<void> {
     const found = await lookForSources(loops, signal);
+    const left = new Set(await leftHalfDone());
     for (const bound of found.sources) {
       const { source } = bound.job;
-      const atMs = clearedAtMs.get(source);
-      const isDue = atMs !== undefined && performance.now() - atMs >= LOOK_EVERY_MS;
-      const isNeeded = atMs === undefined || (isDue && (await isLeftHalfDone(loops.app, source)));
-      if (isNeeded && !clearing.has(source)) {
-        clearing.set(source, clear(bound));
+      if (left.delete(source) || !cleared.isCleared(source)) {
+        cleared.clear(source, async (limit) => recoverSource(bound, context, loops.watches, limit));
       }
     }
-    const sources = found.sources.filter(({ job }) => clearedAtMs.has(job.source));
+    // Where Docker is silent they may be sources all the same.
+    for (const source of found.docker === null ? left : []) {
+      cleared.clear(source, async (limit) => recoverUnbound(source, app, loops.watches, limit));
+    }
+    const sources = found.sources.filter(({ job }) => cleared.isCleared(job.source));
     await loops.scheduler.follow({ ...found, sources }, Date.now());
     loops.wake.ring();
   }
@@ -80,13 +81,7 @@ export async function followSources(loops: Loops, signal: AbortSignal): Promise<
     await attempt(loops, 'sources not followed', look, signal);
     await pause.sleep(LOOK_EVERY_MS, signal);
   }
-  await Promise.all(clearing.values());
-}
-
-/** Whether a restore or an undo of a source was left half-done: its process died, or its server was away when it failed. */
-async function isLeftHalfDone({ context }: App, source: string): Promise<boolean> {
-  const { dir } = context.storage;
-  return (await hasJournal(dir, source)) && (await readLock(dir, source))?.alive !== true;
+  await cleared.idle();
 }
 
 async function lookForSources(loops: Loops, signal: AbortSignal): Promise<Discovery> {

@@ -7,13 +7,15 @@ export interface ApiCall {
   readonly name: string;
   /** The container it is about, by the name a person knows it by. */
   readonly container?: string;
+  /** How long Docker may take to answer; default: a minute. */
+  readonly timeoutMs?: number;
 }
 
 /** A healthy engine answers in milliseconds, one on a machine that swaps in seconds; beyond this it is dead. */
 const CALL_TIMEOUT_MS = 60_000;
 
 /**
- * Makes one call to Docker that is not a stream: ends with the signal, or when Docker does not answer within a minute.
+ * Makes one call to Docker that is not a stream: ends with the signal, or when Docker does not answer in time.
  * @throws BackupdError `target-unavailable` for every way Docker can refuse or be away, with Docker's error as its cause;
  *   the signal's reason where that was aborted.
  */
@@ -33,7 +35,7 @@ export async function callDocker<T>(
   const timer = setTimeout(() => {
     interrupt(noAnswer(docker, call));
     ending.abort();
-  }, CALL_TIMEOUT_MS);
+  }, call.timeoutMs ?? CALL_TIMEOUT_MS);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     // The library never settles where a connection breaks within an answer, so its promise alone is not waited for.
@@ -75,7 +77,7 @@ export function strangeAnswer(docker: Docker, call: ApiCall): BackupdError {
 function noAnswer(docker: Docker, call: ApiCall): BackupdError {
   return new BackupdError(
     'target-unavailable',
-    `Docker at ${describeEndpoint(docker)} did not answer ${call.name} within ${CALL_TIMEOUT_MS / 1000} s`,
+    `Docker at ${describeEndpoint(docker)} did not answer ${call.name} within ${(call.timeoutMs ?? CALL_TIMEOUT_MS) / 1000} s`,
     { hint: 'Check whether the Docker engine is alive: docker info should answer at once.' },
   );
 }

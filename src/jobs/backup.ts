@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
-import type { Emit, Outcome } from '../core/events.ts';
+import type { Outcome } from '../core/events.ts';
 import type { Job } from '../core/job.ts';
-import { archiveFileName, formatBackupId, type BackupId } from '../core/layout.ts';
-import { storedBytes, type ArchiveFile, type Manifest, type Trigger } from '../core/manifest.ts';
-import type { DumpPart, DumpPlan, PartFacts, Source } from '../core/source.ts';
+import { formatBackupId, type BackupId } from '../core/layout.ts';
+import { storedBytes, type Manifest, type Trigger } from '../core/manifest.ts';
+import type { Source } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
-import { writeArchive } from '../archive/write-archive.ts';
 import { recordAttempt } from '../store/attempts.ts';
-import type { Draft } from '../store/catalog.ts';
 import { acquireLock } from '../store/lock.ts';
 import { ensureReserve } from '../store/reserve.ts';
 import type { JobContext } from './context.ts';
 import { describeBackup } from './describe-backup.ts';
+import { dump } from './dump.ts';
 import { forgetDropped } from './forget-dropped.ts';
+import { settleOwed } from './owed.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
 
@@ -183,29 +183,19 @@ async function backUp(
   reach('backup-locked');
   await recordInterrupted(source.name, lock.dead, context);
   await resumeInterrupted(source, context, signal);
+  await settleOwed(source.name, context, signal);
   await catalog.sweep(source.name);
   await checkSpace(context, source.name);
   await ensureReserve(storage.dir);
   const target = await source.locate(signal);
   await forgetDropped(source, target, storage.dir, signal);
 
-  const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
   await using draft = await catalog.draft(source.name, running.id);
-  await using session = await source.open(target, dumpPlan(job, run), signal);
-  reach('dump-opened');
-  const files: ArchiveFile[] = [];
-  const read = new Map<string, PartFacts>();
-  for await (const part of session.parts()) {
-    const written = await writePart(part, { job, source, draft, emit }, signal);
-    files.push(written.file);
-    read.set(part.stem, written.facts);
-    reach('archive-written');
-  }
-  const result = await session.finish(read);
-  reach('dump-finished');
+  const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
+  const { failure, ...dumped } = await dump({ source, job, draft, target, run }, context, signal);
   const { id, startedAt } = running;
   const manifest = await describeBackup(
-    { source, trigger, id, startedAt, target, files, result },
+    { source, trigger, id, startedAt, target, ...dumped },
     context,
   );
   signal.throwIfAborted();
@@ -215,6 +205,10 @@ async function backUp(
     emit({ type: 'backup-warning', source: source.name, warning });
   }
   await pin(manifest, request, context);
+  if (failure !== null) {
+    // The backup is there. That something does not run because of it must not be taken for a success.
+    throw failure;
+  }
   return manifest;
 }
 
@@ -227,15 +221,6 @@ async function pin(
     const entry = { manifest, receipts: [] };
     await catalog.addReceipt(entry, { type: 'pinned', at: new Date().toISOString() });
   }
-}
-
-function dumpPlan(job: Job, run: string): DumpPlan {
-  const { algorithm, level, where } = job.compression;
-  return {
-    run,
-    facts: job.facts,
-    compressInTarget: algorithm === 'zstd' && where !== 'backupd' ? { level } : null,
-  };
 }
 
 async function checkSpace(context: JobContext, source: string): Promise<void> {
@@ -251,46 +236,4 @@ async function checkSpace(context: JobContext, source: string): Promise<void> {
       },
     );
   }
-}
-
-interface Writing {
-  readonly job: Job;
-  readonly source: Source;
-  readonly draft: Draft;
-  readonly emit: Emit;
-}
-
-async function writePart(
-  part: DumpPart,
-  { job, source, draft, emit }: Writing,
-  signal: AbortSignal,
-): Promise<{ file: ArchiveFile; facts: PartFacts }> {
-  const compression = part.encoding === 'none' ? job.compression.algorithm : part.encoding;
-  const name = archiveFileName(part.stem, compression);
-  const written = await writeArchive(
-    part.stream,
-    {
-      path: draft.path(name),
-      encoding: part.encoding,
-      compression: { algorithm: compression, level: job.compression.level },
-      reader: source.reader(part.format),
-      onProgress: (progress) => {
-        emit({ type: 'backup-progress', source: source.name, stem: part.stem, ...progress });
-      },
-    },
-    signal,
-  );
-  const { storedBytes: stored, sha256, dumpBytes } = written;
-  return {
-    file: {
-      name,
-      format: part.format,
-      database: part.database,
-      storedBytes: stored,
-      sha256,
-      dumpBytes,
-      compression,
-    },
-    facts: written.facts,
-  };
 }

@@ -1,6 +1,7 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { Emit } from '../core/events.ts';
 import type { Failure } from '../core/errors.ts';
+import type { Neighbours } from '../core/halts.ts';
 import type { Job } from '../core/job.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
@@ -12,6 +13,7 @@ import type { Storage } from '../store/storage.ts';
 export interface JobContext {
   readonly storage: Storage;
   readonly catalog: Catalog;
+  readonly neighbours: Neighbours;
   readonly emit: Emit;
   readonly backupdVersion: string;
   /** For lock files: what a person would call this process: `daemon`, `backup db`. */

@@ -3,28 +3,29 @@ import {
   FORMAT,
   isGood,
   isPinned,
-  type ArchiveFile,
+  type HookReport,
   type Manifest,
   type Trigger,
+  type Warning,
 } from '../core/manifest.ts';
 import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
-import type { DumpResult, Source, TargetRef } from '../core/source.ts';
+import type { Source, TargetRef } from '../core/source.ts';
 import type { JobContext } from './context.ts';
+import type { Dumped } from './dump.ts';
+import { hookFailure } from './hooks.ts';
 
 /** What a run knows at its end. */
-export interface Described {
+export interface Described extends Omit<Dumped, 'failure'> {
   readonly source: Pick<Source, 'name' | 'engine'>;
   readonly trigger: Trigger;
   readonly id: BackupId;
   readonly startedAt: Date;
   readonly target: TargetRef;
-  readonly files: readonly ArchiveFile[];
-  readonly result: DumpResult;
 }
 
 /** The manifest of a backup; one whose source shrank to nothing since the last good backup is flagged in it. */
 export async function describeBackup(
-  { source, trigger, id, startedAt, target, files, result }: Described,
+  { source, trigger, id, startedAt, target, files, result, hooks, halts }: Described,
   context: Pick<JobContext, 'catalog' | 'storage' | 'backupdVersion'>,
 ): Promise<Manifest> {
   const manifest: Manifest = {
@@ -52,7 +53,9 @@ export async function describeBackup(
     position: result.position,
     facts: result.facts,
     engineFacts: result.engineFacts,
-    warnings: result.warnings,
+    warnings: [...result.warnings, ...hooks.flatMap((hook) => warnOf(hook, target.container))],
+    ...(hooks.length === 0 ? {} : { hooks }),
+    ...(halts.length === 0 ? {} : { halts }),
     suspicious: false,
   };
   // One that a person pinned is what they expect, however small it is.
@@ -69,4 +72,10 @@ export async function describeBackup(
     warnings: [...manifest.warnings, ...shrunk, ...missing],
     suspicious: shrunk.length > 0,
   };
+}
+
+/** The command before has to succeed; the one after cannot make a backup worse that is there. */
+function warnOf(hook: HookReport, container: string): readonly Warning[] {
+  const message = hookFailure(hook, container);
+  return message === null ? [] : [{ code: 'hook-failed', message }];
 }

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
 import { BackupdError } from '../core/errors.ts';
+import type { HaltedContainer } from '../core/halts.ts';
 import { newRestoreRun } from '../core/restore-run.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import {
@@ -25,6 +26,8 @@ export interface RestoreRequest {
   readonly as: string | null;
   /** A container; null: the source's own. */
   readonly into: string | null;
+  /** Containers to be stopped before the swap, and started after it. */
+  readonly stop: readonly string[];
   /** How long to wait for another run of the source; 0: not at all. */
   readonly waitMs: number;
 }
@@ -46,12 +49,16 @@ export interface RestoreDecision {
     readonly replaces: boolean;
     readonly sizeBytes: number | null;
   }[];
+  /** Those of the containers to be stopped that run now. */
+  readonly stops: readonly string[];
   readonly warnings: readonly Warning[];
   /** What is wrong with the files of the backup at a glance; null: nothing. The restore reads them, and writes it down. */
   readonly damage: string | null;
   /** For runRestore. */
   readonly bound: { readonly source: Source; readonly target: TargetRef };
   readonly manifest: Manifest;
+  /** The containers to be stopped, as they were named. */
+  readonly stop: readonly string[];
   readonly waitMs: number;
 }
 
@@ -79,10 +86,12 @@ export async function planRestore(
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
   const target = await source.locate(signal);
+  const running = await findRunning(request.stop, target, app.context, signal);
   const plan = restorePlan(app.context, source, {
     manifest,
     databases: wanted,
     run: newRestoreRun(),
+    stops: running.map(({ containerId }) => containerId),
   });
   const { problems, existing } = await source.restorer.preflight(target, plan, signal);
   const [problem, ...more] = problems;
@@ -101,6 +110,7 @@ export async function planRestore(
       replaces: existing.includes(database.restoredAs),
       sizeBytes: manifest.facts.databases[database.name]?.sizeBytes ?? null,
     })),
+    stops: running.map(({ container }) => container),
     warnings: [
       ...(request.at === 'latest' ? await passedOver(entry, entries, app) : []),
       ...manifest.warnings,
@@ -108,8 +118,27 @@ export async function planRestore(
     damage: await catalog.wrongFile(entry),
     bound: { source, target },
     manifest,
+    stop: request.stop,
     waitMs: request.waitMs,
   };
+}
+
+/** Those of the containers to be stopped that run. @throws BackupdError `usage` where the target is among them */
+export async function findRunning(
+  stop: readonly string[],
+  target: TargetRef,
+  { neighbours }: Pick<JobContext, 'neighbours'>,
+  signal: AbortSignal,
+): Promise<readonly HaltedContainer[]> {
+  const running = await neighbours.findRunning({ stop, pause: [] }, signal);
+  if (running.some(({ containerId }) => containerId === target.containerId)) {
+    throw new BackupdError(
+      'usage',
+      `--stop names "${target.container}", which is restored into and must run`,
+      { hint: 'Name the containers that use it.' },
+    );
+  }
+  return running;
 }
 
 async function onlySource(app: App): Promise<string> {
@@ -195,7 +224,7 @@ function flawOf(entry: CatalogEntry): string {
 export function restorePlan(
   context: JobContext,
   source: Source,
-  what: Pick<RestorePlan, 'manifest' | 'databases' | 'run'>,
+  what: Pick<RestorePlan, 'manifest' | 'databases' | 'run' | 'stops'>,
 ): RestorePlan {
   return {
     ...what,

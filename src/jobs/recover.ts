@@ -1,8 +1,11 @@
 import { toFailure, type Failure } from '../core/errors.ts';
-import type { Source } from '../core/source.ts';
+import { targetOf, type Source } from '../core/source.ts';
 import { readAttempts, recordAttempt } from '../store/attempts.ts';
+import { readJournal } from '../store/journal.ts';
 import { acquireLock, type LockHolder, type LockWatches } from '../store/lock.ts';
-import type { BoundSource, JobContext } from './context.ts';
+import { sourcesWith } from '../store/state-file.ts';
+import type { App, BoundSource, JobContext } from './context.ts';
+import { settleOwed } from './owed.ts';
 import { resumeInterrupted } from './resume.ts';
 
 /** A dead process's lock in another container is recognised within this time. */
@@ -33,12 +36,67 @@ export async function recoverSource(
     await recordInterrupted(source.name, lock.dead, context);
     await catalog.sweep(source.name);
     await resumeInterrupted(source, context, running);
+    await settleOwed(source.name, context, running);
     await sweepTarget(source, running);
     return null;
   } catch (error) {
     const { code, message } = toFailure(error);
     return code === 'locked' ? null : message;
   }
+}
+
+/**
+ * The same for a source that is not configured here, such as one that was restored on a new host: only what its journal
+ * says it did is finished, and what it owes settled.
+ */
+export async function recoverUnbound(
+  source: string,
+  app: App,
+  watches: LockWatches,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { context } = app;
+  try {
+    await using lock = await acquireLock(
+      context.storage.dir,
+      source,
+      { command: `${context.command}: clearing up`, waitMs: LOCK_WAIT_MS, watches },
+      signal,
+    );
+    await recordInterrupted(source, lock.dead, context);
+    await resumeByJournal(source, app, AbortSignal.any([signal, lock.lost]));
+    return null;
+  } catch (error) {
+    const { code, message } = toFailure(error);
+    return code === 'locked' ? null : message;
+  }
+}
+
+/**
+ * Finishes or reverses what a journal says, in the target that it names, and settles what is owed. The caller holds the
+ * source's lock.
+ */
+export async function resumeByJournal(name: string, app: App, signal: AbortSignal): Promise<void> {
+  const state = await readJournal(app.context.storage.dir, name);
+  if (state !== null) {
+    const target = targetOf(state);
+    const { source } = await app.bind(
+      { source: name, engine: state.engine, target },
+      target.container,
+      signal,
+    );
+    await resumeInterrupted(source, app.context, signal);
+  }
+  await settleOwed(name, app.context, signal);
+}
+
+/**
+ * Sources whose restore or backup is not at its end: its process died, its target was away when it failed, or it still runs.
+ */
+export async function unfinished(dir: string): Promise<readonly string[]> {
+  return [
+    ...new Set([...(await sourcesWith(dir, 'journals')), ...(await sourcesWith(dir, 'owed'))]),
+  ];
 }
 
 async function sweepTarget(source: Source, signal: AbortSignal): Promise<void> {

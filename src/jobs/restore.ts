@@ -4,16 +4,19 @@ import { newRestoreRun } from '../core/restore-run.ts';
 import type { Comparison, Difference } from '../core/facts.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { ArchiveFile, Warning } from '../core/manifest.ts';
-import type { Previous, RestorePlan } from '../core/source.ts';
+import type { Beside, Previous, RestorePlan } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
 import { journal } from '../store/journal.ts';
 import { acquireLock } from '../store/lock.ts';
+import { debtOf } from '../store/owed.ts';
 import { recordPrevious } from '../store/previous.ts';
 import type { App, JobContext } from './context.ts';
 import { noted } from './note-restore.ts';
-import { restorePlan, type RestoreDecision } from './plan-restore.ts';
+import { settleOwed } from './owed.ts';
+import { findRunning, restorePlan, type RestoreDecision } from './plan-restore.ts';
 import { recordInterrupted } from './recover.ts';
 import { resumeInterrupted } from './resume.ts';
+import { throwAfterRestore, whileHalted } from './while-halted.ts';
 
 /** How a restore or an undo ended. */
 export interface RestoreReport {
@@ -84,14 +87,17 @@ async function restoreLocked(
 ): Promise<Restored> {
   const { source, target } = decision.bound;
   await resumeInterrupted(source, context, running);
+  await settleOwed(decision.source, context, running);
   // Retention may have removed it since it was decided.
   await context.catalog.manifest(decision.source, decision.id);
   await checkArchives(decision, context, running);
   await source.sweep(target, running);
+  const stops = await findRunning(decision.stop, target, context, running);
   const plan = restorePlan(context, source, {
     manifest: decision.manifest,
     databases: decision.databases,
     run: newRestoreRun(),
+    stops: stops.map(({ containerId }) => containerId),
   });
   return restoreBeside(decision, plan, context, running);
 }
@@ -148,6 +154,7 @@ interface Restored {
   readonly warnings: readonly Warning[];
 }
 
+/** Loads beside, compares, and swaps, during which the containers that use it may be stopped. */
 async function restoreBeside(
   decision: RestoreDecision,
   plan: RestorePlan,
@@ -155,27 +162,37 @@ async function restoreBeside(
   signal: AbortSignal,
 ): Promise<Restored> {
   const { source, target } = decision.bound;
-  const log = journal(context.storage.dir, decision.source);
+  const { dir } = context.storage;
+  const log = journal(dir, decision.source);
+  let beside: Beside;
   try {
-    const beside = await source.restorer.build(target, plan, log, signal);
+    beside = await source.restorer.build(target, plan, log, signal);
     reach('beside-built');
     checkComparisons(await source.restorer.compare(beside, plan, signal));
     reach('beside-compared');
-    const { previous, warnings } = await source.restorer.swap(beside, plan, log, signal);
-    reach('swapped');
-    await recordPrevious(context.storage.dir, previous);
-    reach('previous-recorded');
-    await log.clear();
-    reach('restore-cleared');
-    return { previous, warnings: [...beside.warnings, ...warnings] };
   } catch (error) {
-    const settled = await settle(decision, plan, context);
-    if (settled.previous !== null) {
-      // The swap had happened before the connection failed: what counts is what the server says.
-      return { previous: settled.previous, warnings: [] };
-    }
-    throw asRestoreFailure(error, settled.postponed, signal);
+    return settleFailure({ decision, plan, context }, error, signal);
   }
+  const debt = debtOf(dir, { source: decision.source, halted: [], after: null });
+  const wish = { stop: decision.stop, pause: [] };
+  const halting = { wish, target, debt };
+  const { result, failure } = await whileHalted(halting, context, signal, async () => {
+    try {
+      reach('swap-halted');
+      const { previous, warnings } = await source.restorer.swap(beside, plan, log, signal);
+      reach('swapped');
+      await recordPrevious(dir, previous);
+      reach('previous-recorded');
+      await log.clear();
+      reach('restore-cleared');
+      return { previous, warnings: [...beside.warnings, ...warnings] };
+    } catch (error) {
+      return settleFailure({ decision, plan, context }, error, signal);
+    }
+  });
+  reach('swap-released');
+  throwAfterRestore(failure);
+  return result;
 }
 
 function checkComparisons(comparisons: ReadonlyMap<string, Comparison>): void {
@@ -207,11 +224,26 @@ interface Settled {
   readonly postponed: string | null;
 }
 
-async function settle(
-  decision: RestoreDecision,
-  plan: RestorePlan,
-  context: JobContext,
-): Promise<Settled> {
+/** Clears up. Where the swap had happened before the connection failed, what counts is what the server says. */
+async function settleFailure(
+  { decision, plan, context }: Failing,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<Restored> {
+  const settled = await settle({ decision, plan, context });
+  if (settled.previous !== null) {
+    return { previous: settled.previous, warnings: [] };
+  }
+  throw asRestoreFailure(error, settled.postponed, signal);
+}
+
+interface Failing {
+  readonly decision: RestoreDecision;
+  readonly plan: RestorePlan;
+  readonly context: JobContext;
+}
+
+async function settle({ decision, plan, context }: Failing): Promise<Settled> {
   const { source, target } = decision.bound;
   const signal = AbortSignal.timeout(SETTLE_TIMEOUT_MS);
   try {

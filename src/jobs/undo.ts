@@ -1,19 +1,26 @@
 import { BackupdError } from '../core/errors.ts';
-import { targetOf, type Previous, type PreviousDatabase, type Source } from '../core/source.ts';
+import type { Previous, PreviousDatabase, Source } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
-import { journal, readJournal } from '../store/journal.ts';
+import { hasJournal, journal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';
+import { debtOf } from '../store/owed.ts';
 import { readPrevious, recordPrevious, removePrevious } from '../store/previous.ts';
 import type { App } from './context.ts';
 import { noted } from './note-restore.ts';
+import { findRunning } from './plan-restore.ts';
 import type { RestoreReport } from './restore.ts';
-import { recordInterrupted } from './recover.ts';
-import { resumeInterrupted } from './resume.ts';
+import { recordInterrupted, resumeByJournal } from './recover.ts';
+import { throwAfterRestore, whileHalted } from './while-halted.ts';
 
 export interface UndoRequest {
   readonly source: string;
   /** How long to wait for another run of the source; 0: not at all. */
   readonly waitMs: number;
+}
+
+export interface UndoSwapRequest extends UndoRequest {
+  /** Containers to be stopped before the swap, and started after it. */
+  readonly stop: readonly string[];
 }
 
 /** What an undo will do. */
@@ -25,6 +32,10 @@ export interface UndoDecision {
   readonly replacedAt: string;
   /** Null: the restore had created the database, and it is set aside. */
   readonly databases: readonly { readonly name: string; readonly keptAs: string | null }[];
+  /** Those of the containers to be stopped that run now. */
+  readonly stops: readonly string[];
+  /** The containers to be stopped, as they were named. */
+  readonly stop: readonly string[];
   readonly waitMs: number;
 }
 
@@ -39,13 +50,14 @@ interface Undoable {
  * @throws BackupdError `nothing-to-undo`
  */
 export async function planUndo(
-  request: UndoRequest,
+  request: UndoSwapRequest,
   app: App,
   signal: AbortSignal,
 ): Promise<UndoDecision> {
-  if ((await readJournal(app.context.storage.dir, request.source)) !== null) {
+  if (await hasJournal(app.context.storage.dir, request.source)) {
+    // What an interrupted restore swapped can be undone, too.
     await using lock = await lockSource(request.source, request.waitMs, app, signal);
-    await resumeJournal(request.source, app, AbortSignal.any([signal, lock.lost]));
+    await resumeByJournal(request.source, app, AbortSignal.any([signal, lock.lost]));
   }
   const { source, previous } = await findUndoable(request.source, app, signal);
   const there = await keptNow({ source, previous }, signal);
@@ -55,8 +67,11 @@ export async function planUndo(
   if (gone.length > 0) {
     throw nothingToUndo(request.source, `what it replaced is gone: ${gone.join(', ')}`);
   }
+  const running = await findRunning(request.stop, previous.target, app.context, signal);
   return {
     source: request.source,
+    stops: running.map(({ container }) => container),
+    stop: request.stop,
     into: previous.target.container,
     replacedAt: previous.replacedAt,
     databases: previous.databases.map(({ name, kept }) => ({ name, keptAs: kept?.name ?? null })),
@@ -75,27 +90,38 @@ export async function runUndo(
   await using lock = await lockSource(decision.source, decision.waitMs, app, signal);
   const running = AbortSignal.any([signal, lock.lost]);
   return await noted({ dir, source: decision.source, id: null }, async () => {
-    await resumeJournal(decision.source, app, running);
-    const { into, databases } = await swapBack(decision.source, app, running);
+    await resumeByJournal(decision.source, app, running);
+    const { into, databases } = await swapBack(decision, app, running);
     const durationMs = Math.round(performance.now() - began);
     return { source: decision.source, id: null, into, databases, durationMs, warnings: [] };
   });
 }
 
 async function swapBack(
-  name: string,
+  { source: name, stop }: UndoDecision,
   app: App,
   running: AbortSignal,
 ): Promise<Pick<RestoreReport, 'into' | 'databases'>> {
   const { dir } = app.context.storage;
   const { source, previous } = await findUndoable(name, app, running);
   const log = journal(dir, name);
-  const replaced = await source.restorer.undo(previous, log, running);
-  reach('undone');
-  await recordPrevious(dir, replaced);
-  await removePrevious(dir, name, previous.run);
-  reach('undo-recorded');
-  await log.clear();
+  const debt = debtOf(dir, { source: name, halted: [], after: null });
+  const halting = { wish: { stop, pause: [] }, target: previous.target, debt };
+  const { result: replaced, failure } = await whileHalted(
+    halting,
+    app.context,
+    running,
+    async () => {
+      const undone = await source.restorer.undo(previous, log, running);
+      reach('undone');
+      await recordPrevious(dir, undone);
+      await removePrevious(dir, name, previous.run);
+      reach('undo-recorded');
+      await log.clear();
+      return undone;
+    },
+  );
+  throwAfterRestore(failure);
   return {
     into: previous.target.container,
     databases: replaced.databases.map((database) => ({
@@ -116,7 +142,7 @@ export async function dropPrevious(
   const { dir } = app.context.storage;
   await using lock = await lockSource(request.source, request.waitMs, app, signal);
   const running = AbortSignal.any([signal, lock.lost]);
-  await resumeJournal(request.source, app, running);
+  await resumeByJournal(request.source, app, running);
   const dropped: string[] = [];
   for (const { source, previous } of await findStillKept(request.source, app, running)) {
     await source.restorer.dropPrevious(previous, running);
@@ -156,20 +182,6 @@ async function lockSource(
   await recordInterrupted(source, lock.dead, context);
   stack.move();
   return lock;
-}
-
-/** What an interrupted restore swapped can be undone, too. */
-async function resumeJournal(name: string, app: App, signal: AbortSignal): Promise<void> {
-  const state = await readJournal(app.context.storage.dir, name);
-  if (state !== null) {
-    const target = targetOf(state);
-    const { source } = await app.bind(
-      { source: name, engine: state.engine, target },
-      target.container,
-      signal,
-    );
-    await resumeInterrupted(source, app.context, signal);
-  }
 }
 
 async function findUndoable(name: string, app: App, signal: AbortSignal): Promise<Undoable> {

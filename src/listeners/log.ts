@@ -71,6 +71,22 @@ const DESCRIBERS: Describers = {
   'restore-finished': ({ source, id, into, durationMs }) =>
     entry('info', 'restore finished', { source, id, into, durationMs }),
   verified: describeVerification,
+  halted: ({ source, container, how }) =>
+    entry('info', how === 'stop' ? 'container stopped' : 'container paused', { source, container }),
+  released: ({ source, container, how, durationMs }) =>
+    entry('info', how === 'stop' ? 'container started again' : 'container goes on', {
+      source,
+      container,
+      durationMs,
+    }),
+  'hook-ended': ({ source, container, report: { when, exitCode, output, durationMs } }) =>
+    entry(exitCode === 0 ? 'info' : 'error', `command ${when} the backup ended`, {
+      source,
+      container,
+      exitCode,
+      durationMs,
+      output,
+    }),
   recovered: ({ source, what }) =>
     entry('warn', 'recovered from an interruption', { source, what }),
   'recovery-postponed': ({ source, reason }) =>

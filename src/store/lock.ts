@@ -76,6 +76,18 @@ export async function acquireDaemonLock(
   return acquire({ dir, kind: 'daemon', name: 'backupd' }, request, signal);
 }
 
+/**
+ * Takes the lock of those that hold other containers still, which many may want at once: whoever waits is let in by the
+ * one before. Otherwise as {@link acquireLock}.
+ */
+export async function acquireHaltLock(
+  dir: string,
+  request: Pick<LockRequest, 'command'>,
+  signal: AbortSignal,
+): Promise<Lock> {
+  return acquire({ dir, kind: 'state', name: 'halted' }, { ...request, waitMs: Infinity }, signal);
+}
+
 /** Takes the lock that guards one of our own state files while it is read and written. */
 export async function acquireStateLock(dir: string, name: string): Promise<Lock> {
   const request = { command: 'record', waitMs: 60_000 };

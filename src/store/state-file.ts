@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
-import { STATE_FOLDER } from '../core/layout.ts';
+import { isSourceName, STATE_FOLDER } from '../core/layout.ts';
 import { ensureFolder, readJson, writeJson } from './atomic-file.ts';
 import { readNames } from './folder.ts';
 import { onStorage } from './storage-error.ts';
@@ -9,6 +9,7 @@ import { onStorage } from './storage-error.ts';
 export const STATE_KINDS = [
   'attempts',
   'journals',
+  'owed',
   'previous',
   'restores',
   'schedule',
@@ -52,6 +53,19 @@ export async function readStates(folder: string): Promise<readonly unknown[]> {
     }
   }
   return values;
+}
+
+/** The sources that have a file of this kind, readable or not. */
+export async function sourcesWith(
+  dir: string,
+  kind: 'journals' | 'owed',
+): Promise<readonly string[]> {
+  const folder = join(dir, STATE_FOLDER, kind);
+  const names = await onStorage(folder, () => readNames(folder));
+  return names
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .filter((name) => isSourceName(name));
 }
 
 /** What to throw where a state file must be understood to go on. */

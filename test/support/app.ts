@@ -5,7 +5,7 @@ import type { Job } from '../../src/core/job.ts';
 import type { Source } from '../../src/core/source.ts';
 import type { App } from '../../src/jobs/context.ts';
 import type { Catalog } from '../../src/store/catalog.ts';
-import { sampleJob } from './storage.ts';
+import { NO_NEIGHBOURS, sampleJob } from './storage.ts';
 
 export interface AppOptions {
   readonly dir: string;
@@ -53,6 +53,7 @@ export function sampleApp(options: AppOptions): SampleApp {
         space: () => Promise.resolve({ freeBytes: 1e9, sizeBytes: 2e9 }),
       },
       catalog,
+      neighbours: NO_NEIGHBOURS,
       emit: (event) => events.push(event),
       backupdVersion: '0.0.0',
       command: 'test',

@@ -7,7 +7,7 @@ import { readAttempts } from '../../src/store/attempts.ts';
 import { openCatalog } from '../../src/store/catalog.ts';
 import { readScheduleState, writeScheduleState } from '../../src/store/schedule-state.ts';
 import { openStorage } from '../../src/store/storage.ts';
-import { backupId, commitBackup, sampleJob } from './storage.ts';
+import { backupId, commitBackup, NO_NEIGHBOURS, sampleJob } from './storage.ts';
 
 const [, , dir = ''] = process.argv;
 const SCHEDULE_STATE = {
@@ -21,7 +21,14 @@ const storage = await openStorage(dir, {
   access: 'write',
 });
 const catalog = openCatalog(storage);
-const context = { storage, catalog, emit: () => {}, backupdVersion: '0.0.0', command: 'test' };
+const context = {
+  storage,
+  catalog,
+  neighbours: NO_NEIGHBOURS,
+  emit: () => {},
+  backupdVersion: '0.0.0',
+  command: 'test',
+};
 
 async function codeOf(work: () => Promise<unknown>): Promise<string> {
   try {

@@ -4,7 +4,7 @@ import type { App } from '../../src/jobs/context.ts';
 import { definitionOf } from '../../src/sources/engines.ts';
 import { openCatalog } from '../../src/store/catalog.ts';
 import { encode, goldenArchive, store } from './archives.ts';
-import { backupId, sampleManifest, temporaryFolder } from './storage.ts';
+import { backupId, NO_NEIGHBOURS, sampleManifest, temporaryFolder } from './storage.ts';
 
 /** A catalog of backups of a real, small archive, and an app on it. */
 export interface GoldenCatalog extends AsyncDisposable {
@@ -35,6 +35,7 @@ export async function goldenCatalog(): Promise<GoldenCatalog> {
       context: {
         storage,
         catalog,
+        neighbours: NO_NEIGHBOURS,
         emit: (event) => events.push(event),
         backupdVersion: '0.0.0',
         command: 'test',

@@ -94,7 +94,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
 
   async function plan(request: SomeRestore, signal = deadline()): Promise<RestoreDecision> {
     return planRestore(
-      { at: 'latest', databases: [], as: null, into: null, waitMs: 0, ...request },
+      { at: 'latest', databases: [], as: null, into: null, stop: [], waitMs: 0, ...request },
       app,
       signal,
     );
@@ -117,7 +117,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
     restore: async (request, signal = deadline()) =>
       runRestore(await plan(request, signal), app, signal),
     async undo(source) {
-      const decision = await planUndo({ source, waitMs: 0 }, app, deadline());
+      const decision = await planUndo({ source, stop: [], waitMs: 0 }, app, deadline());
       return runUndo(decision, app, deadline());
     },
     async dropPrevious(source) {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Neighbours } from '../../src/core/halts.ts';
 import type { Job } from '../../src/core/job.ts';
 import { formatBackupId, type BackupId } from '../../src/core/layout.ts';
 import type { ArchiveFile, Manifest } from '../../src/core/manifest.ts';
@@ -77,6 +78,8 @@ export function sampleManifest(changes: Partial<Manifest> & { readonly id: Backu
     },
     engineFacts: {},
     warnings: [],
+    hooks: [],
+    halts: [],
     suspicious: false,
     ...changes,
   };
@@ -96,6 +99,14 @@ export async function commitBackup(
   return manifest;
 }
 
+/** For what has no containers around it. */
+export const NO_NEIGHBOURS: Neighbours = {
+  findRunning: () => Promise.resolve([]),
+  halt: () => Promise.reject(new Error('there is nothing to halt')),
+  release: () => Promise.reject(new Error('there is nothing to release')),
+  runCommand: () => Promise.reject(new Error('there is nothing to run a command in')),
+};
+
 /** A source with a schedule that keeps its last three backups. */
 export function sampleJob(changes: Partial<Job> = {}): Job {
   return {
@@ -106,6 +117,10 @@ export function sampleJob(changes: Partial<Job> = {}): Job {
     exclude: [],
     user: null,
     passwordFile: null,
+    stop: [],
+    pause: [],
+    before: null,
+    after: null,
     schedule: { patterns: ['0 2 * * *'], timezone: 'UTC', catchUpMs: 86_400_000 },
     keep: {
       all: false,

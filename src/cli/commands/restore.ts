@@ -62,7 +62,7 @@ export function describeReport(report: RestoreReport): Readonly<Record<string, u
 }
 
 function describePlan(decision: RestoreDecision): Readonly<Record<string, unknown>> {
-  const { source, id, into, startedAt, gap, databases, warnings } = decision;
+  const { source, id, into, startedAt, gap, databases, stops, warnings } = decision;
   return {
     plan: true,
     source,
@@ -72,12 +72,13 @@ function describePlan(decision: RestoreDecision): Readonly<Record<string, unknow
     durationMs: null,
     startedAt,
     gap,
+    stops,
     warnings,
   };
 }
 
 function planLines(decision: RestoreDecision): readonly Line[] {
-  const { source, id, startedAt, into, gap, databases, warnings } = decision;
+  const { source, id, startedAt, into, gap, databases, stops, warnings } = decision;
   return [
     ...fieldLines([
       ['restore', { text: source, format: 'bold' }],
@@ -86,6 +87,7 @@ function planLines(decision: RestoreDecision): readonly Line[] {
         `${id}, begun ${formatInstant(startedAt)}, ${formatAge(startedAt, Date.now())} ago`,
       ],
       ['into', `container ${into}`],
+      ...(stops.length === 0 ? [] : [['stopped for the swap', stops.join(', ')] as const]),
       ...(gap === null ? [] : [['gap', { text: gap, format: 'yellow' }] as const]),
     ]),
     ...warnings.map(({ message }) => warningLine(message)),

@@ -1,4 +1,12 @@
-import { dumpBytes, storedBytes, type Manifest, type Receipt } from '../../core/manifest.ts';
+import { formatDuration } from '../../core/duration.ts';
+import {
+  dumpBytes,
+  storedBytes,
+  type HaltReport,
+  type HookReport,
+  type Manifest,
+  type Receipt,
+} from '../../core/manifest.ts';
 import type { App } from '../../jobs/context.ts';
 import { showBackup } from '../../jobs/show.ts';
 import type { CommandOf } from '../arguments.ts';
@@ -42,12 +50,24 @@ function backupLines(
       ? [warningLine('suspicious: never "latest", restored by its id only')]
       : []),
     ...manifest.warnings.map(({ message }) => warningLine(message)),
+    ...(manifest.hooks ?? []).map((hook) => hookLine(hook)),
+    ...(manifest.halts ?? []).map((halt) => haltLine(halt)),
     '',
     ...fileTable(manifest),
     '',
     ...factTable(manifest),
     ...(receipts.length === 0 ? [] : ['', ...receipts.map((receipt) => receiptLine(receipt))]),
   ];
+}
+
+function hookLine({ when, exitCode, durationMs, output }: HookReport): Line {
+  const ended = exitCode === null ? 'could not be run' : `exited with ${exitCode}`;
+  const said = output.split('\n').at(-1) ?? '';
+  return `command ${when} the backup ${ended} after ${formatDuration(durationMs)}${said === '' ? '' : `: ${said}`}`;
+}
+
+function haltLine({ container, how, durationMs }: HaltReport): Line {
+  return `container ${container} was ${how === 'stop' ? 'stopped' : 'paused'} for ${formatDuration(durationMs)}`;
 }
 
 function fileTable({ files }: Manifest): readonly Line[] {

@@ -39,7 +39,7 @@ export async function undoCommand(
 }
 
 function describePlan(decision: UndoDecision): Readonly<Record<string, unknown>> {
-  const { source, into, databases, replacedAt } = decision;
+  const { source, into, databases, replacedAt, stops } = decision;
   return {
     plan: true,
     source,
@@ -53,14 +53,16 @@ function describePlan(decision: UndoDecision): Readonly<Record<string, unknown>>
     })),
     durationMs: null,
     replacedAt,
+    stops,
   };
 }
 
-function planLines({ source, into, databases, replacedAt }: UndoDecision): readonly Line[] {
+function planLines({ source, into, databases, replacedAt, stops }: UndoDecision): readonly Line[] {
   return [
     ...fieldLines([
       ['undo', `the restore of ${source} at ${formatInstant(replacedAt)}`],
       ['into', `container ${into}`],
+      ...(stops.length === 0 ? [] : [['stopped for the swap', stops.join(', ')] as const]),
     ]),
     '',
     ...tableLines(

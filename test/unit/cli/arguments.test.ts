@@ -11,12 +11,13 @@ const RESTORE = {
   databases: [],
   as: null,
   into: null,
+  stop: [],
   dryRun: false,
   yes: false,
   waitMs: 0,
 };
 const PRUNE = { name: 'prune', source: null, dryRun: false, yes: false, waitMs: 0 };
-const BACK = { source: 'db', dryRun: false, yes: false, waitMs: 0 };
+const BACK = { source: 'db', stop: [], dryRun: false, yes: false, waitMs: 0 };
 
 function words(line: string): readonly string[] {
   return line === '' ? [] : line.split(' ');
@@ -75,6 +76,8 @@ describe('parseCommand', () => {
     ],
     ['restore db --undo', { ...BACK, name: 'undo' }],
     ['restore --undo db --wait 1m', { ...BACK, name: 'undo', waitMs: 60_000 }],
+    ['restore db --stop app --stop=b', { ...RESTORE, source: 'db', stop: ['app', 'b'] }],
+    ['restore db --undo --stop app', { ...BACK, name: 'undo', stop: ['app'] }],
     ['restore db --drop-previous --yes', { ...BACK, name: 'drop-previous', yes: true }],
     ['list', { name: 'list', source: null }],
     ['list db --json', { name: 'list', source: 'db' }],
@@ -102,7 +105,7 @@ describe('parseCommand', () => {
     ['backup --pni', 'unknown option "--pni" for "backup"', 'Did you mean "--pin"?'],
     ['restore db --dry-rum', 'unknown option "--dry-rum" for "restore"', '"--dry-run"'],
     ['list --from s3', 'unknown option "--from" for "list"', 'backupd list --help'],
-    ['restore db --stop app', 'unknown option "--stop"', 'backupd restore --help'],
+    ['restore db --drop-previous --stop app', '--drop-previous does not go with --stop', ''],
     ['backup -x', 'unknown option "-x"', 'backupd backup --help'],
     ['list --yes', 'unknown option "--yes" for "list"', ''],
     ['--jsno list', 'unknown option "--jsno"', 'Did you mean "--json"?'],

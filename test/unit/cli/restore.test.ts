@@ -65,6 +65,7 @@ describe('restore', () => {
       durationMs: null,
       startedAt: '2026-11-22T02:00:00.000Z',
       gap: null,
+      stops: [],
       warnings: [],
     });
     expect((await run(fake, 'restore db --undo')).exitCode).toBe(17);

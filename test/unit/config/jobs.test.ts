@@ -217,6 +217,10 @@ describe('where a value of a source comes from', () => {
       { name: 'keep', value: 'hourly=24 daily=7 weekly=4 monthly=12', from: 'BACKUPD_KEEP' },
       { name: 'maxAge', value: '1.5x', from: 'BACKUPD_MAX_AGE' },
       { name: 'facts', value: 'exact', from: 'BACKUPD_FACTS' },
+      { name: 'stop', value: null, from: 'default' },
+      { name: 'pause', value: null, from: 'default' },
+      { name: 'before', value: null, from: 'default' },
+      { name: 'after', value: null, from: 'default' },
     ]);
   });
 });

@@ -15,6 +15,10 @@ describe('sources by labels', () => {
         exclude: [],
         user: null,
         passwordFile: null,
+        stop: [],
+        pause: [],
+        before: null,
+        after: null,
         schedule: { patterns: ['0 2 * * *'], timezone: 'UTC', catchUpMs: 86_400_000 },
         keep: {
           all: false,
@@ -49,6 +53,10 @@ describe('sources by labels', () => {
           keep: 'all',
           max_age: '26h',
           facts: 'off',
+          stop: 'app, worker',
+          pause: 'cache',
+          before: 'flush "$HOME"',
+          after: 'true',
         }),
       ],
     });
@@ -65,6 +73,10 @@ describe('sources by labels', () => {
         keep: { all: true },
         maxAge: { ms: 93_600_000 },
         facts: 'off',
+        stop: ['app', 'worker'],
+        pause: ['cache'],
+        before: 'flush "$HOME"',
+        after: 'true',
       },
     ]);
   });
