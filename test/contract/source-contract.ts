@@ -45,11 +45,13 @@ export interface EngineContract {
   readonly rich: { readonly database: string; readonly facts: Omit<DatabaseFacts, 'sizeBytes'> };
   /** Another one of the data set, which `change` drops. */
   readonly other: string;
+  /** A name that no database has, with all that a name may have; default: one with a blank. */
+  readonly copy?: string;
 }
 
 /** What every Source promises, on real servers. */
 export function sourceContract(contract: EngineContract): void {
-  const { engine, rich, other } = contract;
+  const { engine, rich, other, copy: copyName = 'A copy' } = contract;
   let server: ContractServer;
   let app: LiveApp;
   let backup: Manifest;
@@ -120,9 +122,9 @@ export function sourceContract(contract: EngineContract): void {
 
   test('a restore under another name touches nothing that is there', async () => {
     const original = await server.fingerprint();
-    const report = await app.restore({ source: 'db', databases: [rich.database], as: 'A copy' });
-    expect(report.databases).toMatchObject([{ restoredAs: 'A copy', previous: null }]);
-    const { 'A copy': copy, ...rest } = (await server.fingerprint()).databases;
+    const report = await app.restore({ source: 'db', databases: [rich.database], as: copyName });
+    expect(report.databases).toMatchObject([{ restoredAs: copyName, previous: null }]);
+    const { [copyName]: copy, ...rest } = (await server.fingerprint()).databases;
     expect(copy).toEqual(original.databases[rich.database]);
     expect(rest).toEqual(original.databases);
 

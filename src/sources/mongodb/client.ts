@@ -54,7 +54,7 @@ export async function withClient<Result>(
 ): Promise<Result> {
   await using wire = await openWire(connection, signal);
   const client = clientOn(wire, connection, code);
-  await logIn(client, connection, code);
+  await logIn(client, connection);
   return await work(client);
 }
 
@@ -122,7 +122,7 @@ function cursorOf(reply: ReadonlyMap<string, Field>, batch: 'firstBatch' | 'next
   };
 }
 
-async function logIn(client: Client, connection: Connection, code: FailureCode): Promise<void> {
+async function logIn(client: Client, connection: Connection): Promise<void> {
   const { login, container } = connection;
   if (login === null) {
     return;
@@ -151,7 +151,7 @@ async function logIn(client: Client, connection: Connection, code: FailureCode):
   } catch (error) {
     if (error instanceof ServerRefusal || error instanceof ScramError) {
       throw new BackupdError(
-        code,
+        'dump-failed',
         `cannot log in to the server in "${container}" as "${user}" with its password: ${error.message}`,
         {
           hint: 'Check MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD of the container, or set the labels backupd.user and backupd.password_file.',
