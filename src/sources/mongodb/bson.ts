@@ -74,13 +74,15 @@ export function fieldsOf(document: Bson): ReadonlyMap<string, Field> {
   let at = 4;
   while (at < bytes.length - 1) {
     const type = bytes[at] ?? 0;
-    const nameEnd = bytes.indexOf(0, at + 1);
-    const start = nameEnd + 1;
+    const start = bytes.indexOf(0, at + 1) + 1;
     const end = start + sizeOf(bytes, type, start);
-    if (nameEnd === -1 || end > bytes.length - 1) {
+    if (start === 0 || end < start || end > bytes.length - 1) {
       throw new BsonError('a field goes beyond its end');
     }
-    fields.set(bytes.toString('utf8', at + 1, nameEnd), {
+    if (type === TEXT && bytes[end - 1] !== 0) {
+      throw new BsonError('a text has no end');
+    }
+    fields.set(bytes.toString('utf8', at + 1, start - 1), {
       type,
       value: bytes.subarray(start, end),
     });
@@ -142,7 +144,8 @@ export function int64Of(field: Field | undefined): bigint | null {
 
 /** Null where there is no such field, or where it is neither true nor false. */
 export function booleanOf(field: Field | undefined): boolean | null {
-  return field?.type === BOOLEAN ? field.value[0] === 1 : null;
+  const byte = field?.type === BOOLEAN ? field.value[0] : null;
+  return byte === 0 || byte === 1 ? byte === 1 : null;
 }
 
 /** Null where there is no such field, or where it is no binary data. */

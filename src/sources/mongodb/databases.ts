@@ -1,4 +1,5 @@
 import {
+  booleanOf,
   documentOf,
   fieldsOf,
   listOf,
@@ -43,10 +44,9 @@ export async function readServer(client: Client): Promise<ServerInfo> {
   const ferretdb = documentOf(build.get('ferretdb'));
   const other = ferretdb === null ? null : textOf(fieldsOf(ferretdb).get('version'));
   const version = textOf(build.get('version')) ?? 'unknown';
-  const writable = hello.get('isWritablePrimary');
   return {
     version: other === null ? version : `${version} (FerretDB ${other})`,
-    isWritable: writable === undefined || writable.value[0] === 1,
+    isWritable: booleanOf(hello.get('isWritablePrimary')) !== false,
   };
 }
 
