@@ -40,7 +40,6 @@ export class ServerRefusal extends BackupdError {
 }
 
 export const NAMESPACE_NOT_FOUND = 26;
-export const NAMESPACE_EXISTS = 48;
 
 /**
  * Does work with a client that is closed afterwards.

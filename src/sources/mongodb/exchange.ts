@@ -1,14 +1,15 @@
 import type { Warning } from '../../core/manifest.ts';
 import { reach } from '../../core/steps.ts';
 import { asRead, fieldsOf } from './bson.ts';
-import { NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND, ServerRefusal, type Client } from './client.ts';
+import { ServerRefusal, type Client } from './client.ts';
 import { listCollections } from './databases.ts';
 import { writeMark, type Exchange, type Mark } from './marks.ts';
 import { dropCollection, openMover, type Move } from './move.ts';
+import { namesIn, takeInStrays, warnOf } from './strays.ts';
 import type { StoredView } from './views.ts';
 
-/** How often a database is looked at anew where something else changes names as well. */
-const TRIES = 5;
+/** How often a database is looked at anew. */
+const TRIES = 10;
 
 /**
  * Brings an exchange that has begun to its end, from wherever it was left: forward, or back where the server refuses.
@@ -42,7 +43,7 @@ async function goForward(
   const warnings: Warning[] = [];
   for (const exchange of mark.exchanges) {
     const strays = await again(async () => forward(client, exchange, move));
-    warnings.push(...strays.map((stray) => written(exchange.database, stray)));
+    warnings.push(...strays.map((stray) => warnOf(exchange.database, stray)));
     reach('swap-finished');
   }
   const done: Mark = { ...mark, state: 'kept', copy: null };
@@ -60,59 +61,23 @@ async function goBack(client: Client, mark: Mark): Promise<Mark> {
   return done;
 }
 
-/** What a dead process had asked for may have been done after we looked, and clients make collections at any time: then we look again. */
+/**
+ * Clients make collections at any time, and what a dead process had asked for may be done after we looked: then the server
+ * refuses, each in words of its own, and we look again.
+ */
 async function again<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let left = TRIES; ; left -= 1) {
     try {
       return await work();
     } catch (error) {
-      const isRace =
-        error instanceof ServerRefusal &&
-        (error.number === NAMESPACE_EXISTS || error.number === NAMESPACE_NOT_FOUND);
-      if (!isRace || left === 0) {
+      if (!(error instanceof ServerRefusal) || left === 0) {
         throw error;
       }
     }
   }
 }
 
-/** Collections of a database, kept up to date while their names change. */
-interface Names {
-  has(name: string): boolean;
-  move(from: string, to: string): Promise<void>;
-  /** Puts aside what clients made under this name in the moment in which there was nothing; resolves with its name then. */
-  clear(name: string, prefix: string): Promise<string | null>;
-}
-
-async function namesIn(client: Client, database: string, move: Move): Promise<Names> {
-  const rows = await listCollections(client, database);
-  const names = new Set(rows.filter(({ type }) => type !== 'view').map(({ name }) => name));
-
-  async function moveName(from: string, to: string): Promise<void> {
-    await move(database, from, to);
-    names.delete(from);
-    names.add(to);
-  }
-
-  return {
-    has: (name) => names.has(name),
-    move: moveName,
-    async clear(name, prefix) {
-      if (!names.has(name)) {
-        return null;
-      }
-      let number = 2;
-      while (names.has(`${prefix}${name}~${number}`)) {
-        number += 1;
-      }
-      const stray = `${prefix}${name}~${number}`;
-      await moveName(name, stray);
-      return stray;
-    },
-  };
-}
-
-/** @returns names of collections that clients had made meanwhile */
+/** @returns names of collections that clients had made meanwhile, and that stay aside */
 async function forward(
   client: Client,
   { database, incoming, outgoing }: Exchange,
@@ -122,7 +87,6 @@ async function forward(
   const names = await namesIn(client, database, move);
   const comes = new Set(incoming.collections);
   const goes = new Set(outgoing.collections);
-  const strays: string[] = [];
   for (const name of new Set([...goes, ...comes])) {
     const kept = outgoing.prefix + name;
     if (goes.has(name) && names.has(name) && !names.has(kept)) {
@@ -131,14 +95,13 @@ async function forward(
     }
     const loaded = incoming.prefix + name;
     if (comes.has(name) && names.has(loaded)) {
-      const stray = await names.clear(name, outgoing.prefix);
-      strays.push(...(stray === null ? [] : [stray]));
+      await names.clear(name, outgoing.prefix);
       await names.move(loaded, name);
       reach('swap-moved');
     }
   }
   await makeViews(client, database, incoming.views);
-  return strays;
+  return takeInStrays(client, database, outgoing.prefix);
 }
 
 async function back(
@@ -164,6 +127,7 @@ async function back(
     }
   }
   await makeViews(client, database, outgoing.views);
+  await takeInStrays(client, database, outgoing.prefix);
 }
 
 /** Views have no documents: they are dropped and made. */
@@ -190,11 +154,4 @@ async function makeViews(
     const given = Object.fromEntries(fields.map(([option, field]) => [option, asRead(field)]));
     await client.run(database, { create: name, ...given });
   }
-}
-
-function written(database: string, stray: string): Warning {
-  return {
-    code: 'written-meanwhile',
-    message: `clients wrote into "${database}" in the moment of the swap; these documents are in "${stray}"`,
-  };
 }

@@ -1,4 +1,5 @@
-import { fieldsOf, textOf, embedded } from './bson.ts';
+import { reach } from '../../core/steps.ts';
+import { embedded, fieldsOf, textOf } from './bson.ts';
 import { NAMESPACE_NOT_FOUND, ServerRefusal, type Client } from './client.ts';
 import { listIndexes } from './databases.ts';
 import { writeMark, type Mark } from './marks.ts';
@@ -49,7 +50,9 @@ async function moveByCopy(
     pipeline: [{ $merge: { into: to } }],
     cursor: {},
   });
+  reach('swap-sent');
   await writeMark(client, { ...mark, copy: { ...names, isWhole: true } });
+  reach('swap-sent');
   await dropCollection(client, database, from);
   await writeMark(client, { ...mark, copy: null });
 }

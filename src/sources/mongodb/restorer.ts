@@ -23,6 +23,7 @@ import { loadBeside, markOf, recordOf } from './load.ts';
 import { readMark, removeMark, writeMark, type Exchange, type Mark } from './marks.ts';
 import { keptPrefix } from './names.ts';
 import { lookAhead } from './preflight.ts';
+import { strayPrefix } from './strays.ts';
 import { namesOf } from './views.ts';
 
 /** Once begun a swap comes to an end; this only keeps a dead Docker engine from holding it for ever. */
@@ -226,6 +227,7 @@ async function dropKept(client: Client, { run }: Previous): Promise<void> {
   if (mark?.state === 'kept') {
     for (const { database, outgoing } of mark.exchanges) {
       await dropAll(client, database, outgoing.prefix);
+      await dropAll(client, database, strayPrefix(outgoing.prefix));
     }
     await removeMark(client, run);
   }
