@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openCommandBox, type CommandBox } from '../support/command-box.ts';
 import {
   fingerprintMongodb,
   listEverything,
@@ -9,10 +10,7 @@ import {
   type Mongodb,
   type MongodbFingerprint,
 } from '../support/mongodb.ts';
-import { backupdOptions } from '../support/restore-stage.ts';
-import { docker, type ProcessResult } from '../support/run-process.ts';
-import { temporaryFolder } from '../support/storage.ts';
-import { startContainer, type TestContainer } from '../support/test-container.ts';
+import { docker } from '../support/run-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Two databases; `fs.files` is copied, since this server does not rename it; a writer adds to `ticks` all the while. */
@@ -35,10 +33,8 @@ const CHANGES = `
 
 const WRITTEN = ['ticks'];
 
-interface Scene extends AsyncDisposable {
+interface Scene extends CommandBox {
   readonly server: Mongodb;
-  readonly box: TestContainer;
-  readonly dir: string;
   readonly id: string;
   readonly backedUp: MongodbFingerprint;
   readonly changed: MongodbFingerprint;
@@ -46,16 +42,14 @@ interface Scene extends AsyncDisposable {
 
 async function openScene(): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
-  const { dir } = stack.use(await temporaryFolder());
   const server = stack.use(await startMongodb());
   await server.js(DATA);
-  const options = await backupdOptions(dir, { BACKUPD_SOURCES: `db=mongodb://${server.name}` });
-  const box = stack.use(
-    await startContainer({ ...options, entrypoint: 'tini', args: ['--', 'sleep', 'infinity'] }),
-  );
-  const backup = JSON.parse(
-    await docker('exec', box.name, 'backupd', 'backup', 'db', '--pin', '--json'),
-  ) as { readonly runs: readonly { readonly id: string }[] };
+  const box = stack.use(await openCommandBox({ BACKUPD_SOURCES: `db=mongodb://${server.name}` }));
+  const backup = await box.json<{ readonly runs: readonly { readonly id: string }[] }>([
+    'backup',
+    'db',
+    '--pin',
+  ]);
   const backedUp = await fingerprintMongodb(server, { but: WRITTEN });
   await server.js(CHANGES);
   const changed = await fingerprintMongodb(server, { but: WRITTEN });
@@ -63,9 +57,8 @@ async function openScene(): Promise<Scene> {
   await startWriter(server);
   const kept = stack.move();
   return {
+    ...box,
     server,
-    box,
-    dir,
     id: backup.runs[0]?.id ?? '',
     backedUp,
     changed,
@@ -98,18 +91,8 @@ async function numbers(server: Mongodb): Promise<readonly number[]> {
   return (found as number[]).toSorted((one, other) => one - other);
 }
 
-async function backupd(
-  { box }: Scene,
-  args: readonly string[],
-  killAt?: string,
-): Promise<ProcessResult> {
-  const dying =
-    killAt === undefined ? {} : { KILL_AT: killAt, NODE_OPTIONS: '--import /faults/kill-at.ts' };
-  return box.exec(['backupd', ...args], { env: dying });
-}
-
 async function done(scene: Scene, args: readonly string[]): Promise<void> {
-  const ended = await backupd(scene, args);
+  const ended = await scene.backupd(args);
   expect(ended.exitCode, ended.stderr).toBe(0);
 }
 
@@ -117,7 +100,7 @@ async function done(scene: Scene, args: readonly string[]): Promise<void> {
 async function dieAt(step: string, scene: Scene, args: readonly string[]): Promise<void> {
   const marker = join(scene.dir, '.killed-at');
   await rm(marker, { force: true });
-  const died = await backupd(scene, args, step);
+  const died = await scene.backupd(args, { killAt: step });
   expect(died, died.stderr).toMatchObject({ exitCode: 137 });
   expect(await readFile(marker, 'utf8')).toBe(step.split(':')[0]);
 }
@@ -174,7 +157,6 @@ afterAll(async () => {
 });
 
 test.each<readonly [string, State]>([
-  ['beside-created', 'changed'],
   ['beside-built', 'changed'],
   ['swap-prepared', 'changed'],
   // The decision; then the copy of `fs.files` is made, then it is whole.
@@ -183,8 +165,6 @@ test.each<readonly [string, State]>([
   ['swap-sent:3', 'backed up'],
   ['swap-moved:1', 'backed up'],
   ['swap-moved:4', 'backed up'],
-  ['swap-finished:1', 'backed up'],
-  ['swapped', 'backed up'],
 ])('killed at %s of a restore: both databases are as they were %s', async (step, expected) => {
   const since = await reset(scene);
   await dieAt(step, scene, ['restore', 'db', '--at', scene.id, '--yes']);
@@ -195,7 +175,6 @@ test.each<readonly [string, State]>([
 });
 
 test.each<readonly [string, State]>([
-  ['swap-prepared', 'backed up'],
   ['swap-moved:3', 'changed'],
   ['undone', 'changed'],
 ])('killed at %s of an undo: both databases are as they were %s', async (step, expected) => {
@@ -212,7 +191,7 @@ test('killed together with the server in the midst of the swap: the next start f
   await reset(scene);
   await dieAt('swap-moved:2', scene, ['restore', 'db', '--at', scene.id, '--yes']);
   await docker('kill', scene.server.name);
-  expect((await backupd(scene, ['backup', 'db'])).exitCode).toBe(20);
+  expect((await scene.backupd(['backup', 'db'])).exitCode).toBe(20);
   await docker('start', scene.server.name);
   await waitUntilReady(scene.server);
   await done(scene, ['backup', 'db']);

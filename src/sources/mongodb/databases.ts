@@ -35,6 +35,7 @@ export interface ServerInfo {
 }
 
 const NOTHING = writeDocument({});
+const DATA_FOLDER = '/data/db';
 /** Theirs, not the user's; and ours. */
 const SYSTEM = ['admin', 'config', 'local', OWN_DATABASE];
 
@@ -64,10 +65,28 @@ export async function listDatabases(client: Client): Promise<readonly DatabaseRo
   return found.toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-/** What a database takes on the disk, by the server's own account. */
-export async function readSize(client: Client, database: string): Promise<number | null> {
-  const stats = await client.run(database, { dbStats: 1 });
-  return numberOf(stats.get('totalSize')) ?? numberOf(stats.get('storageSize'));
+/** What the collections of a database and their indexes take on the disk, by the server's own account. */
+export async function readSize(
+  client: Client,
+  { name, collections }: DatabaseRow,
+): Promise<number> {
+  let sizeBytes = 0;
+  for (const collection of collections) {
+    if (collection.type !== 'view') {
+      const stats = await client.run(name, { collStats: collection.name });
+      const indexes = numberOf(stats.get('totalIndexSize')) ?? 0;
+      sizeBytes += (numberOf(stats.get('storageSize')) ?? 0) + indexes;
+    }
+  }
+  return sizeBytes;
+}
+
+/** The folder of the server's data; where it does not tell, that of the image. */
+export async function readDataFolder(client: Client): Promise<string> {
+  const options = await client.run('admin', { getCmdLineOpts: 1 });
+  const parsed = fieldsOf(documentOf(options.get('parsed')) ?? NOTHING);
+  const storage = fieldsOf(documentOf(parsed.get('storage')) ?? NOTHING);
+  return textOf(storage.get('dbPath')) ?? DATA_FOLDER;
 }
 
 /** Every collection, view and time series of a database but the server's own. */

@@ -15,7 +15,7 @@ import { timeSeriesOf, viewsOf } from './views.ts';
 
 /** One database and what was in it when its dump was opened. */
 interface Dumped extends DatabaseRow {
-  readonly sizeBytes: number | null;
+  readonly sizeBytes: number;
 }
 
 /** Opens a dump of a server: looks at what there is, dumps nothing yet. */
@@ -30,7 +30,7 @@ export async function openDump(
   refuseNone(rows, connection.container);
   const databases: Dumped[] = [];
   for (const row of rows) {
-    databases.push({ ...row, sizeBytes: await readSize(client, row.name) });
+    databases.push({ ...row, sizeBytes: await readSize(client, row) });
   }
   const ending = new AbortController();
 
@@ -64,7 +64,12 @@ async function dumpDatabase(
   ]);
   const level = connection.hasZstd ? (compressInTarget?.level ?? null) : null;
   const argv = level === null ? request.argv : compressedArgv(request.argv, { level });
-  const process = await startExec(connection.docker, { ...request, argv }, signal);
+  const process = await startExec(
+    connection.docker,
+    // It says how far it is also where it is not getting any further.
+    { ...request, argv, heardOn: 'stdout' },
+    signal,
+  );
   const { container } = connection;
   return {
     stem: `${encodeName(database)}.archive`,

@@ -6,9 +6,11 @@ import { reach } from '../../core/steps.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';
+import { watchSpace, type SpaceWatch } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases } from './databases.ts';
+import { readDisk } from './disk.ts';
 import { writeMark, type Mark } from './marks.ts';
 import { keptPrefix, newPrefix } from './names.ts';
 import { escapePattern, toolRequest } from './tools.ts';
@@ -63,9 +65,16 @@ export async function loadBeside(
   const live = await listDatabases(client);
   await writeMark(client, mark);
   reach('beside-created');
-  for (const database of plan.databases) {
-    await loadDatabase(connection, plan, database, signal);
-    reach('beside-loaded');
+  await using space = await watchSpace(await readDisk(connection, client), signal);
+  try {
+    const watched = AbortSignal.any([signal, space.failed]);
+    for (const database of plan.databases) {
+      await loadDatabase(connection, { plan, space }, database, watched);
+      reach('beside-loaded');
+    }
+  } catch (error) {
+    // Whatever the tool said when it was ended: the reason is the disk.
+    throw space.failed.aborted ? space.failed.reason : error;
   }
   const databases = plan.databases.map(({ name, restoredAs }) => ({
     name,
@@ -81,7 +90,7 @@ export async function loadBeside(
 
 async function loadDatabase(
   connection: Connection,
-  plan: RestorePlan,
+  { plan, space }: { readonly plan: RestorePlan; readonly space: SpaceWatch },
   { name, restoredAs }: RestorePlan['databases'][number],
   signal: AbortSignal,
 ): Promise<void> {
@@ -111,7 +120,7 @@ async function loadDatabase(
   const [sent, ended] = await Promise.allSettled([
     process.stdin === null
       ? Promise.resolve()
-      : pipeline(archive.stream, process.stdin, { signal }),
+      : pipeline(space.gate(archive), process.stdin, { signal }),
     process.exited,
   ]);
   if (ended.status === 'fulfilled' && ended.value.exitCode !== 0) {

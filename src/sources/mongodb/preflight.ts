@@ -1,7 +1,9 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
+import { spaceProblems } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, type DatabaseRow, type ServerInfo } from './databases.ts';
+import { neededSpace, readDisk } from './disk.ts';
 import { recordOf } from './load.ts';
 import { keptPrefix, LONGEST_NAMESPACE } from './names.ts';
 import { timeSeriesOf } from './views.ts';
@@ -10,9 +12,10 @@ const LONGEST_DATABASE = 63;
 
 /** Looks for every reason not to begin; changes nothing. */
 export async function lookAhead(
-  { container }: Connection,
+  connection: Connection,
   client: Client,
   plan: RestorePlan,
+  signal: AbortSignal,
 ): Promise<Preflight> {
   const server = await readServer(client);
   const live = await listDatabases(client);
@@ -20,10 +23,11 @@ export async function lookAhead(
     plan.databases.some((wanted) => wanted.restoredAs === row.name),
   );
   const problems = [
-    ...serverProblems(container, plan, server),
+    ...serverProblems(connection.container, plan, server),
     ...nameProblems(plan),
     ...timeSeriesProblems(plan, replaced),
     ...lengthProblems(plan, replaced),
+    ...(await spaceProblems(await readDisk(connection, client), neededSpace(plan), signal)),
   ];
   return { problems, existing: replaced.map(({ name }) => name) };
 }

@@ -65,7 +65,7 @@ export function mongodbRestorer(owner: Owner, { takeOver, work, look }: Connects
     async preflight(into, plan, signal) {
       const connection = await look(into, signal);
       return withClient(connection, 'target-unavailable', signal, async (client) =>
-        lookAhead(connection, client, plan),
+        lookAhead(connection, client, plan, signal),
       );
     },
 
