@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Manifest } from '../../src/core/manifest.ts';
 import { liveApp, type LiveApp } from '../support/live-app.ts';
@@ -144,4 +145,23 @@ test('no password is in an argument that anybody can see', async () => {
   expect(seen.stdout).toContain('mongodump');
   expect(seen.stdout).toContain('mongorestore');
   expect(seen.stdout).not.toContain(server.password.slice(0, 6));
+});
+
+test('accounts are saved as the stock tool reads them, where the server has them in a collection', async () => {
+  // This one has them elsewhere, and lets nobody make such a collection.
+  await server.js(
+    `m.getDB('admin').users.insertMany([{ _id: 'admin.ann' }, { _id: 'admin.bob' }])`,
+  );
+  await server.sql(`
+    do $$ declare name text; begin
+      for name in select conname from pg_constraint where conrelid = 'documentdb_api_catalog.collections'::regclass and contype = 'c'
+      loop execute format('alter table documentdb_api_catalog.collections drop constraint %I', name); end loop;
+    end $$;
+    update documentdb_api_catalog.collections set collection_name = 'system.users' where collection_name = 'users'`);
+  const { id, files } = await app.backedUp('db');
+  const [file] = files;
+  expect(file).toMatchObject({ format: 'bson', database: null });
+  const bytes = await readFile(join(app.dir, 'db', id, file?.name ?? ''));
+  expect(zstdDecompressSync(bytes).toString('latin1')).toMatch(/_id.*admin\.ann.*admin\.bob/s);
+  await app.restore({ source: 'db', at: id });
 });

@@ -8,7 +8,7 @@ import {
   writeDocument,
   type Bson,
 } from './bson.ts';
-import type { Client } from './client.ts';
+import { ServerRefusal, type Client } from './client.ts';
 import { isOurs, OWN_DATABASE } from './names.ts';
 
 /** A database of a server. */
@@ -65,20 +65,26 @@ export async function listDatabases(client: Client): Promise<readonly DatabaseRo
   return found.toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-/** What the collections of a database and their indexes take on the disk, by the server's own account. */
+/** What the collections of a database and their indexes take on the disk, by the server's own account; null where it gives none. */
 export async function readSize(
   client: Client,
   { name, collections }: DatabaseRow,
-): Promise<number> {
+): Promise<number | null> {
   let sizeBytes = 0;
-  for (const collection of collections) {
-    if (collection.type !== 'view') {
+  try {
+    for (const collection of collections.filter(({ type }) => type !== 'view')) {
       const stats = await client.run(name, { collStats: collection.name });
       const indexes = numberOf(stats.get('totalIndexSize')) ?? 0;
       sizeBytes += (numberOf(stats.get('storageSize')) ?? 0) + indexes;
     }
+    return sizeBytes;
+  } catch (error) {
+    // Whoever may only read may not know it; and a collection can be dropped meanwhile.
+    if (error instanceof ServerRefusal) {
+      return null;
+    }
+    throw error;
   }
-  return sizeBytes;
 }
 
 /** The folder of the server's data; where it does not tell, that of the image. */

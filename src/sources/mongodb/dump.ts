@@ -6,6 +6,7 @@ import { compressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';
 import { verdictStream } from '../../docker/verdict-stream.ts';
 import { chooseDatabases, refuseNone, type DatabaseChoice } from '../choose-databases.ts';
+import { accountParts, readAccounts } from './accounts.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
 import { listDatabases, readServer, readSize, type DatabaseRow } from './databases.ts';
@@ -15,7 +16,7 @@ import { timeSeriesOf, viewsOf } from './views.ts';
 
 /** One database and what was in it when its dump was opened. */
 interface Dumped extends DatabaseRow {
-  readonly sizeBytes: number;
+  readonly sizeBytes: number | null;
 }
 
 /** Opens a dump of a server: looks at what there is, dumps nothing yet. */
@@ -32,9 +33,11 @@ export async function openDump(
   for (const row of rows) {
     databases.push({ ...row, sizeBytes: await readSize(client, row) });
   }
+  const accounts = await readAccounts(client);
   const ending = new AbortController();
 
   async function* parts(): AsyncGenerator<DumpPart> {
+    yield* accountParts(accounts);
     for (const { name } of databases) {
       yield await dumpDatabase(connection, name, plan, AbortSignal.any([signal, ending.signal]));
     }
@@ -42,7 +45,10 @@ export async function openDump(
 
   return {
     parts,
-    finish: (read) => Promise.resolve(describeDump(connection, version, databases, { plan, read })),
+    finish(read) {
+      const result = describeDump(connection, version, databases, { plan, read });
+      return Promise.resolve({ ...result, warnings: [...accounts.warnings, ...result.warnings] });
+    },
     async [Symbol.asyncDispose]() {
       ending.abort();
       await Promise.resolve();

@@ -4,6 +4,7 @@ import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';
+import { bsonReader } from './accounts.ts';
 import { archiveReader } from './archive-reader.ts';
 import { withClient } from './client.ts';
 import { connect, type Connection } from './connection.ts';
@@ -75,6 +76,9 @@ function mongodb(options: SourceOptions): Source {
 function mongodbReader(format: string): StreamReader {
   if (format === 'mongodump-archive') {
     return archiveReader();
+  }
+  if (format === 'bson') {
+    return bsonReader();
   }
   throw new BackupdError('format-unsupported', `no reader for the format "${format}" of MongoDB`, {
     hint: 'Use the backupd version that wrote it, or a newer one.',

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { bsonReader } from '../../../../src/sources/mongodb/accounts.ts';
 import {
   asRead,
   BsonError,
@@ -9,6 +10,7 @@ import {
   textOf,
   writeDocument,
 } from '../../../../src/sources/mongodb/bson.ts';
+import { cutAt } from '../../../support/archives.ts';
 
 /** One field of every type that the specification has and that is not deprecated, by hand. */
 const EVERY_TYPE = Buffer.from(
@@ -85,4 +87,33 @@ function enclosed(elements: Uint8Array): Buffer {
   const length = Buffer.alloc(4);
   length.writeInt32LE(elements.length + 5);
   return Buffer.concat([length, elements, Buffer.from([0])]);
+}
+
+test('a file of documents is whole where it ends with one', () => {
+  const file = Buffer.concat([writeDocument({ a: 1 }), writeDocument({ b: 'text' })]);
+  const between = writeDocument({ a: 1 }).length;
+  for (let length = 0; length <= file.length; length += 1) {
+    for (const pieces of [
+      cutAt(file.subarray(0, length), []),
+      cutAt(file.subarray(0, length), [0.3, 0.5]),
+    ]) {
+      const reader = bsonReader();
+      for (const piece of pieces) {
+        reader.push(piece);
+      }
+      const isWhole = [0, between, file.length].includes(length);
+      expect(isWhole ? reader.end() : catchFrom(() => reader.end()), `${length}`).toMatchObject(
+        isWhole ? {} : { code: 'archive-corrupt' },
+      );
+    }
+  }
+  expect(() => bsonReader().push(Buffer.alloc(4))).toThrow('without a length');
+});
+
+function catchFrom(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
 }
