@@ -93,6 +93,27 @@ test('what a server cannot rename or name is refused before anything is done', a
   }
 });
 
+test('views are counted, left out of what is loaded, dropped and made again with the swap', async () => {
+  // The server has views, and makes none for clients.
+  await server.sql(`
+    select documentdb_api.create_collection_view('shop', '{ "create": "anns", "viewOn": "customers", "pipeline": [{ "$match": { "name": "Ann" } }] }')`);
+  const before = await fingerprintMongodb(server);
+  expect(before['shop']?.['anns']).toMatchObject({ type: 'view', count: 1 });
+  const { id, facts, engineFacts } = await app.backedUp('db');
+  expect(facts.databases['shop']?.objects).toEqual({ collections: 3, indexes: 3, views: 1 });
+  expect(Object.keys(facts.databases['shop']?.tables ?? {})).not.toContain('anns');
+  expect(engineFacts).toMatchObject({ databases: { shop: { views: [{ name: 'anns' }] } } });
+
+  await app.restore({ source: 'db', at: id, databases: ['shop'] });
+  const { anns, ...restored } = (await fingerprintMongodb(server))['shop'] ?? {};
+  expect({ ...restored, anns: before['shop']?.['anns'] }).toEqual(before['shop']);
+  // What this server makes of it.
+  expect(anns).toMatchObject({ type: 'collection', count: 0 });
+  await server.js('db.anns.drop()');
+  await app.dropPrevious('db');
+  await expectNothingLeft();
+});
+
 test('zstd is used where the target has it, both ways', async () => {
   const { stdout } = await runProcess([
     'sh',

@@ -79,7 +79,7 @@ export async function fingerprintMongodb(
         if (/^backupd_(before|new)_/.test(collection) || ${JSON.stringify(but)}.includes(collection)) { continue; }
         const documents = m.getDB(name).getCollection(collection).find().toArray()
           .map((one) => EJSON.stringify(one, { relaxed: false })).sort();
-        const indexes = m.getDB(name).getCollection(collection).getIndexes()
+        const indexes = type === 'view' ? [] : m.getDB(name).getCollection(collection).getIndexes()
           .map((one) => EJSON.stringify(one, { relaxed: false })).sort();
         found[name] ??= {};
         found[name][collection] = {
