@@ -174,7 +174,7 @@ function describe(all: readonly Namespace[]): PartFacts {
     { rows: documents, exact: true },
   ]);
   return {
-    tables: Object.fromEntries(tables),
+    tables: Object.fromEntries(tables.toSorted(([one], [other]) => (one < other ? -1 : 1))),
     sequences: {},
     objects: {
       collections: collections.length,

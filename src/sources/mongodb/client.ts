@@ -33,8 +33,8 @@ export class ServerRefusal extends BackupdError {
   /** The server's own: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml */
   readonly number: number;
 
-  constructor(code: FailureCode, message: string, number: number) {
-    super(code, message);
+  constructor(code: FailureCode, message: string, number: number, hint?: string) {
+    super(code, message, hint === undefined ? {} : { hint });
     this.number = number;
   }
 }

@@ -53,7 +53,7 @@ export async function readServer(client: Client): Promise<ServerInfo> {
 
 /** Every database but the server's own that has something in it besides what restores loaded or kept; by name. */
 export async function listDatabases(client: Client): Promise<readonly DatabaseRow[]> {
-  const reply = await client.run('admin', { listDatabases: 1 });
+  const reply = await client.run('admin', { listDatabases: 1, nameOnly: true });
   const found: DatabaseRow[] = [];
   for (const entry of listOf(reply.get('databases'))) {
     const name = textOf(fieldsOf(documentOf(entry) ?? NOTHING).get('name')) ?? '';
@@ -110,7 +110,7 @@ export async function listCollections(
         options: documentOf(fields.get('options')) ?? NOTHING,
       };
     })
-    .filter(({ name }) => !name.startsWith('system.') || name === 'system.js');
+    .filter(({ name }) => !name.startsWith('system.'));
 }
 
 /** The same without what restores loaded or kept. */

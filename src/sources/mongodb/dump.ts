@@ -66,6 +66,8 @@ async function dumpDatabase(
     'mongodump',
     '--archive',
     `--db=${database}`,
+    // What is the server's own cannot be renamed; of that the tool dumps only this.
+    '--excludeCollection=system.js',
     ...[NEW_PREFIX, KEPT_PREFIX].map((prefix) => `--excludeCollectionsWithPrefix=${prefix}`),
   ]);
   const level = connection.hasZstd ? (compressInTarget?.level ?? null) : null;

@@ -8,6 +8,9 @@ import { writeMark, type Mark } from './marks.ts';
 export type Move = (database: string, from: string, to: string) => Promise<void>;
 
 const INVALID_NAMESPACE = 73;
+const MAX_TIME_EXPIRED = 50;
+/** How long a rename waits for transactions and the like, while all others wait behind it. */
+const RENAME_TIMEOUT_MS = 5000;
 
 /** Moves collections for a restore; what an earlier life left half-copied is put right first. */
 export async function openMover(client: Client, mark: Mark): Promise<Move> {
@@ -18,9 +21,20 @@ export async function openMover(client: Client, mark: Mark): Promise<Move> {
   }
   return async (database, from, to) => {
     try {
-      const names = { renameCollection: `${database}.${from}`, to: `${database}.${to}` };
-      await client.run('admin', names);
+      await client.run('admin', {
+        renameCollection: `${database}.${from}`,
+        to: `${database}.${to}`,
+        maxTimeMS: RENAME_TIMEOUT_MS,
+      });
     } catch (error) {
+      if (error instanceof ServerRefusal && error.number === MAX_TIME_EXPIRED) {
+        throw new ServerRefusal(
+          'target-in-use',
+          `somebody keeps "${database}.${from}" from being renamed: ${error.message}`,
+          error.number,
+          'End transactions that are open and what else runs for long on it, then run the command again.',
+        );
+      }
       // FerretDB does not rename what has a dot in its name.
       const isDotted = from.includes('.') || to.includes('.');
       if (!(error instanceof ServerRefusal) || error.number !== INVALID_NAMESPACE || !isDotted) {
