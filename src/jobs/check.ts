@@ -21,6 +21,7 @@ interface Check {
     | 'sources'
     | 'target'
     | 'login'
+    | 'containers'
     | 'schedule'
     | 'directory'
     | 'space'
@@ -48,7 +49,11 @@ export async function check(app: App, signal: AbortSignal): Promise<CheckReport>
     ...checkAnySource(discovery),
   ];
   for (const bound of discovery.sources) {
-    checks.push(...(await checkTarget(bound, signal)), checkSchedule(bound.job));
+    checks.push(
+      ...(await checkTarget(bound, signal)),
+      ...(await checkNeighbours(bound.job, app, signal)),
+      checkSchedule(bound.job),
+    );
   }
   const { dir } = app.context.storage;
   if (app.storageFailure === null) {
@@ -135,6 +140,24 @@ async function checkTarget(
     return [found, good('login', subject, `server ${serverVersion}, ${toolVersion}`)];
   } catch (error) {
     return [found, failed('login', subject, error)];
+  }
+}
+
+/** Whether every container that is to hold still is there. */
+async function checkNeighbours(
+  { source, stop, pause }: Job,
+  { context }: App,
+  signal: AbortSignal,
+): Promise<readonly Check[]> {
+  if (stop.length + pause.length === 0) {
+    return [];
+  }
+  try {
+    const running = await context.neighbours.findRunning({ stop, pause }, signal);
+    const names = running.map(({ container }) => container).join(', ');
+    return [good('containers', source, `would hold still: ${names === '' ? 'none runs' : names}`)];
+  } catch (error) {
+    return [failed('containers', source, error)];
   }
 }
 
