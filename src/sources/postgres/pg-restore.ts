@@ -74,12 +74,12 @@ function usesMissingTablespace({ toc, tablespaces }: Load): boolean {
 async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): Promise<void> {
   const { connection, plan, name } = load;
   const file = archiveOf(plan, name);
-  const archive = openFor(load, file, signal);
+  const isCompressed = connection.tools.hasZstd && file.compression === 'zstd';
   const argv = restoreArgv(load, ['pre-data', 'data']);
   const process = await startExec(
     connection.docker,
     {
-      ...request(connection, archive.isCompressed ? decompressedArgv(argv) : argv),
+      ...request(connection, isCompressed ? decompressedArgv(argv) : argv),
       stdin: 'pipe',
     },
     signal,
@@ -88,6 +88,7 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
   if (process.stdin === null) {
     throw new BackupdError('internal', 'pg_restore was started without standard input');
   }
+  const archive = openFor(plan, file, { isCompressed }, signal);
   archive.stream.on('data', () => {
     const bytes = archive.plainBytes();
     plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
@@ -108,26 +109,26 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
   }
 }
 
-interface OpenedArchive extends CompressedArchive {
-  readonly isCompressed: boolean;
-}
-
-/** Compressed where the target decodes: what goes through Docker is what a restore takes longest with. */
+/**
+ * Compressed where the target decodes: what goes through Docker is what a restore takes longest with. It flows from now on, so
+ * whoever takes it must be there.
+ */
 function openFor(
-  { plan, connection }: Load,
+  plan: RestorePlan,
   file: ArchiveFile,
+  { isCompressed }: { readonly isCompressed: boolean },
   signal: AbortSignal,
-): OpenedArchive {
-  const compressed = connection.tools.hasZstd ? plan.openZstd(file, signal) : null;
+): CompressedArchive {
+  const compressed = isCompressed ? plan.openZstd(file, signal) : null;
   if (compressed !== null) {
-    return { ...compressed, isCompressed: true };
+    return compressed;
   }
   const stream = plan.open(file, signal);
   let bytes = 0;
   stream.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
   });
-  return { stream, plainBytes: () => bytes, isCompressed: false };
+  return { stream, plainBytes: () => bytes };
 }
 
 /**
