@@ -1,11 +1,12 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
-import type { ArchiveFile } from '../../core/manifest.ts';
-import type { Beside, CompressedArchive, RestorePlan, TargetRef } from '../../core/source.ts';
+
+import type { Beside, RestorePlan, TargetRef } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';
+import { archiveOf, openFeed } from '../feed.ts';
 import { watchSpace, type SpaceWatch } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
@@ -112,15 +113,14 @@ async function loadDatabase(
   const argv = isCompressed ? decompressedArgv(request.argv) : request.argv;
   const process = await startExec(docker, { ...request, argv, stdin: 'pipe' }, signal);
   process.stdout.resume();
-  const archive = openFor(plan, file, { isCompressed }, signal);
-  archive.stream.on('data', () => {
-    const bytes = archive.plainBytes();
+  const feed = openFeed(plan, file, { isCompressed }, signal);
+  function onPassed(bytes: number): void {
     plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
-  });
+  }
   const [sent, ended] = await Promise.allSettled([
     process.stdin === null
       ? Promise.resolve()
-      : pipeline(space.gate(archive), process.stdin, { signal }),
+      : pipeline(space.gate(feed, onPassed), process.stdin, { signal }),
     process.exited,
   ]);
   if (ended.status === 'fulfilled' && ended.value.exitCode !== 0) {
@@ -135,34 +135,4 @@ async function loadDatabase(
       throw one.reason;
     }
   }
-}
-
-function archiveOf({ manifest }: RestorePlan, database: string): ArchiveFile {
-  const file = manifest.files.find((candidate) => candidate.database === database);
-  if (file === undefined) {
-    throw new BackupdError(
-      'backup-not-found',
-      `backup ${manifest.id} has no archive of database "${database}"`,
-    );
-  }
-  return file;
-}
-
-/** Compressed where the target decodes: less goes through Docker then. It flows from now on. */
-function openFor(
-  plan: RestorePlan,
-  file: ArchiveFile,
-  { isCompressed }: { readonly isCompressed: boolean },
-  signal: AbortSignal,
-): CompressedArchive {
-  const compressed = isCompressed ? plan.openZstd(file, signal) : null;
-  if (compressed !== null) {
-    return compressed;
-  }
-  const stream = plan.open(file, signal);
-  let bytes = 0;
-  stream.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-  });
-  return { stream, plainBytes: () => bytes };
 }
