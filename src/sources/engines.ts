@@ -6,7 +6,7 @@ import { MARIADB, MYSQL } from './mysql/mysql.ts';
 import { POSTGRES } from './postgres/postgres.ts';
 
 /** Every engine there is; where two would do, the first one is meant. */
-export const DEFINITIONS: readonly EngineDefinition[] = [POSTGRES, MARIADB, MYSQL, MONGODB];
+export const DEFINITIONS: readonly EngineDefinition[] = [POSTGRES, MONGODB, MARIADB, MYSQL];
 
 /** @throws BackupdError `format-unsupported` for one that this version does not know */
 export function definitionOf(engine: Engine): EngineDefinition {
