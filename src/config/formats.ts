@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { parseDurationMs } from '../core/duration.ts';
 import type { MaxAge } from '../core/job.ts';
 import { isSourceName } from '../core/layout.ts';
@@ -173,8 +174,26 @@ export const nameList: Format<readonly string[]> = {
   },
 };
 
+/** A volume by its name, or a directory of the host by its path; a path without what makes no difference. */
+export const volumeOrPath: Format<string> = {
+  expected: 'the name of a volume, or a path of the host, which begins with "/"',
+  parse(text) {
+    if (!text.startsWith('/')) {
+      if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) {
+        throw new FormatError();
+      }
+      return text;
+    }
+    const path = posix.normalize(absolutePath.parse(text)).replace(/(.)\/$/, '$1');
+    if (path === '/') {
+      throw new FormatError('the whole host is too much');
+    }
+    return path;
+  },
+};
+
 /** Those that this version backs up. */
-const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb'];
+const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb', 'volume'];
 
 export const engine: Format<Engine> = {
   expected: BACKED_UP.join(', '),

@@ -10,6 +10,7 @@ import {
 } from '../../src/jobs/plan-restore.ts';
 import { runRestore, type RestoreReport } from '../../src/jobs/restore.ts';
 import { dropPrevious, planUndo, runUndo } from '../../src/jobs/undo.ts';
+import { testImage } from './backupd.ts';
 import { temporaryFolder, type TemporaryFolder } from './storage.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -154,6 +155,7 @@ async function openWith(
       admit: () => undefined,
       emit: (event) => events.push(event),
       version: '0.0.0',
+      helperImage: testImage(),
     });
   } finally {
     for (const name of Object.keys(variables)) {

@@ -211,19 +211,6 @@ describe('sources by labels', () => {
   });
 
   it.each([
-    ['no database in sight', { enable: 'true', volumes: 'data' }, 'nginx', 0],
-    ['not enabled', { volumes: '/data', 'volumes.exclude': 'x' }, 'nginx', 0],
-    ['an image of a database', { enable: 'true', volumes: 'data' }, 'postgis/postgis:17', 1],
-    ['a label of a database', { enable: 'true', volumes: 'data', databases: 'x' }, 'own', 1],
-  ])('says that volumes are not backed up: %s', async (_, labels, image, count) => {
-    const { jobs, problems } = await findJobs({ containers: [container(labels, { image })] });
-    expect(jobs).toHaveLength(count);
-    expect(problems.every(({ severity }) => severity === 'loud')).toBe(true);
-    expect(problems[0]?.message).toContain('volumes are not backed up');
-    expect(problems.some(({ option }) => option.startsWith('backupd.enable'))).toBe(false);
-  });
-
-  it.each([
     ['the running one of a service in recreation', ['exited', 'running'], ['id 1']],
     ['the old one while the new one is created', ['running', 'created'], ['id 0']],
   ])('takes %s', async (_, states, ids) => {

@@ -1,0 +1,80 @@
+import { BackupdError, toFailure } from '../../core/errors.ts';
+import type { Preflight, Problem, RestorePlan, VolumeTarget } from '../../core/source.ts';
+import { inspectVolume, isPath, isVolumeName } from '../../docker/volumes.ts';
+import { findInUse } from './in-use.ts';
+import { fileOf } from './load.ts';
+import type { Reach } from './reach.ts';
+import { lookInto } from './script.ts';
+
+/** The name of what is restored, and what that is to be called. */
+export function wantedOf({ databases }: RestorePlan): RestorePlan['databases'][number] {
+  const [wanted] = databases;
+  if (wanted === undefined) {
+    throw new Error('nothing is to be restored');
+  }
+  return wanted;
+}
+
+/**
+ * Where a restore works: the volume itself, or under another name one of its own. That is a plain one, since options may
+ * say where the data are: two volumes of the same options can be the same.
+ */
+export function targetFor(into: VolumeTarget, plan: RestorePlan): VolumeTarget {
+  const { name, restoredAs } = wantedOf(plan);
+  const made = { driver: 'local', options: {}, labels: {} };
+  return name === restoredAs ? into : { volume: restoredAs, made, labelled: null };
+}
+
+/** Looks for every reason not to begin. */
+export async function lookAhead(
+  { docker, look }: Reach,
+  into: VolumeTarget,
+  plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<Preflight> {
+  const target = targetFor(into, plan);
+  if (target !== into && !isVolumeName(target.volume)) {
+    return { problems: [noName(target)], existing: [] };
+  }
+  if (!isPath(target.volume) && (await inspectVolume(docker, target.volume, signal)) === null) {
+    // It is made.
+    return { problems: [], existing: [] };
+  }
+  const inUse = await findInUse(docker, target, plan.stops, signal);
+  try {
+    await using mounted = await look(target, signal);
+    const { isUsed, freeBytes } = await lookInto(mounted, signal);
+    const problems = [inUse, findNoSpace(target, plan, freeBytes)].filter((one) => one !== null);
+    return { problems, existing: isUsed ? [wantedOf(plan).restoredAs] : [] };
+  } catch (error) {
+    if (error instanceof BackupdError && error.code === 'target-unavailable') {
+      const { message, hint } = toFailure(error);
+      return { problems: [{ code: error.code, message, hint: hint ?? '' }], existing: [] };
+    }
+    throw error;
+  }
+}
+
+function noName({ volume }: VolumeTarget): Problem {
+  return {
+    code: 'usage',
+    message: `"${volume}" can be no name of a volume`,
+    hint: 'A name has letters, digits, ".", "_" and "-". --into names a directory of the host.',
+  };
+}
+
+function findNoSpace(
+  { volume }: VolumeTarget,
+  plan: RestorePlan,
+  freeBytes: number | null,
+): Problem | null {
+  const neededBytes = fileOf(plan).dumpBytes;
+  if (freeBytes === null || freeBytes >= neededBytes) {
+    return null;
+  }
+  return {
+    code: 'no-space',
+    message: `"${volume}" has ${Math.floor(freeBytes / 1e6)} MB free, the restore needs ${Math.ceil(neededBytes / 1e6)} MB beside what is there`,
+    hint: 'Free space there, or restore into another volume (--as).',
+  };
+}
