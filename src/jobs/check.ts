@@ -21,6 +21,7 @@ interface Check {
     | 'sources'
     | 'target'
     | 'login'
+    | 'containers'
     | 'schedule'
     | 'directory'
     | 'space'
@@ -48,7 +49,11 @@ export async function check(app: App, signal: AbortSignal): Promise<CheckReport>
     ...checkAnySource(discovery),
   ];
   for (const bound of discovery.sources) {
-    checks.push(...(await checkTarget(bound, signal)), checkSchedule(bound.job));
+    checks.push(
+      ...(await checkTarget(bound, signal)),
+      ...(await checkNeighbours(bound.job, app, signal)),
+      checkSchedule(bound.job),
+    );
   }
   const { dir } = app.context.storage;
   if (app.storageFailure === null) {
@@ -128,7 +133,14 @@ async function checkTarget(
   const found = good('target', subject, describeTarget(target));
   try {
     const { toolVersion, serverVersion } = await source.probe(target, signal);
-    return [found, good('login', subject, `server ${serverVersion}, ${toolVersion}`)];
+    return [
+      found,
+      good(
+        'login',
+        subject,
+        `${'volume' in target ? '' : 'server '}${serverVersion}, ${toolVersion}`,
+      ),
+    ];
   } catch (error) {
     return [found, failed('login', subject, error)];
   }
@@ -141,6 +153,24 @@ function describeTarget(target: TargetRef): string {
   return target.made === null
     ? `directory ${target.volume}`
     : `volume "${target.volume}" of driver ${target.made.driver}`;
+}
+
+/** Whether every container that is to hold still is there. */
+async function checkNeighbours(
+  { source, stop, pause }: Job,
+  { context }: App,
+  signal: AbortSignal,
+): Promise<readonly Check[]> {
+  if (stop.length + pause.length === 0) {
+    return [];
+  }
+  try {
+    const running = await context.neighbours.findRunning({ stop, pause }, signal);
+    const names = running.map(({ container }) => container).join(', ');
+    return [good('containers', source, `would hold still: ${names === '' ? 'none runs' : names}`)];
+  } catch (error) {
+    return [failed('containers', source, error)];
+  }
 }
 
 function checkSchedule({ source, schedule }: Job): Check {

@@ -11,7 +11,9 @@ import { readAttempts } from '../store/attempts.ts';
 import { knownSources } from '../store/known-sources.ts';
 import { readLastRestore } from '../store/last-restore.ts';
 import { readLock } from '../store/lock.ts';
+import { readOwed } from '../store/owed.ts';
 import { readPrevious } from '../store/previous.ts';
+import { sourcesWith } from '../store/state-file.ts';
 import type { App, Discovery } from './context.ts';
 import { readSchedule } from './schedule-record.ts';
 
@@ -39,6 +41,7 @@ export async function buildStatus(
   const grave = [
     ...storage.grave,
     ...describeFuture(sources, now.getTime()),
+    ...(await describeOwed(app.context.storage.dir)),
     ...describeConfig(config.filter(({ severity }) => severity !== 'loud')),
     ...(discovery.docker === null ? [] : [discovery.docker]),
     ...(sources.length === 0 && discovery.docker === null ? [NO_SOURCE] : []),
@@ -142,6 +145,25 @@ function describeFuture(sources: readonly SourceStatus[], nowMs: number): readon
       },
     ];
   });
+}
+
+/** Containers that somebody stopped who died, or that could not be started again: an application is down because of us. */
+async function describeOwed(dir: string): Promise<readonly StatusProblem[]> {
+  const problems: StatusProblem[] = [];
+  for (const source of await sourcesWith(dir, 'owed')) {
+    // A record that cannot be read is a problem of the catalog.
+    const owed = await readOwed(dir, source).catch(() => null);
+    const isRunning = (await readLock(dir, source))?.alive === true;
+    for (const { container, how } of isRunning ? [] : (owed?.halted ?? [])) {
+      const [done, again] = how === 'stop' ? ['stopped', 'start'] : ['paused', 'unpause'];
+      problems.push({
+        code: 'containers-halted',
+        message: `container "${container}" was ${done} for "${source}" and does not run again`,
+        hint: `The daemon lets it go within a minute. If it cannot, its log says why; by hand: "docker ${again} ${container}".`,
+      });
+    }
+  }
+  return problems;
 }
 
 interface StorageProblems {

@@ -4,7 +4,15 @@ import { parseArgs } from 'node:util';
 import { docker } from '../support/run-process.ts';
 import { findingsTable, showSpread, type Finding } from './findings.ts';
 import { setStage, type Shop } from './stage.ts';
-import { measureBackup, measureIdle, measurePeaks, measureRestore, type Course } from './works.ts';
+import { measureMariadb } from './mariadb.ts';
+import { measureSwapStall, type SwapStall } from './swap-stall.ts';
+import {
+  measureBackup,
+  measureIdle,
+  measurePeaks,
+  measureRestore,
+  type Course,
+} from './postgres.ts';
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string', default: '3' } },
@@ -21,7 +29,9 @@ const idle = await measureIdle(course);
 const peaks = await measurePeaks(course);
 const backup = await measureBackup(course);
 const restore = await measureRestore(course);
-const findings = [...backup.findings, restore, ...peaks, ...idle];
+const mariadb = await measureMariadb({ ...course, scales });
+const stalls = [await measureSwapStall('mariadb:11.8'), await measureSwapStall('mysql:9.7')];
+const findings = [...backup.findings, restore, ...peaks, ...idle, ...mariadb.findings];
 const table = findingsTable(findings);
 console.log(`\n${table}`);
 if (!values.quick) {
@@ -65,6 +75,9 @@ ${table}
   with \`gzip\`: what a backup takes above that is compression, the check, and the disk, on the same cores.
 - A restore by hand is into an empty database; backupd's checks the hash of the archive, loads it beside what is there, gathers statistics
   (\`ANALYZE\`), counts every row, and swaps.
+- MariaDB: a shop of four tables whose dump has ${(mariadb.dumpBytes / 1e9).toFixed(2)} GB, in MariaDB ${mariadb.version} with its default configuration; by hand
+  it is restored into an empty database, and compared with nothing.
+${stalls.map((stall) => describeStall(stall)).join('\n')}
 - Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` half a minute after start and 20 scrapes,
   the start is measured inside the container. The largest backup is one of all databases of a server, among them three of the large size.
 - The machine: ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB of memory, Linux ${release().split('-')[0]}, Docker Engine ${engine}, Node ${node.stdout.trim()}.
@@ -72,4 +85,10 @@ ${table}
 \`npm run bench\` measures again and writes this page; it ends with 1 where something is missed. \`npm run bench -- --quick\` takes a tenth of the data and
 writes nothing.
 `;
+}
+
+function describeStall({ image, longestMs, statements, refused }: SwapStall): string {
+  const missing = refused === '' ? 'no statement was refused' : `refused: ${refused}`;
+  return `- The swap of ${image}, 200 tables with a trigger each, while four clients write into them: the longest wait of a client was ${longestMs.toFixed(0)} ms
+  (of ${statements} statements; ${missing}).`;
 }

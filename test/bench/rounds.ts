@@ -54,3 +54,13 @@ export function ratioOf(ours: Samples, peer: Samples): Spread {
   );
   return { ...rounds, median: spreadOf(ours.seconds).median / spreadOf(peer.seconds).median };
 }
+
+/** Tells of every sample as it comes. */
+export function teller(
+  say: (line: string) => void,
+  before = '',
+): (name: string, round: number, seconds: number) => void {
+  return (name, round, seconds) => {
+    say(`${before}round ${round}: ${name}: ${seconds.toFixed(1)} s`);
+  };
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startDaemon, type Daemon } from '../support/backupd.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 import { runProcess } from '../support/run-process.ts';
-import { shopSql } from './data.ts';
+import { shopSql } from './postgres-data.ts';
 
 /** A database of the server, which is a source of the same name. */
 export interface Shop {
@@ -96,12 +96,21 @@ export async function newestArchive({ backups }: Stage, { name }: Shop): Promise
   return join(backups, name, ids.at(-1) ?? '', `${name}.dump.zst`);
 }
 
-/** What the commands in a container that were run with `peak.ts` took at most, in bytes; forgets it. */
-export async function takePeakBytes({ backups }: Stage): Promise<number> {
+/** What the process of a command in the daemon's container takes at most, in MB. @throws Error where the command failed */
+export async function commandPeakMb(
+  { daemon, backups }: { readonly daemon: Daemon; readonly backups: string },
+  args: readonly string[],
+): Promise<number> {
+  const { exitCode, stderr } = await daemon.cli(args, {
+    env: { NODE_OPTIONS: '--import /bench/peak.ts' },
+  });
+  if (exitCode !== 0) {
+    throw new Error(`backupd ${args.join(' ')} failed: ${stderr}`);
+  }
   const path = join(backups, '.peak');
   const peaks = (await readFile(path, 'utf8')).trim().split('\n').map(Number);
   await rm(path);
-  return Math.max(...peaks) * 1024;
+  return (Math.max(...peaks) * 1024) / 1e6;
 }
 
 /** A line of `/proc/PID/status` of the daemon, in bytes. */

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openCommandBox, type CommandBox } from '../support/command-box.ts';
 import {
   fingerprintMysql,
   listDatabases,
@@ -8,10 +9,7 @@ import {
 } from '../support/mysql-fingerprint.ts';
 import { startMysql, type Mysql } from '../support/mysql.ts';
 import { killIn } from '../support/processes.ts';
-import { backupdOptions } from '../support/restore-stage.ts';
-import { docker, type ProcessResult } from '../support/run-process.ts';
-import { temporaryFolder } from '../support/storage.ts';
-import { startContainer, type TestContainer } from '../support/test-container.ts';
+import { docker } from '../support/run-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** `shop` has what a swap has to take care of; each row of `ticks` is counted by a trigger, and a writer adds some all the while. */
@@ -45,10 +43,8 @@ const CHANGES = `
 const WRITTEN = ['ticks', 'counted'];
 const WRITER_ERRORS = '/tmp/writer-errors';
 
-interface Scene extends AsyncDisposable {
+interface Scene extends CommandBox {
   readonly server: Mysql;
-  readonly box: TestContainer;
-  readonly dir: string;
   readonly id: string;
   readonly backedUp: MysqlFingerprint;
   readonly changed: MysqlFingerprint;
@@ -56,18 +52,15 @@ interface Scene extends AsyncDisposable {
 
 async function openScene(image: string): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
-  const { dir } = stack.use(await temporaryFolder());
   const server = stack.use(await startMysql({ image }));
   await server.sql(SHOP);
-  const options = await backupdOptions(dir, {
-    BACKUPD_SOURCES: `db=${image.split(':')[0] ?? ''}://${server.name}`,
-  });
-  const box = stack.use(
-    await startContainer({ ...options, entrypoint: 'tini', args: ['--', 'sleep', 'infinity'] }),
-  );
-  const backup = JSON.parse(
-    await docker('exec', box.name, 'backupd', 'backup', 'db', '--pin', '--json'),
-  ) as { readonly runs: readonly { readonly id: string }[] };
+  const engine = image.split(':')[0] ?? '';
+  const box = stack.use(await openCommandBox({ BACKUPD_SOURCES: `db=${engine}://${server.name}` }));
+  const backup = await box.json<{ readonly runs: readonly { readonly id: string }[] }>([
+    'backup',
+    'db',
+    '--pin',
+  ]);
   const backedUp = await fingerprintMysql(server, { but: WRITTEN });
   await server.sql(CHANGES);
   const changed = await fingerprintMysql(server, { but: WRITTEN });
@@ -75,9 +68,8 @@ async function openScene(image: string): Promise<Scene> {
   await startWriter(server);
   const kept = stack.move();
   return {
+    ...box,
     server,
-    box,
-    dir,
     id: backup.runs[0]?.id ?? '',
     backedUp,
     changed,
@@ -97,18 +89,8 @@ async function startWriter(server: Mysql): Promise<void> {
   );
 }
 
-async function backupd(
-  { box }: Scene,
-  args: readonly string[],
-  killAt?: string,
-): Promise<ProcessResult> {
-  const dying =
-    killAt === undefined ? {} : { KILL_AT: killAt, NODE_OPTIONS: '--import /faults/kill-at.ts' };
-  return box.exec(['backupd', ...args], { env: dying });
-}
-
 async function done(scene: Scene, args: readonly string[]): Promise<void> {
-  const ended = await backupd(scene, args);
+  const ended = await scene.backupd(args);
   expect(ended.exitCode, ended.stderr).toBe(0);
 }
 
@@ -116,7 +98,7 @@ async function done(scene: Scene, args: readonly string[]): Promise<void> {
 async function dieAt(step: string, scene: Scene, args: readonly string[]): Promise<void> {
   const marker = join(scene.dir, '.killed-at');
   await rm(marker, { force: true });
-  const died = await backupd(scene, args, step);
+  const died = await scene.backupd(args, { killAt: step });
   expect(died, died.stderr).toMatchObject({ exitCode: 137 });
   expect(await readFile(marker, 'utf8')).toBe(step.split(':')[0]);
 }
@@ -243,11 +225,11 @@ describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
   test('killed while the server waits in the swap: the next life waits for what becomes of it', async () => {
     await reset(scene);
     await using open = await openTransaction(scene.server);
-    const died = backupd(scene, ['restore', 'db', '--at', scene.id, '--yes']);
+    const died = scene.backupd(['restore', 'db', '--at', scene.id, '--yes']);
     await waitFor('swap that waits', async () => doesServer(scene.server, SWAP_WAITS), 60_000);
     await killIn(scene.box.name, 'node */opt/backupd/src/main.ts restore');
     expect(await died).toMatchObject({ exitCode: 137 });
-    const next = backupd(scene, ['backup', 'db']);
+    const next = scene.backupd(['backup', 'db']);
     // It ends the dead one's client; then it waits for the session, unless the server has ended that as well.
     await waitFor(
       'next life',
@@ -267,7 +249,7 @@ describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
     await reset(scene);
     {
       await using _open = await openTransaction(scene.server);
-      const refused = await backupd(scene, ['restore', 'db', '--at', scene.id, '--yes']);
+      const refused = await scene.backupd(['restore', 'db', '--at', scene.id, '--yes']);
       expect(refused.exitCode, refused.stderr).toBe(24);
       expect(refused.stderr).toMatch(/transactions that are open: connection \d+ of "root"/);
     }

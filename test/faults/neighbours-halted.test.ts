@@ -138,6 +138,15 @@ describe('a backup with containers to stop and to pause', () => {
         stderr: expect.stringContaining(name) as string,
       });
     }
+    const checked = await stage.backupd(['check', '--json'], {
+      env: { BACKUPD_SOURCE_DB_STOP: 'nobody' },
+    });
+    expect(checked.exitCode).toBe(4);
+    expect(JSON.parse(checked.stdout)).toMatchObject({
+      checks: expect.arrayContaining([
+        having({ name: 'containers', subject: 'db', ok: false, message: 'no container "nobody"' }),
+      ]) as unknown,
+    });
     expect(await owed()).toEqual([]);
   });
 
@@ -177,6 +186,17 @@ describe('a backup with containers to stop and to pause', () => {
     expect(failed).toMatchObject({
       exitCode: 20,
       stderr: expect.stringContaining(`container "${ports.name}" was stopped by backupd`) as string,
+    });
+    const status = await stage.backupd(['status', '--json']);
+    expect(status.exitCode).toBe(4);
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      healthy: false,
+      problems: [
+        {
+          code: 'containers-halted',
+          message: `container "${ports.name}" was stopped for "db" and does not run again`,
+        },
+      ],
     });
     await thief[Symbol.asyncDispose]();
     expect((await stage.backupd(['backup'])).exitCode).toBe(0);
@@ -253,7 +273,7 @@ describe('a restore with --stop', () => {
     expect((await stage.backupd(['restore', 'db', '--stop', stage.server.name])).exitCode).toBe(2);
   });
 
-  it.each(['swap-halted', 'swap-sent', 'restore-cleared'])(
+  it.each(['swap-halted', 'restore-cleared'])(
     'that is killed at %s leaves nothing stopped after the next command, and the daemon',
     async (killAt) => {
       const command = ['restore', 'db', '--stop', app.name];

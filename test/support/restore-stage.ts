@@ -1,40 +1,15 @@
 import { readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { backupdImage } from './backupd.ts';
+import { openCommandBox, type CommandBox } from './command-box.ts';
 import { fingerprintDatabase, type DatabaseFingerprint } from './fingerprint.ts';
 import { startPostgres, type Postgres, type PostgresOptions } from './postgres.ts';
-import { docker, type ProcessResult } from './run-process.ts';
-import { temporaryFolder } from './storage.ts';
-import { startContainer, type ContainerOptions, type TestContainer } from './test-container.ts';
 import { waitFor } from './wait-for.ts';
 
-/** Where test/support is mounted in the containers of backupd. */
-const SUPPORT = '/faults';
 /** Six seconds pass until a dead process's lock is known to be one; the rest is for machines with much else to do. */
 const RECOVERY_MS = 60_000;
 
-export interface CommandOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  /** The step at which the command is to die, as kill-at.ts takes it. */
-  readonly killAt?: string;
-  readonly signal?: AbortSignal;
-  readonly tty?: boolean;
-}
-
 /** A PostgreSQL server with two databases, an empty folder for backups, and backupd's image with a source `db`. */
-export interface RestoreStage extends AsyncDisposable {
+export interface RestoreStage extends CommandBox {
   readonly server: Postgres;
-  /** The folder that is mounted as `/backups`. */
-  readonly dir: string;
-  /** In which commands run; lives as long as the stage and has no daemon. */
-  readonly box: TestContainer;
-  /** How to start another container of backupd on the same folder and server. */
-  readonly options: ContainerOptions;
-  /** `docker exec BOX backupd ARGS` */
-  backupd(args: readonly string[], options?: CommandOptions): Promise<ProcessResult>;
-  /** The same with `--json`, expected to end well: its document. */
-  json<T>(args: readonly string[]): Promise<T>;
   /** Everything that no run may leave, in the server, its container and the folder; empty where all is well. */
   leftovers(): Promise<readonly string[]>;
   /** What a database holds, but for what the writer of `startWriter` adds all the while. */
@@ -72,47 +47,20 @@ export const SAMPLE_SQL = String.raw`
 export async function openRestoreStage(options: RestoreStageOptions = {}): Promise<RestoreStage> {
   const { sql = SAMPLE_SQL, settings = {}, databases = ['shop', 'crm'], ...postgres } = options;
   await using stack = new AsyncDisposableStack();
-  const { dir } = stack.use(await temporaryFolder());
   const server = stack.use(await startPostgres(postgres));
   await server.sql(sql);
-  const boxOptions = await backupdOptions(dir, {
-    BACKUPD_SOURCES: `db=postgres://${server.name}/${databases.join(',')}`,
-    ...settings,
-  });
   const box = stack.use(
-    await startContainer({
-      ...boxOptions,
-      entrypoint: 'tini',
-      args: ['--', 'sleep', 'infinity'],
+    await openCommandBox({
+      BACKUPD_SOURCES: `db=postgres://${server.name}/${databases.join(',')}`,
+      ...settings,
     }),
   );
+  const { dir } = box;
   const kept = stack.move();
 
-  async function backupd(
-    args: readonly string[],
-    command: CommandOptions = {},
-  ): Promise<ProcessResult> {
-    const { killAt, env, ...exec } = command;
-    const dying =
-      killAt === undefined
-        ? {}
-        : { KILL_AT: killAt, NODE_OPTIONS: `--import ${SUPPORT}/kill-at.ts` };
-    return box.exec(['backupd', ...args], { ...exec, env: { ...env, ...dying } });
-  }
-
   return {
+    ...box,
     server,
-    dir,
-    box,
-    options: boxOptions,
-    backupd,
-    async json<T>(args: readonly string[]) {
-      const { exitCode, stdout, stderr } = await backupd([...args, '--json']);
-      if (exitCode !== 0) {
-        throw new Error(`backupd ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
-      }
-      return JSON.parse(stdout) as T;
-    },
     leftovers: () => findLeftovers(server, dir),
     async content(database) {
       const { tables, ...rest } = await fingerprintDatabase(server, database);
@@ -123,34 +71,6 @@ export async function openRestoreStage(options: RestoreStageOptions = {}): Promi
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
-}
-
-/** How to start a container of backupd on this folder that runs nothing by itself, with what kill-at.ts needs. */
-export async function backupdOptions(
-  dir: string,
-  settings: Readonly<Record<string, string>>,
-): Promise<ContainerOptions> {
-  return {
-    image: await backupdImage(),
-    volumes: [
-      '/var/run/docker.sock:/var/run/docker.sock',
-      `${dir}:/backups`,
-      `${dirname(fileURLToPath(import.meta.url))}:${SUPPORT}:ro`,
-    ],
-    // So that what it writes can be read and removed from here.
-    user: `${process.getuid?.()}:${process.getgid?.()}`,
-    more: ['--group-add', await groupOfSocket(), '--no-healthcheck'],
-    env: {
-      BACKUPD_DISCOVER: 'off',
-      BACKUPD_SCHEDULE: 'off',
-      ...settings,
-    },
-  };
-}
-
-async function groupOfSocket(): Promise<string> {
-  const argv = ['run', '--rm', '--volume', '/var/run/docker.sock:/socket', '--entrypoint', 'stat'];
-  return docker(...argv, await backupdImage(), '--format', '%g', '/socket');
 }
 
 async function findLeftovers(server: Postgres, dir: string): Promise<readonly string[]> {

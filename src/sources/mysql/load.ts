@@ -5,9 +5,11 @@ import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/
 import { reach } from '../../core/steps.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { startExec } from '../../docker/exec.ts';
+import { watchSpace, type SpaceWatch } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { clientRequest, query } from './query.ts';
 import { listDatabases } from './databases.ts';
+import { readDisk } from './disk.ts';
 import { besideStatements, type Characters } from './marks.ts';
 import { besideMark, besideName, freeName } from './names.ts';
 import { createScript, inOrder, type StoredObject } from './objects.ts';
@@ -28,6 +30,31 @@ export async function loadBeside(
   connection: Connection,
   into: TargetRef,
   plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<Loaded> {
+  const disk = await readDisk(connection, 'restore-failed', signal);
+  await using space = await watchSpace(disk, signal);
+  try {
+    return await loadAll(
+      connection,
+      { into, plan, space },
+      AbortSignal.any([signal, space.failed]),
+    );
+  } catch (error) {
+    // Whatever the client said when it was ended: the reason is the disk.
+    throw space.failed.aborted ? space.failed.reason : error;
+  }
+}
+
+interface LoadingAll {
+  readonly into: TargetRef;
+  readonly plan: RestorePlan;
+  readonly space: SpaceWatch;
+}
+
+async function loadAll(
+  connection: Connection,
+  { into, plan, space }: LoadingAll,
   signal: AbortSignal,
 ): Promise<Loaded> {
   const live = await listDatabases(connection, 'restore-failed', signal);
@@ -52,7 +79,7 @@ export async function loadBeside(
     if (index === 0) {
       warnings.push(...(await makeAccounts(connection, accounts, signal)));
     }
-    const script = await streamTables(connection, plan, { name, temporary }, signal);
+    const script = await streamTables(connection, plan, { name, temporary, space }, signal);
     reach('beside-loaded');
     plan.onProgress({ stage: 'index', database: name });
     const found = readObjects(script);
@@ -91,7 +118,7 @@ interface Loading {
 async function streamTables(
   connection: Connection,
   plan: RestorePlan,
-  { name, temporary }: Loading,
+  { name, temporary, space }: Loading & Pick<LoadingAll, 'space'>,
   signal: AbortSignal,
 ): Promise<string> {
   const file = plan.manifest.files.find((candidate) => candidate.database === name);
@@ -115,7 +142,12 @@ async function streamTables(
   const [sent, ended] = await Promise.allSettled([
     client.stdin === null
       ? Promise.resolve()
-      : pipeline(archive, split.tables, client.stdin, { signal }),
+      : pipeline(
+          space.gate({ stream: archive, plainBytes: () => bytes }),
+          split.tables,
+          client.stdin,
+          { signal },
+        ),
     client.exited,
   ]);
   if (ended.status === 'fulfilled' && ended.value.exitCode !== 0) {

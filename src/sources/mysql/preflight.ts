@@ -1,7 +1,9 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
+import { spaceProblems } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { listDatabases, ownDatabases, type DatabaseRow } from './databases.ts';
+import { neededSpace, readDisk } from './disk.ts';
 import { LONGEST_NAME } from './names.ts';
 import { quoteText } from './sql.ts';
 
@@ -15,10 +17,12 @@ export async function lookAhead(
   const replaced = live.filter((row) =>
     plan.databases.some((wanted) => wanted.restoredAs === row.name),
   );
+  const disk = await readDisk(connection, 'target-unavailable', signal);
   const problems = [
     ...flavourProblems(connection, plan),
     ...nameProblems(plan),
     ...(await foreignKeyProblems(connection, { replaced, live }, signal)),
+    ...(await spaceProblems(disk, neededSpace(plan, disk), signal)),
   ];
   return { problems, existing: replaced.map((row) => row.name) };
 }

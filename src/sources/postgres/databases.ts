@@ -1,4 +1,5 @@
 import type { FailureCode } from '../../core/errors.ts';
+import type { ServerDisk } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { queryJson } from './session.ts';
 
@@ -114,4 +115,12 @@ select json_build_object(
     signal,
   );
   return rows[0] as ServerRow;
+}
+
+/** Where the server keeps its data. */
+export function diskOf(
+  { docker, containerId, container, run }: Connection,
+  { dataDirectory }: Pick<ServerRow, 'dataDirectory'>,
+): ServerDisk {
+  return { docker, containerId, container, run, directory: dataDirectory };
 }

@@ -7,9 +7,9 @@ import type { ExecExit } from '../../docker/channel.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec, type ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
+import { watchSpace, type SpaceWatch } from '../space.ts';
 import { saidBy, type Connection } from './connection.ts';
-import type { ServerRow } from './databases.ts';
-import { watchSpace, type SpaceWatch } from './space.ts';
+import { diskOf, type ServerRow } from './databases.ts';
 import { connectionName } from './sql.ts';
 import type { ArchiveToc } from './toc.ts';
 
@@ -30,7 +30,7 @@ export interface Load {
 /** Tables and rows from the stream, then indexes and constraints in parallel from the table of contents alone. */
 export async function loadDatabase(load: Load, signal: AbortSignal): Promise<void> {
   const { connection, plan, name, server } = load;
-  await using space = await watchSpace(connection, server, signal);
+  await using space = await watchSpace(diskOf(connection, server), signal);
   const watched = AbortSignal.any([signal, space.failed]);
   try {
     await streamData(load, space, watched);

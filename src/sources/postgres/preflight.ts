@@ -1,12 +1,17 @@
 import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
-import { runExec } from '../../docker/run-exec.ts';
+import { sizeWhenDumped, spaceProblems } from '../space.ts';
 import type { Connection } from './connection.ts';
-import { listDatabases, readServer, type DatabaseRow, type ServerRow } from './databases.ts';
+import {
+  diskOf,
+  listDatabases,
+  readServer,
+  type DatabaseRow,
+  type ServerRow,
+} from './databases.ts';
 import { queryJson } from './session.ts';
 import { LONGEST_IDENT_BYTES, quoteIdent, quoteLiteral } from './sql.ts';
 
-/** A restored database needs its old size, and room to grow while indexes are built. */
 const SIZE_FACTOR = 1.3;
 /** WAL that is written before the server recycles it, at least. */
 const LEAST_WAL_BYTES = 32 * 1024 * 1024;
@@ -25,7 +30,7 @@ export async function lookAhead(
     plan.databases.some((wanted) => wanted.restoredAs === row.name),
   );
   const [space, use] = await waitForAll([
-    spaceProblems(connection, server, plan, signal),
+    spaceProblems(diskOf(connection, server), neededSpace(plan, server), signal),
     useProblems(connection, replaced, signal),
   ]);
   const problems = [
@@ -96,63 +101,12 @@ function invalidProblems(replaced: readonly DatabaseRow[]): readonly Problem[] {
     }));
 }
 
-async function spaceProblems(
-  connection: Connection,
-  server: ServerRow,
-  plan: RestorePlan,
-  signal: AbortSignal,
-): Promise<readonly Problem[]> {
-  const freeBytes = await readFreeBytes(connection, server, signal);
-  const neededBytes = neededSpace(plan, server);
-  if (freeBytes === null || freeBytes >= neededBytes) {
-    return [];
-  }
-  return [
-    {
-      code: 'no-space',
-      message: `the restore needs ${megabytes(neededBytes)} MB beside what is there, the server's disk has ${megabytes(freeBytes)} MB free`,
-      hint: 'Free space there, drop what earlier restores kept (restore SOURCE --drop-previous), or restore into another container (--into).',
-    },
-  ];
-}
-
+/** A restored database needs its old size, room to grow while indexes are built, and WAL. */
 function neededSpace(plan: RestorePlan, server: ServerRow): number {
-  const sizeBytes = plan.databases.reduce(
-    (sum, { name }) => sum + (plan.manifest.facts.databases[name]?.sizeBytes ?? 0),
-    0,
-  );
+  const sizeBytes = sizeWhenDumped(plan);
   return Math.round(
     sizeBytes * SIZE_FACTOR + Math.max(LEAST_WAL_BYTES, Math.min(server.maxWalBytes, sizeBytes)),
   );
-}
-
-/** Free bytes where the server keeps its data; null where that cannot be told. */
-export async function readFreeBytes(
-  connection: Connection,
-  server: Pick<ServerRow, 'dataDirectory'>,
-  signal: AbortSignal,
-): Promise<number | null> {
-  if (server.dataDirectory === null) {
-    return null;
-  }
-  const result = await runExec(
-    connection.docker,
-    {
-      containerId: connection.containerId,
-      container: connection.container,
-      run: connection.run,
-      argv: ['df', '-Pk', '--', server.dataDirectory],
-    },
-    signal,
-  );
-  const available = result.stdout.trim().split('\n').at(-1)?.split(/\s+/).at(-3);
-  return result.exitCode === 0 && available !== undefined && /^\d+$/.test(available)
-    ? Number(available) * 1024
-    : null;
-}
-
-function megabytes(bytes: number): number {
-  return Math.ceil(bytes / 1_000_000);
 }
 
 /** What would break, or would go on writing into the database that is put aside. */

@@ -60,7 +60,12 @@ function app(world: World): App {
       world.probe ??
       (async () => Promise.resolve({ toolVersion: 'pg_dump 17.6', serverVersion: '17.6' })),
   };
-  const job: Pick<Job, 'source' | 'schedule'> = { source: 'db', schedule };
+  const job: Pick<Job, 'source' | 'schedule' | 'stop' | 'pause'> = {
+    source: 'db',
+    schedule,
+    stop: [],
+    pause: [],
+  };
   const needed = {
     storageFailure: null,
     problems: world.problems ?? [],

@@ -1,10 +1,20 @@
+import type Docker from 'dockerode';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BackupdError } from '../../core/errors.ts';
-import type { CompressedArchive } from '../../core/source.ts';
-import { startExec } from '../../docker/exec.ts';
-import type { Connection } from './connection.ts';
-import { readFreeBytes } from './preflight.ts';
+import { BackupdError } from '../core/errors.ts';
+import type { CompressedArchive, Problem, RestorePlan } from '../core/source.ts';
+import { startExec } from '../docker/exec.ts';
+import { runExec } from '../docker/run-exec.ts';
+
+/** Where a server keeps its data. */
+export interface ServerDisk {
+  readonly docker: Docker;
+  readonly containerId: string;
+  readonly container: string;
+  readonly run: string;
+  /** A path in the container; null where it is not known. */
+  readonly directory: string | null;
+}
 
 /** A server that runs out of disk while it writes WAL may not come up again: a restore stops before that. */
 const LEAST_FREE_BYTES = 48 * 1024 * 1024;
@@ -13,6 +23,52 @@ const DISK_BYTES_PER_BYTE = 3;
 /** What may always be sent to the server between two looks; where there is much space, a tenth of what would fit. */
 const LEAST_BYTES_PER_LOOK = LEAST_FREE_BYTES / DISK_BYTES_PER_BYTE;
 const LOOK_MS = 200;
+
+/** Free bytes where the server keeps its data; null where that cannot be told. */
+async function readFreeBytes(
+  { directory, docker, ...at }: ServerDisk,
+  signal: AbortSignal,
+): Promise<number | null> {
+  if (directory === null) {
+    return null;
+  }
+  const result = await runExec(docker, { ...at, argv: ['df', '-Pk', '--', directory] }, signal);
+  const available = result.stdout.trim().split('\n').at(-1)?.split(/\s+/).at(-3);
+  return result.exitCode === 0 && available !== undefined && /^\d+$/.test(available)
+    ? Number(available) * 1024
+    : null;
+}
+
+/** Why a restore must not begin that needs so much beside what is there; nothing where it fits, or cannot be told. */
+export async function spaceProblems(
+  disk: ServerDisk,
+  neededBytes: number,
+  signal: AbortSignal,
+): Promise<readonly Problem[]> {
+  const freeBytes = await readFreeBytes(disk, signal);
+  if (freeBytes === null || freeBytes >= neededBytes) {
+    return [];
+  }
+  return [
+    {
+      code: 'no-space',
+      message: `the restore needs ${megabytes(neededBytes)} MB beside what is there, the server's disk has ${megabytes(freeBytes)} MB free`,
+      hint: 'Free space there, drop what earlier restores kept (restore SOURCE --drop-previous), or restore into another container (--into).',
+    },
+  ];
+}
+
+/** What the databases of a plan took on the disk when they were backed up. */
+export function sizeWhenDumped({ manifest, databases }: RestorePlan): number {
+  return databases.reduce(
+    (sum, { name }) => sum + (manifest.facts.databases[name]?.sizeBytes ?? 0),
+    0,
+  );
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 1_000_000);
+}
 
 /** Looks at the server's disk all the time; disposing it ends that. */
 export interface SpaceWatch extends AsyncDisposable {
@@ -23,15 +79,10 @@ export interface SpaceWatch extends AsyncDisposable {
 }
 
 /** Begins to watch the disk on which the server keeps its data; where it cannot be told nothing is watched. */
-export async function watchSpace(
-  connection: Connection,
-  server: { readonly dataDirectory: string | null },
-  signal: AbortSignal,
-): Promise<SpaceWatch> {
+export async function watchSpace(disk: ServerDisk, signal: AbortSignal): Promise<SpaceWatch> {
   const failing = new AbortController();
   const ending = new AbortController();
-  const directory =
-    (await readFreeBytes(connection, server, signal)) === null ? null : server.dataDirectory;
+  const directory = (await readFreeBytes(disk, signal)) === null ? null : disk.directory;
   let sentBytes = 0;
   let freeBytes = 0;
   let looked = Promise.withResolvers<void>();
@@ -39,7 +90,7 @@ export async function watchSpace(
   function look(found: number): void {
     freeBytes = found;
     if (freeBytes < LEAST_FREE_BYTES) {
-      failing.abort(noSpace(connection, freeBytes));
+      failing.abort(noSpace(disk, freeBytes));
     }
     sentBytes = 0;
     looked.resolve();
@@ -48,7 +99,7 @@ export async function watchSpace(
 
   async function watch(path: string): Promise<void> {
     try {
-      await lookOn(connection, { path, look, ending: ending.signal }, signal);
+      await lookOn(disk, { path, look, ending: ending.signal }, signal);
     } catch (error) {
       failing.abort(error);
     }
@@ -67,7 +118,7 @@ export async function watchSpace(
           await Promise.race([looked.promise, watching]);
           // A little that is compressed can be much.
           if (freeBytes - addedBytes * DISK_BYTES_PER_BYTE < LEAST_FREE_BYTES) {
-            failing.abort(noSpace(connection, freeBytes));
+            failing.abort(noSpace(disk, freeBytes));
           }
           failing.signal.throwIfAborted();
         }
@@ -85,10 +136,10 @@ function bytesPerLook(freeBytes: number): number {
   return Math.max(LEAST_BYTES_PER_LOOK, freeBytes / DISK_BYTES_PER_BYTE / 10);
 }
 
-function noSpace(connection: Connection, freeBytes: number): BackupdError {
+function noSpace(disk: ServerDisk, freeBytes: number): BackupdError {
   return new BackupdError(
     'no-space',
-    `the disk of "${connection.container}" has only ${Math.floor(freeBytes / 1e6)} MB left`,
+    `the disk of "${disk.container}" has only ${Math.floor(freeBytes / 1e6)} MB left`,
     { hint: 'Free space there and restore again, or restore into another container (--into).' },
   );
 }
@@ -104,17 +155,17 @@ interface Looking {
  * with its input, so that nothing has to be killed.
  */
 async function lookOn(
-  connection: Connection,
+  disk: ServerDisk,
   { path, look, ending }: Looking,
   signal: AbortSignal,
 ): Promise<void> {
   const process = await startExec(
-    connection.docker,
+    disk.docker,
     {
-      containerId: connection.containerId,
-      container: connection.container,
+      containerId: disk.containerId,
+      container: disk.container,
       // A mark of its own: ending the watch must not end the restore.
-      run: `${connection.run}-space`,
+      run: `${disk.run}-space`,
       argv: ['sh', '-c', 'while read -r _; do df -Pk -- "$0" | tail -n 1; done', path],
       stdin: 'pipe',
     },
@@ -129,7 +180,7 @@ async function lookOn(
     if (answer.done === true) {
       break;
     }
-    look(freeBytesIn(connection, answer.value));
+    look(freeBytesIn(disk, answer.value));
     await waitFor(LOOK_MS, ending);
   }
   process.stdin?.end();
@@ -138,17 +189,17 @@ async function lookOn(
   if (exitCode !== 0) {
     throw new BackupdError(
       'restore-failed',
-      `the disk of "${connection.container}" could not be watched: the shell ended with ${exitCode ?? 'no code'}`,
+      `the disk of "${disk.container}" could not be watched: the shell ended with ${exitCode ?? 'no code'}`,
     );
   }
 }
 
-function freeBytesIn(connection: Connection, line: string): number {
+function freeBytesIn(disk: ServerDisk, line: string): number {
   const available = line.trim().split(/\s+/).at(-3);
   if (available === undefined || !/^\d+$/.test(available)) {
     throw new BackupdError(
       'restore-failed',
-      `the free space of "${connection.container}" cannot be told: df says "${line}"`,
+      `the free space of "${disk.container}" cannot be told: df says "${line}"`,
     );
   }
   return Number(available) * 1024;

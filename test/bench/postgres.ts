@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../support/wait-for.ts';
 import { checkLimit, compareTimes, type Finding } from './findings.ts';
-import { ratioOf, runRounds, spreadOf, type Contender, type Spread } from './rounds.ts';
+import { ratioOf, runRounds, spreadOf, teller, type Contender, type Spread } from './rounds.ts';
 import {
   daemonMemory,
   newestArchive,
   settle,
-  takePeakBytes,
+  commandPeakMb,
   time,
   type Shop,
   type Stage,
@@ -133,8 +133,8 @@ export async function measurePeaks(course: Course): Promise<readonly Finding[]> 
   const { stage, small, large, say } = course;
   const copies = ['large_2', 'large_3'];
   const command = {
-    small: await commandPeak(stage, small),
-    large: await commandPeak(stage, large),
+    small: await commandPeakMb(stage, ['backup', small.name]),
+    large: await commandPeakMb(stage, ['backup', large.name]),
   };
   const daemon = { small: await daemonPeak(stage, small), large: await daemonPeak(stage, large) };
   for (const copy of copies) {
@@ -165,17 +165,6 @@ export async function measurePeaks(course: Course): Promise<readonly Finding[]> 
     checkLimit('what ten times the data adds to it', { parts: tenTimes, unit: 'MB' }, FLAT_MB),
     checkLimit('what three times as much again adds', { parts: three, unit: 'MB' }, FLAT_MB),
   ];
-}
-
-/** In MB. */
-async function commandPeak(stage: Stage, shop: Shop): Promise<number> {
-  const { exitCode, stderr } = await stage.daemon.cli(['backup', shop.name], {
-    env: { NODE_OPTIONS: '--import /bench/peak.ts' },
-  });
-  if (exitCode !== 0) {
-    throw new Error(`the backup failed: ${stderr}`);
-  }
-  return (await takePeakBytes(stage)) / 1e6;
 }
 
 /** In MB; null: a backup of all databases of the server. */
@@ -225,10 +214,4 @@ export async function measureIdle({ stage, say }: Course): Promise<readonly Find
     ),
     checkLimit('idle memory of the daemon', { parts: { daemon: idleBytes / 1e6 }, unit: 'MB' }, 90),
   ];
-}
-
-function teller(say: Course['say']): (name: string, round: number, seconds: number) => void {
-  return (name, round, seconds) => {
-    say(`round ${round}: ${name}: ${seconds.toFixed(1)} s`);
-  };
 }
