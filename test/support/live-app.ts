@@ -21,6 +21,8 @@ export interface LiveAppOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A directory of an app before, which goes on owning it. Default: an empty one of its own. */
   readonly dir?: string;
+  /** The image for containers of backupd's own. Default: the one under test. */
+  readonly helperImage?: string;
 }
 
 /** The product's own parts in this process, on a directory of their own and the real Docker. */
@@ -66,7 +68,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
         .join(' '),
       ...options.env,
     },
-    events,
+    { events, helperImage: options.helperImage ?? testImage() },
   );
 
   async function find(source: string): Promise<BoundSource> {
@@ -144,7 +146,7 @@ function givenFolder(dir: string): TemporaryFolder {
 /** The configuration is read once, so the environment is another one only meanwhile. */
 async function openWith(
   variables: Readonly<Record<string, string>>,
-  events: RunEvent[],
+  { events, helperImage }: { readonly events: RunEvent[]; readonly helperImage: string },
 ): Promise<App> {
   const before = { ...process.env };
   Object.assign(process.env, variables);
@@ -155,7 +157,7 @@ async function openWith(
       admit: () => undefined,
       emit: (event) => events.push(event),
       version: '0.0.0',
-      helperImage: testImage(),
+      helperImage,
     });
   } finally {
     for (const name of Object.keys(variables)) {

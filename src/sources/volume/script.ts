@@ -17,6 +17,8 @@ move() {
     xargs -0 -r mv --no-copy --update=none-fail -t "$2" --
   [ -z "$(first "$1")" ] || { echo "error: not everything could be moved" >&2; exit 1; }
 }
+# Whatever we do with what is ours at the top, the time of the volume's own directory is that of the others' changes.
+unseen() { stamp=$(stat -c %y -- "$v"); "$@"; touch -d "$stamp" -- "$v"; }
 attributes() {
   tar --create --file=- --directory="$1" --format=posix --no-recursion --numeric-owner ${ATTRIBUTES.join(' ')} . |
     tar --extract --file=- --directory="$2" --numeric-owner --same-owner --preserve-permissions ${ATTRIBUTES.join(' ')}
@@ -26,7 +28,9 @@ attributes() {
 /** Each is run with arguments of its own, and does no harm when it is run again. */
 const SCRIPTS = {
   /** $1: the place; makes it ready for a load. */
-  prepare: `mkdir -m 0700 -- "$1" "$1/new" "$1/new/files"`,
+  prepare: `
+unseen mkdir -m 0700 -- "$1"
+mkdir -m 0700 -- "$1/new" "$1/new/files"`,
   /** $1: the place; what was loaded is on the disk when this ends. */
   loaded: `
 mkdir -m 0700 -- "$1/new/root"
@@ -34,7 +38,7 @@ attributes "$1/new/files" "$1/new/root"
 sync -f "$v"`,
   /** $1: the place, $2: what is to be known of it; moves out all that is there. Says whether that was anything. */
   leave: `
-mkdir -m 0700 -p -- "$1"
+unseen mkdir -m 0700 -p -- "$1"
 [ -n "$(first "$v")" ] && said=replaced || said=
 printf '%s\\n' "$2" >"$1/about.part"
 [ -z "$said" ] || : >"$1/replaced"
@@ -78,15 +82,15 @@ else echo nothing
 fi`,
   /** $1: the place; removes what was never in use. Says whether anything else is there. */
   discard: `
-[ -d "$1/old" ] || [ -d "$1/incoming" ] || rm -rf -- "$1"
+[ -d "$1/old" ] || [ -d "$1/incoming" ] || unseen rm -rf -- "$1"
 sync -f "$v"
 [ -n "$(find "$v" -mindepth 1 -maxdepth 1 -print -quit)" ] && echo used || echo empty`,
   /** $1: the place; drops what was kept. */
   drop: `
-[ ! -d "$1/old" ] || [ -d "$1/incoming" ] || rm -rf -- "$1"
+[ ! -d "$1/old" ] || [ -d "$1/incoming" ] || unseen rm -rf -- "$1"
 sync -f "$v"`,
   /** $1: the place of what was swapped back, which is empty now. */
-  emptied: `[ -d "$1/old" ] || rm -rf -- "$1"`,
+  emptied: `[ -d "$1/old" ] || unseen rm -rf -- "$1"`,
   /** A line for each thing that is kept: whether it was anything, and what is to be known of it. */
   kept: `
 for place in "$v"/.backupd-*; do
