@@ -46,6 +46,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await helper[Symbol.asyncDispose]();
+  await volumeNamed(COPY)[Symbol.asyncDispose]();
 });
 
 function contractVolume(name: string): ContractTarget {

@@ -48,6 +48,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Changes to the job that is configured. */
   readonly job?: Partial<BackupRequest['job']>;
+  readonly pins?: BackupRequest['pins'];
 }
 
 export type SomeRestore = Partial<RestoreRequest> & { readonly source: string };
@@ -87,7 +88,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
         source: bound.source,
         job: { ...bound.job, ...run.job },
         trigger: 'manual',
-        pins: [],
+        pins: run.pins ?? [],
         waitMs: 0,
       },
       app.context,

@@ -38,7 +38,7 @@ export async function loadInto(
     // What it said tells more than that it took no more.
     throw new BackupdError(
       'restore-failed',
-      `tar exited with ${ended.value.exitCode ?? 'no code'} while it unpacked: ${reasonOf(ended.value, tellingText(tar.stderr.text()))}`,
+      `tar exited with ${ended.value.exitCode ?? 'no code'} while it unpacked: ${reasonOf(ended.value, tar.stderr.text())}`,
     );
   }
   for (const one of [sent, ended]) {
@@ -46,11 +46,6 @@ export async function loadInto(
       throw one.reason;
     }
   }
-}
-
-/** Without the line that says no more than the exit code. */
-function tellingText(stderr: string): string {
-  return stderr.replace(/^tar: Exiting with failure status due to previous errors$/m, '');
 }
 
 function isCorrupt(error: unknown): boolean {

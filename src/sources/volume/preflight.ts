@@ -36,6 +36,9 @@ export async function lookAhead(
   if (target !== into && !isVolumeName(target.volume)) {
     return { problems: [noName(target)], existing: [] };
   }
+  if (target.made?.options['type'] === 'tmpfs') {
+    return { problems: [inMemory(target)], existing: [] };
+  }
   if (!isPath(target.volume) && (await inspectVolume(docker, target.volume, signal)) === null) {
     // It is made.
     return { problems: [], existing: [] };
@@ -60,6 +63,15 @@ function noName({ volume }: VolumeTarget): Problem {
     code: 'usage',
     message: `"${volume}" can be no name of a volume`,
     hint: 'A name has letters, digits, ".", "_" and "-". --into names a directory of the host.',
+  };
+}
+
+/** Docker empties it as soon as no container uses it, which is when a restore is to be swapped in. */
+function inMemory({ volume }: VolumeTarget): Problem {
+  return {
+    code: 'usage',
+    message: `volume "${volume}" is in memory, and keeps nothing while no container uses it`,
+    hint: 'Restore it into another volume (--as), and copy from there while its container runs.',
   };
 }
 

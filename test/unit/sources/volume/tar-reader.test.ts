@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PartFacts } from '../../../../src/core/source.ts';
 import { tarReader } from '../../../../src/sources/volume/tar-reader.ts';
+import { paperTar, type PaperMember } from '../../../support/paper-tar.ts';
 
 /** By GNU tar with the arguments of a backup. */
 const RICH = readFileSync(join(import.meta.dirname, '../../../fixtures/volume-tar/rich.tar'));
 const CORRUPT = expect.objectContaining({ code: 'archive-corrupt' }) as Error;
-const END = Buffer.alloc(1024);
-const ROOT = { path: './', type: '5', mode: 0o755 };
 
 function read(bytes: Buffer, cutAt: readonly number[] = []): PartFacts {
   const reader = tarReader();
@@ -21,61 +20,12 @@ function read(bytes: Buffer, cutAt: readonly number[] = []): PartFacts {
   return reader.end();
 }
 
-interface Member {
-  readonly path?: string;
-  readonly type?: string;
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly link?: string;
-  readonly content?: Buffer;
-  readonly size?: number;
-  readonly extended?: Readonly<Record<string, string>>;
-}
-
-/** A member as tar writes one, with its extended header where it has one. */
-function member(what: Member): Buffer {
-  const { path = './file', type = '0', mode = 0o644, uid = 0, link = '', extended } = what;
-  const { content = Buffer.alloc(0), size = content.length } = what;
-  const header = Buffer.alloc(512);
-  header.write(path, 0, 'latin1');
-  header.write(`${mode.toString(8).padStart(7, '0')}\0`, 100);
-  header.write(`${uid.toString(8).padStart(7, '0')}\0`, 108);
-  header.write('0000000\0', 116);
-  header.write(`${size.toString(8).padStart(11, '0')}\0`, 124);
-  header.write(`00000000000\0        ${type}`, 136);
-  header.write(link, 157, 'latin1');
-  header.write('ustar\x0000', 257, 'latin1');
-  const sum = header.reduce((all, byte) => all + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  const before =
-    extended === undefined ? Buffer.alloc(0) : member({ type: 'x', content: records(extended) });
-  return Buffer.concat([
-    before,
-    header,
-    content,
-    Buffer.alloc((512 - (content.length % 512)) % 512),
-  ]);
-}
-
-function records(values: Readonly<Record<string, string>>): Buffer {
-  const lines = Object.entries(values).map(([key, value]) => {
-    const rest = ` ${key}=${value}\n`;
-    const short = rest.length + String(rest.length).length;
-    return `${rest.length + String(short).length}${rest}`;
-  });
-  return Buffer.from(lines.join(''), 'latin1');
-}
-
-function archive(...members: readonly Member[]): Buffer {
-  return Buffer.concat([...[ROOT, ...members].map((one) => member(one)), END]);
-}
-
-function digestOf(...members: readonly Member[]): string {
-  return read(archive(...members)).digest ?? '';
+function digestOf(...members: readonly PaperMember[]): string {
+  return read(paperTar(...members)).digest ?? '';
 }
 
 /** A sparse file as GNU tar writes it: its map, then the pieces that are not holes. */
-function sparse(size: number, pieces: readonly (readonly [number, Buffer])[]): Member {
+function sparse(size: number, pieces: readonly (readonly [number, Buffer])[]): PaperMember {
   const numbers = [pieces.length, ...pieces.flatMap(([at, bytes]) => [at, bytes.length])];
   const map = Buffer.from(numbers.map((one) => `${one}\n`).join(''));
   const padded = Buffer.concat([map, Buffer.alloc((512 - (map.length % 512)) % 512)]);
@@ -117,7 +67,11 @@ describe('an archive of GNU tar', () => {
   });
 
   test('is not whole where it ends at any earlier byte', () => {
-    for (let length = 0; length < RICH.length; length += 1) {
+    // Nothing of it is read but in blocks of 512 bytes.
+    const lengths = Array.from({ length: RICH.length / 512 }, (_, block) =>
+      [0, 1, 511].map((more) => block * 512 + more),
+    );
+    for (const length of lengths.flat()) {
       expect(() => read(RICH.subarray(0, length)), `${length} bytes`).toThrow(CORRUPT);
     }
   });
@@ -135,7 +89,7 @@ describe('an archive of GNU tar', () => {
 describe('the digest', () => {
   const content = Buffer.from('content');
 
-  test.each<readonly [string, Member]>([
+  test.each<readonly [string, PaperMember]>([
     ['path', { content, path: './other' }],
     ['type', { type: '6' }],
     ['mode', { content, mode: 0o600 }],
@@ -149,11 +103,13 @@ describe('the digest', () => {
   });
 
   test('is another one wherever a bit of the content is flipped, and a flipped header is refused', () => {
-    const whole = archive({ content: Buffer.alloc(600, 7) });
+    const whole = paperTar({ content: Buffer.alloc(600, 7) });
     const { digest } = read(whole);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 1023 + 600 }), fc.nat(7), (at, bit) => {
         const flipped = Buffer.from(whole);
+        // The checksum itself may be written in several ways.
+        fc.pre(at % 512 < 148 || at % 512 > 155 || at >= 1024);
         flipped[at] = (flipped[at] ?? 0) ^ (1 << bit);
         if (at < 1024) {
           expect(() => read(flipped)).toThrow(CORRUPT);
@@ -201,7 +157,7 @@ describe('the digest', () => {
   });
 });
 
-test.each<readonly [string, Member]>([
+test.each<readonly [string, PaperMember]>([
   ['an absolute path', { path: '/etc/passwd' }],
   ['a path that leads up', { path: './a/../../b' }],
   ['a path that is none below the volume', { path: 'a' }],
@@ -215,11 +171,11 @@ test.each<readonly [string, Member]>([
   ['a map that passes the end', sparse(10, [[8, Buffer.from('abc')]])],
   ['an extended header that is endless', { type: 'x', size: 2 ** 32 }],
 ])('a member with %s is refused', (_what, wrong) => {
-  expect(() => read(archive(wrong))).toThrow(CORRUPT);
+  expect(() => read(paperTar(wrong))).toThrow(CORRUPT);
 });
 
 test('names and attributes have any bytes', () => {
   const path = `./${'\xff\n='.repeat(80)}`;
-  const facts = read(archive({ extended: { path, 'SCHILY.xattr.user.x': '\0=\n\xff' } }));
+  const facts = read(paperTar({ extended: { path, 'SCHILY.xattr.user.x': '\0=\n\xff' } }));
   expect(facts.objects).toEqual({ entries: 1, files: 1 });
 });
