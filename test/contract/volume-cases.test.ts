@@ -148,6 +148,24 @@ describe('a restore', () => {
     });
   });
 
+  test('brings back what new files in the volume inherit, and does not inherit it itself', async () => {
+    await using volume = await testVolume();
+    await inVolume(
+      volume.name,
+      `mkdir d; echo a >d/a; chmod 640 d/a; setfacl -m u:99:rx .; setfacl -d -m u:77:rwx,g:88:r .
+       mkdir new; echo c >new/c; setfattr -n user.root -v 1 .; chmod g+s .`,
+    );
+    await using app = await liveApp({ sources: { data: `volume://${volume.name}` } });
+    await app.backedUp('data');
+    const before = await fingerprintVolume(volume.name);
+    await inVolume(volume.name, 'rm -r *; setfacl -b .; chmod 700 .; chown 3:4 .');
+    const changed = await fingerprintVolume(volume.name);
+    await app.restore({ source: 'data' });
+    expect(await fingerprintVolume(volume.name)).toEqual(before);
+    await app.undo('data');
+    expect(await fingerprintVolume(volume.name)).toEqual(changed);
+  });
+
   test('of a directory of the host brings it back, and undo takes it back', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.dir, 'some data');
