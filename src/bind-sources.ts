@@ -105,9 +105,6 @@ async function bindJob(
 ): Promise<BoundSource | ConfigProblem> {
   try {
     const { target } = job;
-    if (job.engine === 'volume' && target.by !== 'volume') {
-      return noVolume(job);
-    }
     const engine =
       target.by === 'volume'
         ? 'volume'
@@ -138,16 +135,6 @@ async function findEngine(
     known.set(containerId, engine);
   }
   return engine;
-}
-
-function noVolume(job: Job): ConfigProblem {
-  return {
-    source: job.source,
-    option: `backupd.engine of "${specName(job.target)}"`,
-    message: `"${specName(job.target)}" is a container, and no volume`,
-    hint: 'Name its volumes with the label backupd.volumes.',
-    severity: 'source',
-  };
 }
 
 function unknownEngine(job: Job): ConfigProblem {

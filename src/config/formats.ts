@@ -192,24 +192,24 @@ export const volumeOrPath: Format<string> = {
   },
 };
 
-/** Those that this version backs up. */
-const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb', 'volume'];
+/** What a container can be; a volume is none, and is named in another way. */
+const OF_CONTAINERS = ENGINES.filter((candidate) => candidate !== 'volume');
 
 export const engine: Format<Engine> = {
-  expected: BACKED_UP.join(', '),
+  expected: OF_CONTAINERS.join(', '),
   parse(text) {
     const word = text.trim();
-    const known = ENGINES.find((candidate) => candidate === word);
-    if (known !== undefined && BACKED_UP.includes(known)) {
+    const known = OF_CONTAINERS.find((candidate) => candidate === word);
+    if (known !== undefined) {
       return known;
     }
-    const meant = suggest(word, ENGINES);
+    const meant = suggest(word, OF_CONTAINERS);
     throw new FormatError(
-      known === undefined
-        ? meant === null
+      word === 'volume'
+        ? 'a container is no volume, backupd.volumes names those that it uses'
+        : meant === null
           ? ''
-          : `perhaps ${meant} was meant`
-        : `this version of backupd does not back up ${known}`,
+          : `perhaps ${meant} was meant`,
     );
   },
 };

@@ -67,7 +67,7 @@ function declaredCandidates({ sources }: LoadedConfig): readonly Candidate[] {
       name,
       target: engine === 'volume' ? volumeSpec(target) : { by: 'name', container: target },
       given: {
-        engine: { value: engine, ...from },
+        ...(engine === 'volume' ? {} : { engine: { value: engine, ...from } }),
         ...(databases === null ? {} : { databases: { value: databases, ...from } }),
       },
       where: declaredIn,
@@ -281,7 +281,7 @@ function toJob(
   const own = { ...UNSAID, ...said };
   return {
     source: name,
-    engine: own.engine,
+    engine: target.by === 'volume' ? 'volume' : own.engine,
     target,
     databases: own.databases,
     exclude: own.exclude,

@@ -86,14 +86,15 @@ export const sourceSchema = {
   user: {
     doc: 'The role to connect as.',
     kind: anyText,
-    otherwise: "the target's own `POSTGRES_USER`, else `postgres`; MySQL and MariaDB: `root`",
+    otherwise:
+      "the target's own `POSTGRES_USER`, else `postgres`; MySQL and MariaDB: `root`; MongoDB: `MONGO_INITDB_ROOT_USERNAME`, else none",
     places: EVERYWHERE,
   },
   passwordFile: {
     doc: 'A file **inside the target** that holds the password.',
     kind: absolutePath,
     otherwise:
-      "the target's own `POSTGRES_PASSWORD`, `MARIADB_ROOT_PASSWORD` or `MYSQL_ROOT_PASSWORD`, or with `_FILE`",
+      "the target's own `POSTGRES_PASSWORD`, `MARIADB_ROOT_PASSWORD`, `MYSQL_ROOT_PASSWORD` or `MONGO_INITDB_ROOT_PASSWORD`, or with `_FILE`",
     places: EVERYWHERE,
   },
   schedule: {

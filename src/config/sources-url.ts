@@ -62,10 +62,10 @@ function parseSource(word: string): DeclaredSource {
   if (!isSourceName(name)) {
     throw new FormatError(`${JSON.stringify(name)} is no name of a source`);
   }
-  const kind = engine.parse(scheme);
-  if (kind === 'volume') {
-    return { name, engine: kind, target: parseVolume(decode(container), path), databases: null };
+  if (scheme === 'volume') {
+    return { name, engine: scheme, target: parseVolume(decode(container), path), databases: null };
   }
+  const kind = engine.parse(scheme);
   const host = decode(container);
   if (!CONTAINER.test(host)) {
     throw new FormatError(`${JSON.stringify(host)} can be no name of a container`);

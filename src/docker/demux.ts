@@ -10,8 +10,8 @@ export class StreamCut extends Error {
 export interface DemuxOptions {
   /** Takes what came on stderr; a view that is only valid during the call. Throwing destroys the stream. */
   readonly onStderr: (bytes: Buffer) => void;
-  /** Told of every chunk, before it is taken apart. */
-  readonly onChunk?: () => void;
+  /** Told whenever something came on stdout. */
+  readonly onStdout?: () => void;
   /** Told once when the source ended between two frames; the stream ends after what is buffered was read. */
   readonly onEnd?: () => void;
   /**
@@ -49,7 +49,6 @@ export function demultiplex(source: Readable, options: DemuxOptions): Readable {
   });
 
   function onData(chunk: Buffer): void {
-    options.onChunk?.();
     joined.begin(chunk);
     try {
       frames.push(chunk);
@@ -58,7 +57,11 @@ export function demultiplex(source: Readable, options: DemuxOptions): Readable {
       return;
     }
     const bytes = joined.take();
-    if (bytes !== null && !stdout.push(bytes)) {
+    if (bytes === null) {
+      return;
+    }
+    options.onStdout?.();
+    if (!stdout.push(bytes)) {
       source.pause();
     }
   }

@@ -45,6 +45,8 @@ export interface ExecRequest {
    * and a session waits.
    */
   readonly idleMs?: number;
+  /** `stdout`: what it says on stderr is no sign of life, since it says that whatever happens. */
+  readonly heardOn?: 'stdout';
 }
 
 /** A process that runs in a container. Its owner reads stdout to its end, or destroys it, which ends the process. */
@@ -128,8 +130,13 @@ function attach(started: Attached, signal: AbortSignal): ExecProcess {
     },
   });
   const stdout = demultiplex(channel.socket, {
-    onStderr: stderr.push,
-    onChunk: silence.heard,
+    onStderr(bytes) {
+      stderr.push(bytes);
+      if (request.heardOn !== 'stdout') {
+        silence.heard();
+      }
+    },
+    onStdout: silence.heard,
     onEnd: life.conclude,
     onDestroy: life.breakOff,
   });

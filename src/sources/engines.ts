@@ -1,12 +1,13 @@
 import { BackupdError } from '../core/errors.ts';
 import type { Engine } from '../core/source.ts';
 import type { EngineDefinition } from './engine.ts';
+import { MONGODB } from './mongodb/mongodb.ts';
 import { MARIADB, MYSQL } from './mysql/mysql.ts';
 import { POSTGRES } from './postgres/postgres.ts';
 import { VOLUME } from './volume/volume.ts';
 
 /** Every engine there is; where two would do, the first one is meant. */
-export const DEFINITIONS: readonly EngineDefinition[] = [POSTGRES, MARIADB, MYSQL, VOLUME];
+export const DEFINITIONS: readonly EngineDefinition[] = [POSTGRES, MARIADB, MYSQL, MONGODB, VOLUME];
 
 /** @throws BackupdError `format-unsupported` for one that this version does not know */
 export function definitionOf(engine: Engine): EngineDefinition {

@@ -2,9 +2,10 @@ import type Docker from 'dockerode';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../core/errors.ts';
-import type { CompressedArchive, Problem, RestorePlan } from '../core/source.ts';
+import type { Problem, RestorePlan } from '../core/source.ts';
 import { startExec } from '../docker/exec.ts';
 import { runExec } from '../docker/run-exec.ts';
+import type { ArchiveFeed } from './feed.ts';
 
 /** Where a server keeps its data. */
 export interface ServerDisk {
@@ -74,8 +75,11 @@ function megabytes(bytes: number): number {
 export interface SpaceWatch extends AsyncDisposable {
   /** Aborts with `no-space` before the disk is full, or with why the disk cannot be watched any more. */
   readonly failed: AbortSignal;
-  /** Passes an archive on, and holds it back where more was sent than a look has covered, by its plain bytes. */
-  gate(archive: CompressedArchive): AsyncIterable<Buffer>;
+  /**
+   * Passes an archive on, and holds it back where more was sent than a look has covered, by its plain bytes.
+   * @param onPassed told how many of those passed so far
+   */
+  gate(feed: ArchiveFeed, onPassed: (plainBytes: number) => void): AsyncIterable<Buffer>;
 }
 
 /** Begins to watch the disk on which the server keeps its data; where it cannot be told nothing is watched. */
@@ -108,12 +112,13 @@ export async function watchSpace(disk: ServerDisk, signal: AbortSignal): Promise
 
   return {
     failed: failing.signal,
-    async *gate({ stream, plainBytes }) {
+    async *gate({ stream, plainBytes }, onPassed) {
       let seenBytes = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
-        const addedBytes = plainBytes() - seenBytes;
+        const addedBytes = plainBytes === null ? chunk.length : plainBytes() - seenBytes;
         seenBytes += addedBytes;
         sentBytes += addedBytes;
+        onPassed(seenBytes);
         if (directory !== null && sentBytes > bytesPerLook(freeBytes)) {
           await Promise.race([looked.promise, watching]);
           // A little that is compressed can be much.

@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 import { docker } from '../support/run-process.ts';
 import { findingsTable, showSpread, type Finding } from './findings.ts';
 import { setStage, type Shop } from './stage.ts';
-import { measureMariadb } from './mariadb.ts';
+import { measureEngine, type EngineFindings } from './engine.ts';
+import { MARIADB } from './mariadb.ts';
+import { MONGODB } from './mongodb.ts';
 import { measureSwapStall, type SwapStall } from './swap-stall.ts';
 import {
   measureBackup,
@@ -29,9 +31,18 @@ const idle = await measureIdle(course);
 const peaks = await measurePeaks(course);
 const backup = await measureBackup(course);
 const restore = await measureRestore(course);
-const mariadb = await measureMariadb({ ...course, scales });
+const engines = [
+  await measureEngine(MARIADB, { ...course, scales }),
+  await measureEngine(MONGODB, { ...course, scales }),
+];
 const stalls = [await measureSwapStall('mariadb:11.8'), await measureSwapStall('mysql:9.7')];
-const findings = [...backup.findings, restore, ...peaks, ...idle, ...mariadb.findings];
+const findings = [
+  ...backup.findings,
+  restore,
+  ...peaks,
+  ...idle,
+  ...engines.flatMap((engine) => engine.findings),
+];
 const table = findingsTable(findings);
 console.log(`\n${table}`);
 if (!values.quick) {
@@ -75,8 +86,7 @@ ${table}
   with \`gzip\`: what a backup takes above that is compression, the check, and the disk, on the same cores.
 - A restore by hand is into an empty database; backupd's checks the hash of the archive, loads it beside what is there, gathers statistics
   (\`ANALYZE\`), counts every row, and swaps.
-- MariaDB: a shop of four tables whose dump has ${(mariadb.dumpBytes / 1e9).toFixed(2)} GB, in MariaDB ${mariadb.version} with its default configuration; by hand
-  it is restored into an empty database, and compared with nothing.
+${engines.map((engine) => describeEngine(engine)).join('\n')}
 ${stalls.map((stall) => describeStall(stall)).join('\n')}
 - Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` half a minute after start and 20 scrapes,
   the start is measured inside the container. The largest backup is one of all databases of a server, among them three of the large size.
@@ -91,4 +101,9 @@ function describeStall({ image, longestMs, statements, refused }: SwapStall): st
   const missing = refused === '' ? 'no statement was refused' : `refused: ${refused}`;
   return `- The swap of ${image}, 200 tables with a trigger each, while four clients write into them: the longest wait of a client was ${longestMs.toFixed(0)} ms
   (of ${statements} statements; ${missing}).`;
+}
+
+function describeEngine({ name, version, dumpBytes }: EngineFindings): string {
+  return `- ${name}: a shop whose dump has ${(dumpBytes / 1e9).toFixed(2)} GB (${version}), the server in its default configuration; by hand it is restored into an empty
+  database, and compared with nothing.`;
 }

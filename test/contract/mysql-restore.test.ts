@@ -73,6 +73,22 @@ describe(`restores of ${image}`, () => {
     await server.sql('drop event elsewhere; drop event here');
   });
 
+  test('an account that may only dump is told so before a restore begins', async () => {
+    await server.sql(
+      `create user few@localhost identified by ${server.quotedPassword}; grant select, show view on *.* to few@localhost;`,
+    );
+    await using limited = await liveApp({
+      sources: { db: `mariadb://${server.name}` },
+      env: { BACKUPD_SOURCE_DB_USER: 'few' },
+      dir: app.dir,
+    });
+    await expect(limited.plan({ source: 'db' })).rejects.toMatchObject({
+      code: 'target-unavailable',
+      message: containing('CREATE, DROP, INSERT'),
+    });
+    await server.sql('drop user few@localhost');
+  });
+
   test('a grant on what is not restored is told of', async () => {
     await using another = await startMysql({ image });
     await another.sql('drop database shop', 'mysql');

@@ -131,3 +131,13 @@ test('a standby is backed up, and not restored into', async () => {
   await app.restore({ source: 'standby', into: primary.name });
   expect(await primary.sql('select count(*) from t; select count(*) from u')).toBe('1000\n0');
 });
+
+test('a server without zstd beside it is restored, too', async () => {
+  await using server = await startPostgres({ image: 'backupd-test/postgres-bare:17' });
+  await server.sql('create table t as select n, md5(n::text) from generate_series(1, 20000) as n');
+  await using app = await liveApp({ sources: { db: `postgres://${server.name}/shop` } });
+  await app.backedUp('db');
+  await server.sql('drop table t');
+  await app.restore({ source: 'db' });
+  expect(await server.sql('select count(*) from t')).toBe('20000');
+});

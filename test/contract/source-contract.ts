@@ -64,7 +64,10 @@ export interface TargetContract<Target extends ContractTarget> {
 export type EngineContract = Pick<
   TargetContract<ContractServer>,
   'engine' | 'start' | 'rich' | 'other'
->;
+> & {
+  /** Default: a name with a blank. */
+  readonly copy?: string;
+};
 
 /** What the tests of one target share. */
 interface Stage<Target> {
@@ -256,8 +259,8 @@ export function targetContract<Target extends ContractTarget>(
 export function sourceContract(contract: EngineContract): void {
   const { rich } = contract;
   const stage = targetContract<ContractServer>({
-    ...contract,
     copy: 'A copy',
+    ...contract,
     wrongFacts,
     ourProcesses,
   });

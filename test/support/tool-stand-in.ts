@@ -17,9 +17,11 @@ export async function hinderTool(
   tool: string,
   how: keyof typeof HINDRANCES,
 ): Promise<AsyncDisposable & { untilStopped(): Promise<void> }> {
-  const path = `/usr/local/bin/${tool}`;
+  // The first place where programs are looked for; images have their own in any of the others.
+  const path = `/usr/local/sbin/${tool}`;
+  const found = await server.exec(['sh', '-c', `command -v ${tool}`]);
   const script = `#!/bin/sh
-REAL=/usr/bin/${tool}
+REAL=${found.stdout.trim()}
 case " $* " in *' --version '*) exec "$REAL" "$@" ;; esac
 ${HINDRANCES[how]}
 `;

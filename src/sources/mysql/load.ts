@@ -5,6 +5,7 @@ import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/
 import { reach } from '../../core/steps.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { startExec } from '../../docker/exec.ts';
+import { archiveOf, openFeed } from '../feed.ts';
 import { watchSpace, type SpaceWatch } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { clientRequest, query } from './query.ts';
@@ -121,33 +122,20 @@ async function streamTables(
   { name, temporary, space }: Loading & Pick<LoadingAll, 'space'>,
   signal: AbortSignal,
 ): Promise<string> {
-  const file = plan.manifest.files.find((candidate) => candidate.database === name);
-  if (file === undefined) {
-    throw new BackupdError(
-      'backup-not-found',
-      `backup ${plan.manifest.id} has no archive of database "${name}"`,
-    );
-  }
+  const file = archiveOf(plan, name);
   const { docker, container, tools } = connection;
   const request = clientRequest(connection, [`--database=${temporary}`]);
   const client = await startExec(docker, { ...request, stdin: 'pipe' }, signal);
   client.stdout.resume();
   const split = splitDump();
-  const archive = plan.open(file, signal);
-  let bytes = 0;
-  archive.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
+  const feed = openFeed(plan, file, { isCompressed: false }, signal);
+  function onPassed(bytes: number): void {
     plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
-  });
+  }
   const [sent, ended] = await Promise.allSettled([
     client.stdin === null
       ? Promise.resolve()
-      : pipeline(
-          space.gate({ stream: archive, plainBytes: () => bytes }),
-          split.tables,
-          client.stdin,
-          { signal },
-        ),
+      : pipeline(space.gate(feed, onPassed), split.tables, client.stdin, { signal }),
     client.exited,
   ]);
   if (ended.status === 'fulfilled' && ended.value.exitCode !== 0) {

@@ -5,6 +5,7 @@ import { query } from './query.ts';
 import { listDatabases, ownDatabases, type DatabaseRow } from './databases.ts';
 import { neededSpace, readDisk } from './disk.ts';
 import { LONGEST_NAME } from './names.ts';
+import { readPrivileges, rightsToRestore } from './privileges.ts';
 import { quoteText } from './sql.ts';
 
 /** Looks for every reason not to begin; changes nothing. */
@@ -20,6 +21,7 @@ export async function lookAhead(
   const disk = await readDisk(connection, 'target-unavailable', signal);
   const problems = [
     ...flavourProblems(connection, plan),
+    ...rightsToRestore(connection, await readPrivileges(connection, signal)),
     ...nameProblems(plan),
     ...(await foreignKeyProblems(connection, { replaced, live }, signal)),
     ...(await spaceProblems(disk, neededSpace(plan, disk), signal)),

@@ -1,4 +1,5 @@
 import type { Warning } from '../../core/manifest.ts';
+import type { Problem } from '../../core/source.ts';
 import type { Connection, Flavour } from './connection.ts';
 import { query } from './query.ts';
 
@@ -72,6 +73,43 @@ export function missingRights(
     code: 'rights-missing',
     message: `the account that dumps "${container}" may not see the ${what} of "${database}" (${anyOf.join(' or ')}): if there are any, they were not dumped`,
   }));
+}
+
+/** What a restore does in databases that are not there yet, so that it must be allowed in all of them. */
+const NEEDED_TO_RESTORE = [
+  'CREATE',
+  'DROP',
+  'INSERT',
+  'ALTER',
+  'REFERENCES',
+  'TRIGGER',
+  'CREATE VIEW',
+  'CREATE ROUTINE',
+  'EVENT',
+  'CREATE USER',
+];
+
+/** Why an account cannot restore; nothing where it can. */
+export function rightsToRestore(
+  { container }: Pick<Connection, 'container'>,
+  privileges: Privileges,
+): readonly Problem[] {
+  const everywhere = new Set(
+    privileges
+      .filter(({ database }) => database === null)
+      .flatMap((grant) => [...grant.privileges]),
+  );
+  const missing = NEEDED_TO_RESTORE.filter((privilege) => !everywhere.has(privilege));
+  if (everywhere.has('ALL PRIVILEGES') || missing.length === 0) {
+    return [];
+  }
+  return [
+    {
+      code: 'target-unavailable',
+      message: `the account that is used in "${container}" has not all rights that a restore needs, everywhere: ${missing.join(', ')}`,
+      hint: 'A restore makes databases and accounts. Set backupd.user and backupd.password_file to an account that may, such as root.',
+    },
+  ];
 }
 
 function sees(database: string, privileges: Privileges, anyOf: readonly string[]): boolean {

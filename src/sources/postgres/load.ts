@@ -3,6 +3,7 @@ import type { Warning } from '../../core/manifest.ts';
 import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
+import { archiveOf } from '../feed.ts';
 import { runPrefix } from '../runs.ts';
 import type { Connection } from './connection.ts';
 import {
@@ -15,7 +16,7 @@ import {
 import { createMissingGlobals, parseGlobals } from './globals.ts';
 import { createStatement, databaseProperties, propertyStatements } from './properties.ts';
 import { queryJson, runSql } from './session.ts';
-import { archiveOf, leftOutOf, loadDatabase, type Load } from './pg-restore.ts';
+import { leftOutOf, loadDatabase, type Load } from './pg-restore.ts';
 import { readToc, type ArchiveToc } from './toc.ts';
 
 /** Loads every database of the plan under a temporary name. The caller discards what was made when this fails. */

@@ -1,12 +1,13 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
-import type { ArchiveFile, Warning } from '../../core/manifest.ts';
-import type { CompressedArchive, RestorePlan } from '../../core/source.ts';
+import type { Warning } from '../../core/manifest.ts';
+import type { RestorePlan } from '../../core/source.ts';
 import { reach } from '../../core/steps.ts';
 import type { ExecExit } from '../../docker/channel.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec, type ExecRequest } from '../../docker/exec.ts';
 import { runExec } from '../../docker/run-exec.ts';
+import { archiveOf, openFeed } from '../feed.ts';
 import { watchSpace, type SpaceWatch } from '../space.ts';
 import { saidBy, type Connection } from './connection.ts';
 import { diskOf, type ServerRow } from './databases.ts';
@@ -74,12 +75,12 @@ function usesMissingTablespace({ toc, tablespaces }: Load): boolean {
 async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): Promise<void> {
   const { connection, plan, name } = load;
   const file = archiveOf(plan, name);
-  const archive = openFor(load, file, signal);
+  const isCompressed = connection.tools.hasZstd && file.compression === 'zstd';
   const argv = restoreArgv(load, ['pre-data', 'data']);
   const process = await startExec(
     connection.docker,
     {
-      ...request(connection, archive.isCompressed ? decompressedArgv(argv) : argv),
+      ...request(connection, isCompressed ? decompressedArgv(argv) : argv),
       stdin: 'pipe',
     },
     signal,
@@ -88,12 +89,12 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
   if (process.stdin === null) {
     throw new BackupdError('internal', 'pg_restore was started without standard input');
   }
-  archive.stream.on('data', () => {
-    const bytes = archive.plainBytes();
+  const feed = openFeed(plan, file, { isCompressed }, signal);
+  function onPassed(bytes: number): void {
     plan.onProgress({ stage: 'load', database: name, bytes, totalBytes: file.dumpBytes });
-  });
+  }
   const [fed, exit] = await Promise.allSettled([
-    pipeline(space.gate(archive), process.stdin, { signal }),
+    pipeline(space.gate(feed, onPassed), process.stdin, { signal }),
     process.exited,
   ]);
   // A tool that refuses closes its input, so its own words come first.
@@ -106,28 +107,6 @@ async function streamData(load: Load, space: SpaceWatch, signal: AbortSignal): P
   if (fed.status === 'rejected') {
     throw fed.reason;
   }
-}
-
-interface OpenedArchive extends CompressedArchive {
-  readonly isCompressed: boolean;
-}
-
-/** Compressed where the target decodes: what goes through Docker is what a restore takes longest with. */
-function openFor(
-  { plan, connection }: Load,
-  file: ArchiveFile,
-  signal: AbortSignal,
-): OpenedArchive {
-  const compressed = connection.tools.hasZstd ? plan.openZstd(file, signal) : null;
-  if (compressed !== null) {
-    return { ...compressed, isCompressed: true };
-  }
-  const stream = plan.open(file, signal);
-  let bytes = 0;
-  stream.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-  });
-  return { stream, plainBytes: () => bytes, isCompressed: false };
 }
 
 /**
@@ -177,16 +156,4 @@ function toolFailure(
     'restore-failed',
     `${tool} in "${connection.container}" exited with ${exit.exitCode ?? 'no code'}: ${saidBy(exit, stderr)}`,
   );
-}
-
-/** The file of a backup that holds a database. */
-export function archiveOf(plan: RestorePlan, database: string): ArchiveFile {
-  const file = plan.manifest.files.find((candidate) => candidate.database === database);
-  if (file === undefined) {
-    throw new BackupdError(
-      'backup-not-found',
-      `backup ${plan.manifest.id} has no archive of database "${database}"`,
-    );
-  }
-  return file;
 }

@@ -2,28 +2,10 @@ import { BackupdError, toFailure } from '../../core/errors.ts';
 import type { Preflight, Problem, RestorePlan, VolumeTarget } from '../../core/source.ts';
 import { inspectVolume, isPath, isVolumeName } from '../../docker/volumes.ts';
 import { findInUse } from './in-use.ts';
-import { fileOf } from './load.ts';
+import { archiveOf } from '../feed.ts';
 import type { Reach } from './reach.ts';
 import { lookInto } from './script.ts';
-
-/** The name of what is restored, and what that is to be called. */
-export function wantedOf({ databases }: RestorePlan): RestorePlan['databases'][number] {
-  const [wanted] = databases;
-  if (wanted === undefined) {
-    throw new Error('nothing is to be restored');
-  }
-  return wanted;
-}
-
-/**
- * Where a restore works: the volume itself, or under another name one of its own. That is a plain one, since options may
- * say where the data are: two volumes of the same options can be the same.
- */
-export function targetFor(into: VolumeTarget, plan: RestorePlan): VolumeTarget {
-  const { name, restoredAs } = wantedOf(plan);
-  const made = { driver: 'local', options: {}, labels: {} };
-  return name === restoredAs ? into : { volume: restoredAs, made, labelled: null };
-}
+import { targetFor, wantedOf } from './wanted.ts';
 
 /** Looks for every reason not to begin. */
 export async function lookAhead(
@@ -80,7 +62,7 @@ function findNoSpace(
   plan: RestorePlan,
   freeBytes: number | null,
 ): Problem | null {
-  const neededBytes = fileOf(plan).dumpBytes;
+  const neededBytes = archiveOf(plan, wantedOf(plan).name).dumpBytes;
   if (freeBytes === null || freeBytes >= neededBytes) {
     return null;
   }

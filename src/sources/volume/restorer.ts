@@ -17,11 +17,12 @@ import { previousOf, readKept } from './kept.ts';
 import { loadInto, readFacts } from './load.ts';
 import { discardMade, makeIfGone } from './made.ts';
 import { keptName, newIn, placeOf } from './places.ts';
-import { lookAhead, targetFor, wantedOf } from './preflight.ts';
+import { lookAhead } from './preflight.ts';
 import type { Reach } from './reach.ts';
 import { resumeRestore } from './resume.ts';
 import { isUsed, runScript } from './script.ts';
 import { undoRestore } from './undo.ts';
+import { targetFor, wantedOf } from './wanted.ts';
 
 /** Once begun a swap comes to an end; this only keeps a dead Docker engine from holding it for ever. */
 const SWAP_TIMEOUT_MS = 300_000;

@@ -73,6 +73,18 @@ describe('verdictStream', () => {
     expect(await swallow(verdictOf(talking))).toBe(5);
   });
 
+  it('ends a process of which only stdout counts, however much it says on stderr', async () => {
+    const talking = await startExec(
+      docker,
+      request('echo begins; while sleep 0.1; do echo : 20 % >&2; done', {
+        idleMs: 700,
+        heardOn: 'stdout',
+      }),
+      never,
+    );
+    await expect(swallow(verdictOf(talking))).rejects.toMatchObject({ code: 'timeout' });
+  });
+
   it('ends where the tool exited with 0', async () => {
     const process = await startExec(docker, request('head -c 5000000 /dev/zero'), never);
     expect(await swallow(verdictOf(process))).toBe(5_000_000);

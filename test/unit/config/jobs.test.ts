@@ -91,7 +91,7 @@ describe('sources without labels', () => {
 
   it('does not run a source that labels declare rightly and BACKUPD_SOURCES wrongly', async () => {
     const { jobs } = await findJobs({
-      environment: { BACKUPD_SOURCES: 'db=mongodb://db' },
+      environment: { BACKUPD_SOURCES: 'db=oracle://db' },
       containers: [container({ enable: 'true' })],
     });
     expect(jobs).toEqual([]);

@@ -146,7 +146,7 @@ describe('sources by labels', () => {
     ['enable', 'yes', '"yes" is not valid, expected true or false'],
     ['keep', '', '"" is not valid (it is empty)'],
     ['schedule', 'daily', '"daily" is not valid'],
-    ['engine', 'mongodb', 'this version of backupd does not back up mongodb'],
+    ['engine', 'volume', 'a container is no volume'],
     ['engine', 'oracle', '"oracle" is not valid, expected postgres, mysql, mariadb'],
     ['password_file', 'pw', 'expected an absolute path'],
   ])(

@@ -153,7 +153,7 @@ describe('loadConfig', () => {
   it('gives sources, their variables and their entries', async () => {
     const config = await load(
       {
-        BACKUPD_SOURCES: 'db=postgres://db wiki=mongodb://wiki',
+        BACKUPD_SOURCES: 'db=postgres://db wiki=oracle://wiki',
         BACKUPD_SOURCE_DB_KEEP: 'all',
         BACKUPD_CONFIG: '/c.yml',
       },
