@@ -19,16 +19,18 @@ export interface EngineCourse {
 export interface BenchEngine<Server extends TestContainer> {
   /** For people: `MariaDB`. */
   readonly name: string;
-  /** As in BACKUPD_SOURCES: `mariadb`. */
-  readonly scheme: string;
   start(): Promise<Server>;
   /** Makes a database; scale 1: as much as the limits are for. */
   fill(server: Server, database: string, scale: number): Promise<void>;
   version(server: Server): Promise<string>;
-  readonly backup: Peer<Server>;
+  /** As in BACKUPD_SOURCES. */
+  source(server: Server, database: string): string;
+  /** What our restore needs besides. */
+  restoreArgs(server: Server): readonly string[];
+  readonly backup: readonly Peer<Server>[];
   readonly restore: Peer<Server> & {
-    /** The archive's name in a backup. */
-    readonly file: string;
+    /** The archive among the files of a backup. */
+    readonly file: RegExp;
     readonly before: (server: Server) => Promise<void>;
     readonly after: (server: Server) => Promise<void>;
   };
@@ -74,46 +76,57 @@ export async function measureEngine<Server extends TestContainer>(
   const parts = {
     'small backup': await commandPeakMb(stage, ['backup', 'small']),
     'large backup': await commandPeakMb(stage, ['backup', 'large']),
-    'large restore': await commandPeakMb(stage, ['restore', 'large']),
+    'large restore': await commandPeakMb(stage, [
+      'restore',
+      'large',
+      ...engine.restoreArgs(server),
+    ]),
   };
   await daemon.cli(['restore', 'large', '--drop-previous', '--yes']);
   for (const [what, peak] of Object.entries(parts)) {
     say(`${name}: peak memory: ${what}: ${peak.toFixed(0)} MB`);
   }
-  const backup = await fight(
+  const backups = await fight(
     await backupContenders(engine, stage),
-    { work: `${name}: backup`, rounds, atMost: engine.backup.atMost },
+    { work: `${name}: backup`, rounds, limits: engine.backup.map(({ atMost }) => atMost) },
     say,
   );
-  const restore = await fight(
+  const restores = await fight(
     await restoreContenders(engine, stage),
-    { work: `${name}: restore`, rounds, atMost: engine.restore.atMost },
+    { work: `${name}: restore`, rounds, limits: [engine.restore.atMost] },
     say,
   );
   const { stdout } = await daemon.cli(['list', 'large', '--json']);
   const [newest] = JSON.parse(stdout) as readonly { readonly dumpBytes: number }[];
   return {
-    findings: [backup, restore, checkLimit(`${name}: peak memory`, { parts, unit: 'MB' }, PEAK_MB)],
+    findings: [
+      ...backups,
+      ...restores,
+      checkLimit(`${name}: peak memory`, { parts, unit: 'MB' }, PEAK_MB),
+    ],
     name,
     version: await engine.version(server),
     dumpBytes: newest?.dumpBytes ?? 0,
   };
 }
 
+/** Ours is the first of the contenders, the limits are those of the others. */
 async function fight(
   contenders: readonly Contender[],
   {
     work,
     rounds,
-    atMost,
-  }: { readonly work: string; readonly rounds: number; readonly atMost: number },
+    limits,
+  }: { readonly work: string; readonly rounds: number; readonly limits: readonly number[] },
   say: EngineCourse['say'],
-): Promise<Finding> {
-  const [ours, peer] = await runRounds(contenders, rounds, teller(say, `${work}: `));
-  if (ours === undefined || peer === undefined) {
+): Promise<readonly Finding[]> {
+  const [ours, ...peers] = await runRounds(contenders, rounds, teller(say, `${work}: `));
+  if (ours === undefined) {
     throw new Error('a contender is missing');
   }
-  return compareTimes(work, { ours, peer }, atMost);
+  return peers.map((peer, index) =>
+    compareTimes(work, { ours, peer }, limits[index] ?? Number.NaN),
+  );
 }
 
 async function backupContenders<Server extends TestContainer>(
@@ -129,32 +142,35 @@ async function backupContenders<Server extends TestContainer>(
         return time('docker exec "$1" backupd backup large', daemon.name);
       },
     },
-    {
-      name: backup.name,
+    ...backup.map(({ name, script, args }) => ({
+      name,
       async run() {
         await settle();
-        const file = join(folder, 'dump');
-        const seconds = await time(backup.script, server.name, file, ...backup.args(server));
+        const seconds = await time(script, server.name, join(folder, 'dump'), ...args(server));
         await rm(folder, { recursive: true });
         await mkdir(folder);
         return seconds;
       },
-    },
+    })),
   ];
 }
 
 async function restoreContenders<Server extends TestContainer>(
-  { restore }: BenchEngine<Server>,
+  engine: BenchEngine<Server>,
   { server, daemon, backups }: Stage<Server>,
 ): Promise<readonly Contender[]> {
+  const { restore } = engine;
   const ids = (await readdir(join(backups, 'large'))).toSorted();
-  const archive = join(backups, 'large', ids.at(-1) ?? '', restore.file);
+  const folder = join(backups, 'large', ids.at(-1) ?? '');
+  const file = (await readdir(folder)).find((name) => restore.file.test(name));
+  const archive = join(folder, file ?? '');
+  const ours = ['restore', 'large', ...engine.restoreArgs(server)];
   return [
     {
       name: 'backupd restore',
       async run() {
         await settle();
-        const seconds = await time('docker exec "$1" backupd restore large', daemon.name);
+        const seconds = await time('docker exec "$1" backupd "${@:2}"', daemon.name, ...ours);
         await time('docker exec "$1" backupd restore large --drop-previous --yes', daemon.name);
         return seconds;
       },
@@ -191,9 +207,7 @@ async function setStage<Server extends TestContainer>(
   for (const [database, scale] of Object.entries(scales)) {
     await engine.fill(server, database, scale);
   }
-  const sources = Object.keys(scales).map(
-    (name) => `${name}=${engine.scheme}://${server.name}/${name}`,
-  );
+  const sources = Object.keys(scales).map((name) => `${name}=${engine.source(server, name)}`);
   const daemon = stack.use(
     await startDaemon({
       backups,

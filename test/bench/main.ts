@@ -7,6 +7,7 @@ import { setStage, type Shop } from './stage.ts';
 import { measureEngine, type EngineFindings } from './engine.ts';
 import { MARIADB } from './mariadb.ts';
 import { MONGODB } from './mongodb.ts';
+import { VOLUME } from './volume.ts';
 import { measureSwapStall, type SwapStall } from './swap-stall.ts';
 import {
   measureBackup,
@@ -34,6 +35,7 @@ const restore = await measureRestore(course);
 const engines = [
   await measureEngine(MARIADB, { ...course, scales }),
   await measureEngine(MONGODB, { ...course, scales }),
+  await measureEngine(VOLUME, { ...course, scales }),
 ];
 const stalls = [await measureSwapStall('mariadb:11.8'), await measureSwapStall('mysql:9.7')];
 const findings = [

@@ -8,7 +8,6 @@ const LOGIN = ['root', 'bench'] as const;
 /** The server that speaks MongoDB's protocol, with the vendor's own tools. */
 export const MONGODB: BenchEngine<TestContainer> = {
   name: 'MongoDB (FerretDB)',
-  scheme: 'mongodb',
   async start() {
     const [user, password] = LOGIN;
     const server = await startContainer({
@@ -23,16 +22,20 @@ export const MONGODB: BenchEngine<TestContainer> = {
     const { stdout } = await server.exec(['mongodump', '--version']);
     return stdout.split('\n')[0] ?? '';
   },
-  backup: {
-    name: 'mongodump --archive | zstd -3 > file; sync',
-    script:
-      'docker exec "$1" mongodump --quiet --username="$3" --password="$4" --authenticationDatabase=admin --archive --db=large | zstd -q -3 >"$2"',
-    args: () => LOGIN,
-    atMost: 0.9,
-  },
+  source: ({ name }, database) => `mongodb://${name}/${database}`,
+  restoreArgs: () => [],
+  backup: [
+    {
+      name: 'mongodump --archive | zstd -3 > file; sync',
+      script:
+        'docker exec "$1" mongodump --quiet --username="$3" --password="$4" --authenticationDatabase=admin --archive --db=large | zstd -q -3 >"$2"',
+      args: () => LOGIN,
+      atMost: 0.9,
+    },
+  ],
   restore: {
     name: 'zstd -dc file | mongorestore --archive; sync',
-    file: 'large.archive.zst',
+    file: /^large\.archive\.zst$/,
     script: `zstd -dc "$2" | docker exec -i "$1" mongorestore --quiet --username="$3" --password="$4" --authenticationDatabase=admin --archive --nsFrom='large.*' --nsTo='by_hand.*'`,
     args: () => LOGIN,
     atMost: 1.3,
