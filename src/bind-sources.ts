@@ -1,7 +1,7 @@
 import { plainJob, type JobsFound } from './config/jobs.ts';
 import type { ConfigProblem } from './core/discovery.ts';
 import { BackupdError, toFailure } from './core/errors.ts';
-import type { Job } from './core/job.ts';
+import { specName, type Job, type TargetSpec } from './core/job.ts';
 import type { Engine, Source } from './core/source.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
 import { whyPerishable } from './docker/own-storage.ts';
@@ -21,6 +21,8 @@ import {
 
 interface Parts extends TargetParts {
   readonly storage: Storage;
+  /** The image for containers of our own; null: the one that this process runs in. */
+  readonly helperImage: string | null;
 }
 
 /** Finds the sources that are configured, and binds them to their containers as these are now. */
@@ -74,7 +76,18 @@ function sourceOf(parts: Parts, job: Job, engine: Engine): Source {
     runPrefix: `${parts.storage.identity}/${job.source}/`,
     locate: async (signal) => locateTarget(parts, job, signal),
     refind: async (at, signal) => refindTarget(parts, at, signal),
+    helperImage: async (signal) => parts.helperImage ?? ownImage(parts, signal),
   });
+}
+
+async function ownImage({ surroundings }: Parts, signal: AbortSignal): Promise<string> {
+  const image = await surroundings.imageId(signal);
+  if (image === null) {
+    throw new BackupdError('target-unavailable', 'backupd does not run in its own image here', {
+      hint: 'Volumes are reached through a container of that image: run backupd in Docker, as the README shows.',
+    });
+  }
+  return image;
 }
 
 interface Binding {
@@ -91,7 +104,11 @@ async function bindJob(
   signal: AbortSignal,
 ): Promise<BoundSource | ConfigProblem> {
   try {
-    const engine = job.engine ?? (await findEngine(parts, engines, containerOf(job, seen), signal));
+    const { target } = job;
+    const engine =
+      target.by === 'volume'
+        ? 'volume'
+        : (job.engine ?? (await findEngine(parts, engines, containerOf(target, seen), signal)));
     if (engine === null) {
       return unknownEngine(job);
     }
@@ -101,7 +118,7 @@ async function bindJob(
   } catch (error) {
     signal.throwIfAborted();
     const { message, hint } = toFailure(error);
-    return { source: job.source, option: job.target.container, message, hint, severity: 'source' };
+    return { source: job.source, option: specName(job.target), message, hint, severity: 'source' };
   }
 }
 
@@ -123,20 +140,24 @@ async function findEngine(
 function unknownEngine(job: Job): ConfigProblem {
   return {
     source: job.source,
-    option: `backupd.engine of "${job.target.container}"`,
-    message: `it cannot be told which database "${job.target.container}" runs`,
+    option: `backupd.engine of "${specName(job.target)}"`,
+    message: `it cannot be told which database "${specName(job.target)}" runs`,
     hint: 'Set the label backupd.engine, for example to postgres.',
     severity: 'source',
   };
 }
 
+/** What is bound. */
+type Backup = Parameters<App['bind']>[0];
+
 /** The source as it is configured. */
-function bindOwn(
-  parts: Parts,
-  { source, engine }: { readonly source: string; readonly engine: Engine },
-  seen: Look,
-): BoundSource {
+function bindOwn(parts: Parts, backup: Backup, seen: Look): BoundSource {
+  const { source, engine, target } = backup;
   const job = jobsSeen(parts, seen).jobs.find((found) => found.source === source);
+  if (job === undefined && 'volume' in target) {
+    // A volume needs no login: the backup says all that there is to know.
+    return bindTo(parts, backup, target.volume, seen);
+  }
   if (job === undefined) {
     throw new BackupdError(
       'target-unavailable',
@@ -148,36 +169,45 @@ function bindOwn(
 }
 
 /**
- * Any container, also one that is gone, as is told when it is located; how to log in there is said by the source that
- * lives there, if one does.
+ * Any container or volume, also one that is gone, as is told when it is located; how to log in there is said by the
+ * source that lives there, if one does.
  */
 function bindTo(
   parts: Parts,
-  { source, engine }: { readonly source: string; readonly engine: Engine },
+  { source, engine }: Pick<Backup, 'source' | 'engine'>,
   into: string,
   seen: Look,
 ): BoundSource {
-  const { id, name } = findContainer(into, seen);
-  const there = jobsSeen(parts, seen).jobs.find((job) => livesIn(job, id, name));
+  const target = engine === 'volume' ? volumeSpec(into) : findContainer(into, seen);
+  const there = jobsSeen(parts, seen).jobs.find((job) => livesIn(job, target, seen));
   const job: Job = {
-    ...plainJob(parts.config, { name: source, engine, target: { by: 'name', container: name } }),
+    ...plainJob(parts.config, { name: source, engine, target }),
     user: there?.user ?? null,
     passwordFile: there?.passwordFile ?? null,
   };
   return { job, source: sourceOf(parts, job, engine), options: [] };
 }
 
-function findContainer(into: string, seen: Look): { readonly id: string; readonly name: string } {
+function volumeSpec(volume: string): TargetSpec {
+  return { by: 'volume', volume, labelled: null };
+}
+
+function findContainer(into: string, seen: Look): TargetSpec {
   try {
-    return resolveContainer(containersSeen(seen), into, seen.project);
+    const { name } = resolveContainer(containersSeen(seen), into, seen.project);
+    return { by: 'name', container: name };
   } catch (error) {
     if (error instanceof BackupdError && error.code === 'target-unavailable') {
-      return { id: '', name: into };
+      return { by: 'name', container: into };
     }
     throw error;
   }
 }
 
-function livesIn({ target }: Job, id: string, name: string): boolean {
-  return target.by === 'discovery' ? target.containerId === id : target.container === name;
+function livesIn(job: Job, target: TargetSpec, { containers }: Look): boolean {
+  if (job.target.by !== 'discovery') {
+    return specName(job.target) === specName(target);
+  }
+  const { containerId } = job.target;
+  return containers?.find(({ id }) => id === containerId)?.name === specName(target);
 }

@@ -27,6 +27,8 @@ export interface OpenOptions {
   readonly admit: (problems: readonly ConfigProblem[]) => void;
   readonly emit: Emit;
   readonly version: string;
+  /** The image for containers of backupd's own; default: the one that this process runs in. */
+  readonly helperImage?: string;
 }
 
 /** Puts everything together. Docker is not asked before something needs it. */
@@ -43,6 +45,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
     docker,
     surroundings,
     storage,
+    helperImage: options.helperImage ?? null,
   });
 
   return {

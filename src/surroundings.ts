@@ -11,15 +11,21 @@ export interface Look {
   readonly project: string | null;
   /** Id of the container this process runs in; null outside Docker. */
   readonly ownId: string | null;
+  /** The image of that container. */
+  readonly imageId: string | null;
   /** Of that container; null outside Docker. */
   readonly mounts: readonly ContainerMount[] | null;
   readonly failure: Failure | null;
 }
 
+type OwnLook = Pick<Look, 'project' | 'ownId' | 'imageId' | 'mounts'>;
+
 /** What there is around this process. */
 export interface Surroundings {
   /** @throws BackupdError `target-unavailable` */
   project(signal: AbortSignal): Promise<string | null>;
+  /** The image that this process runs in; null outside Docker. @throws BackupdError `target-unavailable` */
+  imageId(signal: AbortSignal): Promise<string | null>;
   /** Never throws but where the signal is aborted: what went wrong is in the result. */
   look(signal: AbortSignal): Promise<Look>;
 }
@@ -27,16 +33,15 @@ export interface Surroundings {
 /** Looks around when first asked. */
 export function surroundingsOf(docker: Docker): Surroundings {
   // Does not change while this process lives; asked again only where Docker did not answer.
-  let known: Pick<Look, 'project' | 'ownId' | 'mounts'> | null = null;
+  let known: OwnLook | null = null;
 
-  async function lookAtOwn(
-    signal: AbortSignal,
-  ): Promise<Pick<Look, 'project' | 'ownId' | 'mounts'>> {
+  async function lookAtOwn(signal: AbortSignal): Promise<OwnLook> {
     if (known === null) {
       const own = await findOwnContainer(docker, signal);
       known = {
         project: own?.labels[COMPOSE_PROJECT] ?? null,
         ownId: own?.id ?? null,
+        imageId: own?.imageId ?? null,
         mounts: own?.mounts ?? null,
       };
     }
@@ -45,6 +50,7 @@ export function surroundingsOf(docker: Docker): Surroundings {
 
   return {
     project: async (signal) => (await lookAtOwn(signal)).project,
+    imageId: async (signal) => (await lookAtOwn(signal)).imageId,
     async look(signal) {
       try {
         const own = await lookAtOwn(signal);
@@ -55,6 +61,7 @@ export function surroundingsOf(docker: Docker): Surroundings {
           containers: null,
           project: null,
           ownId: null,
+          imageId: null,
           mounts: null,
           failure: toFailure(error),
         };

@@ -3,9 +3,10 @@ import { jobsFrom, type JobsFound } from './config/jobs.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { ContainerListing } from './core/discovery.ts';
 import { BackupdError } from './core/errors.ts';
-import type { Job } from './core/job.ts';
-import type { TargetRef } from './core/source.ts';
+import type { Job, TargetSpec } from './core/job.ts';
+import type { TargetRef, VolumeTarget } from './core/source.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
+import { inspectVolume, isPath, noVolume } from './docker/volumes.ts';
 import type { Look, Surroundings } from './surroundings.ts';
 
 /** What finding containers needs. */
@@ -34,10 +35,13 @@ export function containersSeen(seen: Look): readonly ContainerListing[] {
 }
 
 /** The id of the container that a job's target means now. */
-export function containerOf(job: Job, seen: Look): string {
-  return job.target.by === 'discovery'
-    ? job.target.containerId
-    : resolveContainer(containersSeen(seen), job.target.container, seen.project).id;
+export function containerOf(
+  target: Exclude<TargetSpec, { readonly by: 'volume' }>,
+  seen: Look,
+): string {
+  return target.by === 'discovery'
+    ? target.containerId
+    : resolveContainer(containersSeen(seen), target.container, seen.project).id;
 }
 
 /**
@@ -49,10 +53,15 @@ export async function locateTarget(
   job: Job,
   signal: AbortSignal,
 ): Promise<TargetRef> {
+  const { target } = job;
+  if (target.by === 'volume' && target.labelled === null) {
+    // Docker is asked for it by its name.
+    return locateVolume(parts.docker, target, signal);
+  }
   const seen = await parts.surroundings.look(signal);
   containersSeen(seen);
   const current =
-    job.target.by === 'name'
+    target.by === 'name'
       ? job
       : jobsSeen(parts, seen).jobs.find((found) => found.source === job.source);
   if (current === undefined) {
@@ -62,20 +71,50 @@ export async function locateTarget(
       { hint: `Start it, or run "backupd forget ${job.source}" where it is gone for good.` },
     );
   }
-  return inspectTarget(parts.docker, containerOf(current, seen), signal);
+  return current.target.by === 'volume'
+    ? locateVolume(parts.docker, current.target, signal)
+    : inspectTarget(parts.docker, containerOf(current.target, seen), signal);
 }
 
-/** The container of an earlier time as it is now, by its id or else its name; null where there is none any more. */
+/** The target of an earlier time as it is now, by its id or else its name; null where there is none any more. */
 export async function refindTarget(
   parts: TargetParts,
   at: TargetRef,
   signal: AbortSignal,
 ): Promise<TargetRef | null> {
+  if ('volume' in at) {
+    return refindVolume(parts.docker, at, signal);
+  }
   const containers = containersSeen(await parts.surroundings.look(signal));
   const found =
     containers.find(({ id }) => id === at.containerId) ??
     containers.find(({ name }) => name === at.container);
   return found === undefined ? null : inspectTarget(parts.docker, found.id, signal);
+}
+
+async function locateVolume(
+  docker: Docker,
+  { volume, labelled }: Omit<VolumeTarget, 'made'>,
+  signal: AbortSignal,
+): Promise<VolumeTarget> {
+  // Whether a directory is there, only a container that mounts it tells.
+  const making = isPath(volume) ? null : await inspectVolume(docker, volume, signal);
+  if (making === null && !isPath(volume)) {
+    throw noVolume(volume);
+  }
+  return { volume, made: making?.making ?? null, labelled };
+}
+
+async function refindVolume(
+  docker: Docker,
+  at: VolumeTarget,
+  signal: AbortSignal,
+): Promise<VolumeTarget | null> {
+  if (isPath(at.volume)) {
+    return at;
+  }
+  const found = await inspectVolume(docker, at.volume, signal);
+  return found === null ? null : { ...at, made: found.making };
 }
 
 async function inspectTarget(

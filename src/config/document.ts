@@ -1,6 +1,12 @@
 import { anyText, type Format } from './formats.ts';
 import { globalSchema, type GlobalKey, type GlobalOption } from './schema.ts';
-import { sourceSchema, toSnakeCase, type SourceKey, type SourceOption } from './source-schema.ts';
+import {
+  sourceSchema,
+  toLabel,
+  toSnakeCase,
+  type SourceKey,
+  type SourceOption,
+} from './source-schema.ts';
 
 /** The text of `docs/configuration.md`, made from the schema so that the two cannot differ. */
 export function describeConfiguration(): string {
@@ -101,7 +107,7 @@ function sourceTable(): string {
     const option: SourceOption<unknown> = sourceSchema[key];
     const snake = toSnakeCase(key);
     return [
-      option.places.includes('label') ? code(`backupd.${snake}`) : '',
+      option.places.includes('label') ? code(toLabel(key)) : '',
       option.places.includes('variable') ? code(`..._${snake.toUpperCase()}`) : '',
       option.places.includes('file') ? code(key) : '',
       option.otherwise,
@@ -139,8 +145,26 @@ services:
       backupd.max_age: 8h
 \`\`\`
 
+**Volumes.** The label \`backupd.volumes\` on a container names volumes of its own, as the compose file does or by the paths at
+which they are mounted; each is a source, named after the volume ([volumes.md](volumes.md)). No other label is needed. What the
+container says of schedules, retention and commands holds for them too:
+
+\`\`\`yaml
+services:
+  wiki:
+    image: wiki
+    volumes:
+      - uploads:/srv/uploads
+    labels:
+      backupd.volumes: uploads
+      backupd.volumes.exclude: "/cache, *.tmp"
+volumes:
+  uploads:
+\`\`\`
+
 **Without labels.** \`BACKUPD_SOURCES\` names containers that cannot be labelled. The container is a compose service of the project
-that backupd runs in, else the exact name of a container:
+that backupd runs in, else the exact name of a container; a volume has the name that Docker has for it, a directory of the
+host its path:
 
 \`\`\`yaml
 services:
@@ -149,6 +173,8 @@ services:
       BACKUPD_SOURCES: >-
         orders=postgres://orders-db/shop,billing
         wiki=postgres://wiki_db_1
+        uploads=volume://shop_uploads
+        etc=volume:///srv/etc
       BACKUPD_SOURCE_ORDERS_KEEP: "daily=30"
 \`\`\`
 
@@ -160,7 +186,7 @@ Two sources of one name are a mistake: neither runs, and both are told. When a s
 const FILE = `## The file
 
 \`BACKUPD_CONFIG\` names a file inside the backupd container, YAML or JSON. It has the options of the first table by the names in
-its second column, and under \`sources\` an entry for each source. An entry with \`container\` is a source by itself; one without
+its second column, and under \`sources\` an entry for each source. An entry with \`container\` or \`volume\` is a source by itself; one without
 adds to a source that labels or \`BACKUPD_SOURCES\` make. \`databases\` and \`exclude\` may be lists.
 
 \`\`\`yaml

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { parseDurationMs } from '../core/duration.ts';
 import type { MaxAge } from '../core/job.ts';
 import { isSourceName } from '../core/layout.ts';
@@ -173,24 +174,42 @@ export const nameList: Format<readonly string[]> = {
   },
 };
 
-/** Those that this version backs up. */
-const BACKED_UP: readonly Engine[] = ['postgres', 'mysql', 'mariadb', 'mongodb'];
+/** A volume by its name, or a directory of the host by its path; a path without what makes no difference. */
+export const volumeOrPath: Format<string> = {
+  expected: 'the name of a volume, or a path of the host, which begins with "/"',
+  parse(text) {
+    if (!text.startsWith('/')) {
+      if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) {
+        throw new FormatError();
+      }
+      return text;
+    }
+    const path = posix.normalize(absolutePath.parse(text)).replace(/(.)\/$/, '$1');
+    if (path === '/') {
+      throw new FormatError('the whole host is too much');
+    }
+    return path;
+  },
+};
+
+/** What a container can be; a volume is none, and is named in another way. */
+const OF_CONTAINERS = ENGINES.filter((candidate) => candidate !== 'volume');
 
 export const engine: Format<Engine> = {
-  expected: BACKED_UP.join(', '),
+  expected: OF_CONTAINERS.join(', '),
   parse(text) {
     const word = text.trim();
-    const known = ENGINES.find((candidate) => candidate === word);
-    if (known !== undefined && BACKED_UP.includes(known)) {
+    const known = OF_CONTAINERS.find((candidate) => candidate === word);
+    if (known !== undefined) {
       return known;
     }
-    const meant = suggest(word, ENGINES);
+    const meant = suggest(word, OF_CONTAINERS);
     throw new FormatError(
-      known === undefined
-        ? meant === null
+      word === 'volume'
+        ? 'a container is no volume, backupd.volumes names those that it uses'
+        : meant === null
           ? ''
-          : `perhaps ${meant} was meant`
-        : `this version of backupd does not back up ${known}`,
+          : `perhaps ${meant} was meant`,
     );
   },
 };

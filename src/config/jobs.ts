@@ -1,5 +1,5 @@
 import type { ConfigProblem, ContainerListing } from '../core/discovery.ts';
-import type { Job } from '../core/job.ts';
+import type { Job, TargetSpec } from '../core/job.ts';
 import type { OptionInForce } from '../core/settings.ts';
 import type { Engine } from '../core/source.ts';
 import { suggest } from '../core/suggest.ts';
@@ -61,13 +61,13 @@ export function jobsFrom(
 
 function declaredCandidates({ sources }: LoadedConfig): readonly Candidate[] {
   const { declared, declaredIn } = sources;
-  return declared.map(({ name, engine, container, databases }) => {
+  return declared.map(({ name, engine, target, databases }) => {
     const from = { option: declaredIn, from: `environment ${declaredIn}` };
     return {
       name,
-      target: { by: 'name', container },
+      target: engine === 'volume' ? volumeSpec(target) : { by: 'name', container: target },
       given: {
-        engine: { value: engine, ...from },
+        ...(engine === 'volume' ? {} : { engine: { value: engine, ...from } }),
         ...(databases === null ? {} : { databases: { value: databases, ...from } }),
       },
       where: declaredIn,
@@ -77,22 +77,22 @@ function declaredCandidates({ sources }: LoadedConfig): readonly Candidate[] {
   });
 }
 
-/** An entry of the file that names a container is a source; others are about sources declared elsewhere. */
+function volumeSpec(volume: string): TargetSpec {
+  return { by: 'volume', volume, labelled: null };
+}
+
+/** An entry of the file that names a container or a volume is a source; others are about sources declared elsewhere. */
 function fileCandidates({ sources }: LoadedConfig): readonly Candidate[] {
-  return [...sources.entries].flatMap(([name, { container }]) =>
-    container === undefined
-      ? []
-      : [
-          {
-            name,
-            target: { by: 'name', container: String(container.value) } as const,
-            given: {},
-            where: container.option.replace('.container in ', ' in '),
-            service: null,
-            isRunning: false,
-          },
-        ],
-  );
+  return [...sources.entries].flatMap(([name, { container, volume }]) => {
+    const declared = container ?? volume;
+    if (declared === undefined) {
+      return [];
+    }
+    const what = String(declared.value);
+    const target = container === undefined ? volumeSpec(what) : { by: 'name', container: what };
+    const where = declared.option.replace(/\.(?:container|volume) in /, ' in ');
+    return [{ name, target, given: {}, where, service: null, isRunning: false } as Candidate];
+  });
 }
 
 /** Of several containers of one compose service (scaled, or being recreated) the one that runs; else none. */
@@ -192,6 +192,18 @@ function unclear(
   );
 }
 
+const OF_DECLARATION: readonly SourceKey[] = [
+  'name',
+  'container',
+  'volume',
+  'volumes',
+  'volumesExclude',
+];
+
+function isLabelled(target: TargetSpec): boolean {
+  return target.by === 'discovery' || (target.by === 'volume' && target.labelled !== null);
+}
+
 interface ReadOptions {
   readonly values: SourceValues;
   readonly inForce: readonly OptionInForce[];
@@ -202,7 +214,7 @@ interface ReadOptions {
 function readOptions({ name, target, given }: Candidate, config: LoadedConfig): ReadOptions {
   const variables = config.sources.variables.get(toVariableName(name)) ?? {};
   const entry = config.sources.entries.get(name) ?? {};
-  const declaration = target.by === 'discovery' ? [given, variables] : [variables, given];
+  const declaration = isLabelled(target) ? [given, variables] : [variables, given];
   const layers: readonly GivenOptions[] = [...declaration, entry];
   const values: Record<string, unknown> = {};
   const inForce: OptionInForce[] = [];
@@ -210,8 +222,8 @@ function readOptions({ name, target, given }: Candidate, config: LoadedConfig): 
   for (const key of Object.keys(sourceSchema) as SourceKey[]) {
     const strongest = layers.find((layer) => layer[key] !== undefined)?.[key];
     if (strongest === undefined) {
-      // Name and container belong to the declaration and are not given otherwise.
-      if (key !== 'name' && key !== 'container') {
+      // What belongs to the declaration is not given otherwise.
+      if (!OF_DECLARATION.includes(key)) {
         inForce.push(fromGlobal(key, config));
       }
       continue;
@@ -269,7 +281,7 @@ function toJob(
   const own = { ...UNSAID, ...said };
   return {
     source: name,
-    engine: own.engine,
+    engine: target.by === 'volume' ? 'volume' : own.engine,
     target,
     databases: own.databases,
     exclude: own.exclude,

@@ -1,6 +1,7 @@
 import {
   COMPOSE_PROJECT,
   COMPOSE_SERVICE,
+  VOLUMES_LABEL,
   type ConfigProblem,
   type ContainerListing,
 } from '../core/discovery.ts';
@@ -11,7 +12,8 @@ import { suggest } from '../core/suggest.ts';
 import { plainName, yesOrNo } from './formats.ts';
 import type { Given, GivenOptions } from './load.ts';
 import { readValue, unknownOption, wrongValue } from './problems.ts';
-import { sourceKeys, toSnakeCase, type SourceKey } from './source-schema.ts';
+import { mergeSame, readVolumes } from './volume-labels.ts';
+import { sourceKeys, toLabel, type SourceKey } from './source-schema.ts';
 
 /** Something that wants to be a source. */
 export interface Candidate {
@@ -36,9 +38,8 @@ export interface Scope {
 const PREFIX = 'backupd.';
 const COMPOSE_ONEOFF = 'com.docker.compose.oneoff';
 const KNOWN: ReadonlyMap<string, SourceKey> = new Map(
-  sourceKeys('label').map((key) => [`${PREFIX}${toSnakeCase(key)}`, key]),
+  sourceKeys('label').map((key) => [toLabel(key), key]),
 );
-const VOLUMES = ['backupd.volumes', 'backupd.volumes.exclude'];
 /** Labels that only a database has. */
 const OF_DATABASES = ['engine', 'databases', 'exclude', 'user', 'password_file'].map(
   (name) => `${PREFIX}${name}`,
@@ -54,11 +55,9 @@ export function readLabels(
   for (const container of containers.filter((one) => isInScope(one, scope))) {
     const read = readContainer(container, scope);
     problems.push(...read.problems);
-    if (read.candidate !== null) {
-      candidates.push(read.candidate);
-    }
+    candidates.push(...read.candidates);
   }
-  return { candidates, problems };
+  return { candidates: mergeSame(candidates), problems };
 }
 
 function isInScope({ labels }: ContainerListing, { discover, project }: Scope): boolean {
@@ -69,33 +68,39 @@ function isInScope({ labels }: ContainerListing, { discover, project }: Scope): 
 }
 
 interface ReadContainer {
-  readonly candidate: Candidate | null;
+  readonly candidates: readonly Candidate[];
   readonly problems: readonly ConfigProblem[];
 }
 
 function readContainer(container: ContainerListing, scope: Scope): ReadContainer {
   const labels = Object.keys(container.labels).filter((label) => label.startsWith(PREFIX));
   if (labels.length === 0) {
-    return { candidate: null, problems: [] };
+    return { candidates: [], problems: [] };
   }
   const where = `container "${container.name}"`;
   const { name, problem: wrongName } = readName(container, scope, where);
   const enabled = readEnabled(container, name, where);
   if (enabled === 'no') {
-    return { candidate: null, problems: [] };
+    return { candidates: [], problems: [] };
   }
-  const problems = labels.flatMap((label) => describeUnknown(label, { source: name, where }));
-  if (isForVolumesAlone(container, labels)) {
-    return { candidate: null, problems };
+  const isHostWide = scope.discover === 'host';
+  const volumes = readVolumes({ container, where, name, isHostWide });
+  const candidates = typeof enabled === 'string' ? volumes.candidates : [];
+  const problems = [
+    ...labels.flatMap((label) => describeUnknown(label, { source: name, where })),
+    ...volumes.problems,
+  ];
+  if (isForVolumesAlone(container, labels, enabled)) {
+    return { candidates, problems };
   }
   if (enabled === 'unsaid') {
-    return { candidate: null, problems: [...problems, notEnabled(name, where)] };
+    return { candidates, problems: [...problems, notEnabled(name, where)] };
   }
   if (enabled !== 'yes' || wrongName !== null) {
     const wrong = enabled === 'yes' ? [] : [enabled];
-    return { candidate: null, problems: [...problems, ...wrong, ...(wrongName ?? [])] };
+    return { candidates, problems: [...problems, ...wrong, ...(wrongName ?? [])] };
   }
-  return { candidate: toCandidate(container, name, where), problems };
+  return { candidates: [toCandidate(container, name, where), ...candidates], problems };
 }
 
 function toCandidate(container: ContainerListing, name: string, where: string): Candidate {
@@ -168,11 +173,6 @@ function describeUnknown(
   if (KNOWN.has(label)) {
     return [];
   }
-  if (VOLUMES.includes(label)) {
-    const message = 'volumes are not backed up: this version of backupd backs up databases only';
-    const hint = 'Save the volume by other means, and remove the label to end this message.';
-    return [{ ...origin, message, hint, severity: 'loud' }];
-  }
   const endings = [...KNOWN.keys()].map((known) => known.slice(PREFIX.length));
   const meant = suggest(label.slice(PREFIX.length), endings);
   return [
@@ -185,10 +185,16 @@ function describeUnknown(
 }
 
 /** A container that is labelled for its volumes may have no database: then nothing of its labels or image speaks of one. */
-function isForVolumesAlone({ image }: ContainerListing, labels: readonly string[]): boolean {
+function isForVolumesAlone(
+  { image }: ContainerListing,
+  labels: readonly string[],
+  enabled: ReturnType<typeof readEnabled>,
+): boolean {
+  if (!labels.includes(VOLUMES_LABEL) || labels.some((label) => OF_DATABASES.includes(label))) {
+    return false;
+  }
   return (
-    labels.some((label) => VOLUMES.includes(label)) &&
-    !labels.some((label) => OF_DATABASES.includes(label)) &&
-    !/postg(?:res|is)|timescale|pgvector|citus/i.test(image)
+    enabled === 'unsaid' ||
+    !/postg(?:res|is)|timescale|pgvector|citus|mysql|mariadb|percona|mongo|ferretdb/i.test(image)
   );
 }

@@ -5,6 +5,7 @@ import {
   maxAge,
   nameList,
   plainName,
+  volumeOrPath,
   yesOrNo,
   type Format,
 } from './formats.ts';
@@ -46,6 +47,24 @@ export const sourceSchema = {
     otherwise: 'the entry is about a source that labels or `BACKUPD_SOURCES` make',
     places: ['file'],
   },
+  volume: {
+    doc: 'The volume of a source that has no labels, by the name that Docker has for it; or a directory of the host by its path.',
+    kind: volumeOrPath,
+    otherwise: 'the entry is about a source that labels or `BACKUPD_SOURCES` make',
+    places: ['file'],
+  },
+  volumes: {
+    doc: 'Volumes of this container to back up, by their names in the compose file or by the paths at which they are mounted. Each is a source of its own, named after the volume.',
+    kind: nameList,
+    otherwise: 'none',
+    places: ['label'],
+  },
+  volumesExclude: {
+    doc: 'What to leave out of these volumes: patterns of names at any depth (`*.log`), with `/` before them from the top of the volume (`/cache`). For a source of its own in a variable or the file: `exclude`.',
+    kind: nameList,
+    otherwise: 'nothing',
+    places: ['label'],
+  },
   engine: {
     doc: 'What runs in it; MySQL and MariaDB are told apart by the server itself.',
     kind: engine,
@@ -59,7 +78,7 @@ export const sourceSchema = {
     places: EVERYWHERE,
   },
   exclude: {
-    doc: 'Databases to leave out.',
+    doc: 'Databases to leave out; of a volume: patterns of what to leave out.',
     kind: nameList,
     otherwise: 'none',
     places: EVERYWHERE,
@@ -134,6 +153,11 @@ export type SourceKey = keyof typeof sourceSchema;
 export type SourceValues = {
   readonly [K in SourceKey]?: ReturnType<(typeof sourceSchema)[K]['kind']['parse']>;
 };
+
+/** An option as a label: `backupd.max_age`. */
+export function toLabel(key: SourceKey): string {
+  return `backupd.${key === 'volumesExclude' ? 'volumes.exclude' : toSnakeCase(key)}`;
+}
 
 /** `maxAge` as a label (`max_age`), and in capitals as the ending of a variable. */
 export function toSnakeCase(key: string): string {

@@ -1,25 +1,28 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { isSourceName } from '../core/layout.ts';
 import type { Engine } from '../core/source.ts';
-import { engine, FormatError } from './formats.ts';
+import { engine, FormatError, volumeOrPath } from './formats.ts';
 import { wrongValue } from './problems.ts';
 
 /** A source as `BACKUPD_SOURCES` declares it. */
 export interface DeclaredSource {
   readonly name: string;
   readonly engine: Engine;
-  readonly container: string;
+  /** A container; for the engine `volume` a volume, or a path of the host. */
+  readonly target: string;
   /** Null: all. */
   readonly databases: readonly string[] | null;
 }
 
-const EXPECTED = 'name=engine://container[/database[,database]]';
+const EXPECTED =
+  'name=engine://container[/database[,database]], name=volume://volume or name=volume:///host/path';
 const SHAPE = /^([^=]*)=([a-z]+):\/\/([^/]*)(?:\/(.*))?$/;
 const CONTAINER = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /**
- * Reads `name=engine://container[/database[,database]]`, several separated by white space, parts percent-encoded. What
- * is wrong is left out and told: where the source has a name it concerns that source only.
+ * Reads `name=engine://container[/database[,database]]`, `name=volume://volume` and `name=volume:///host/path`, several
+ * separated by white space, parts percent-encoded. What is wrong is left out and told: where the source has a name it
+ * concerns that source only.
  */
 export function parseSources(
   text: string,
@@ -59,11 +62,28 @@ function parseSource(word: string): DeclaredSource {
   if (!isSourceName(name)) {
     throw new FormatError(`${JSON.stringify(name)} is no name of a source`);
   }
+  if (scheme === 'volume') {
+    return { name, engine: scheme, target: parseVolume(decode(container), path), databases: null };
+  }
+  const kind = engine.parse(scheme);
   const host = decode(container);
   if (!CONTAINER.test(host)) {
     throw new FormatError(`${JSON.stringify(host)} can be no name of a container`);
   }
-  return { name, engine: engine.parse(scheme), container: host, databases: parseDatabases(path) };
+  return { name, engine: kind, target: host, databases: parseDatabases(path) };
+}
+
+function parseVolume(volume: string, path: string | undefined): string {
+  if (volume === '' && path !== undefined) {
+    return volumeOrPath.parse(`/${decode(path)}`);
+  }
+  if (!CONTAINER.test(volume)) {
+    throw new FormatError(`${JSON.stringify(volume)} can be no name of a volume`);
+  }
+  if (path !== undefined && path !== '') {
+    throw new FormatError('a volume is backed up whole, so nothing follows its name');
+  }
+  return volume;
 }
 
 function parseDatabases(path: string | undefined): readonly string[] | null {

@@ -7,11 +7,25 @@ export interface ContainerListing {
   readonly labels: Readonly<Record<string, string>>;
   /** `running`, `exited`, `created`, `paused`, `restarting`... as Docker says. */
   readonly state: string;
+  readonly mounts: readonly MountListing[];
+}
+
+/** A volume or a directory of the host that a container uses. */
+export interface MountListing {
+  /** A volume's name; a path of the host, which begins with "/". */
+  readonly volume: string;
+  /** What its compose file calls it; null for what is no volume of one, or where nobody asked. */
+  readonly composeName: string | null;
+  readonly destination: string;
 }
 
 /** Labels that Docker Compose puts on a container. */
 export const COMPOSE_PROJECT = 'com.docker.compose.project';
 export const COMPOSE_SERVICE = 'com.docker.compose.service';
+/** And on a volume. */
+export const COMPOSE_VOLUME = 'com.docker.compose.volume';
+/** The label by which a container names its volumes that are backed up. */
+export const VOLUMES_LABEL = 'backupd.volumes';
 
 /** Something wrong with the configuration. */
 export interface ConfigProblem {

@@ -16,6 +16,8 @@ export interface DatabaseFacts {
   readonly sequences: Readonly<Record<string, string>>;
   /** Numbers of other objects by kind: `views`, `functions`, `extensions`, `largeObjects`... */
   readonly objects: Readonly<Record<string, number>>;
+  /** Over all that it holds, where that can be told; absent where not. */
+  readonly digest?: string;
 }
 
 /** What was true of a source when it was dumped; `databases` by name. */
@@ -88,6 +90,9 @@ export function compareFacts(
   }
   for (const kind of union(expected.objects, actual.objects)) {
     compare(kind, expected.objects[kind] ?? 0, actual.objects[kind] ?? 0);
+  }
+  if (expected.digest !== undefined) {
+    compare('digest', expected.digest, actual.digest ?? null);
   }
   return { compared, matched: compared - differences.length, differences, notCompared };
 }

@@ -1,3 +1,4 @@
+import type { CommandTarget } from './halts.ts';
 import type { Compression } from './manifest.ts';
 import type { Engine, FactsDepth } from './source.ts';
 
@@ -33,7 +34,18 @@ export type TargetSpec =
   /** A container found by its labels: its id as listed last. */
   | { readonly by: 'discovery'; readonly containerId: string; readonly container: string }
   /** A compose service of backupd's own project, else an exact container name. */
-  | { readonly by: 'name'; readonly container: string };
+  | { readonly by: 'name'; readonly container: string }
+  /** A volume by its name, or a directory of the host by its path; with the container whose labels name it, if one does. */
+  | {
+      readonly by: 'volume';
+      readonly volume: string;
+      readonly labelled: CommandTarget | null;
+    };
+
+/** What people call it. */
+export function specName(spec: TargetSpec): string {
+  return spec.by === 'volume' ? spec.volume : spec.container;
+}
 
 /** Everything configured about one source. */
 export interface Job {
@@ -42,6 +54,7 @@ export interface Job {
   readonly target: TargetSpec;
   /** null: all. */
   readonly databases: readonly string[] | null;
+  /** Databases; of a volume: patterns of paths. */
   readonly exclude: readonly string[];
   readonly user: string | null;
   /** A path inside the target. */

@@ -29,12 +29,27 @@ export interface ArchiveFile {
   readonly compression: Compression;
 }
 
-/** The target as it was, so that a restore test can start the same image again. */
-export interface TargetFacts {
+/** The target as it was, so that a restore test can start the same image again, or a restore make the volume again. */
+export type TargetFacts = ContainerFacts | VolumeFacts;
+
+export interface ContainerFacts {
   readonly container: string;
   readonly image: string;
   readonly imageId: string;
   readonly repoDigests: readonly string[];
+}
+
+export interface VolumeFacts {
+  /** The volume's name; for a directory of the host its path, which begins with "/". */
+  readonly volume: string;
+  readonly made: VolumeMaking | null;
+}
+
+/** How a volume was made. */
+export interface VolumeMaking {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface Encryption {

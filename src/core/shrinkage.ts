@@ -23,6 +23,26 @@ export function findShrinkage(last: Manifest, current: Manifest): readonly Warni
   return warnings;
 }
 
+/**
+ * Whether a volume is empty that was not in the last good backup, as the end of a sentence about it; null where not.
+ * Docker makes an empty volume of every one that is gone: a backup of that would be one of nothing.
+ */
+export function findEmptiedVolume(last: Manifest, current: Manifest): string | null {
+  if (current.engine !== 'volume') {
+    return null;
+  }
+  const before = countEntries(last);
+  return before !== null && before > 0 && countEntries(current) === 0
+    ? `is empty, and had ${before} files and directories in backup ${last.id}`
+    : null;
+}
+
+/** Null where facts were switched off. */
+function countEntries({ facts }: Manifest): number | null {
+  const counts = Object.values(facts.databases).map(({ objects }) => objects['entries'] ?? null);
+  return counts.includes(null) ? null : counts.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+}
+
 /** Databases that lost all of their tables; or a server that did, with the databases: as one whose volume was lost. */
 function findEmptied(last: Manifest, current: Manifest): readonly Warning[] {
   const after = current.facts.databases;

@@ -1,17 +1,62 @@
 import type { Readable } from 'node:stream';
 import type { Comparison, Facts, TableFact } from './facts.ts';
-import type { ArchiveFile, Compression, Manifest, Warning } from './manifest.ts';
+import type { CommandTarget } from './halts.ts';
+import type { ArchiveFile, Compression, Manifest, VolumeMaking, Warning } from './manifest.ts';
 
 export const ENGINES = ['postgres', 'mysql', 'mariadb', 'mongodb', 'volume'] as const;
 export type Engine = (typeof ENGINES)[number];
 
-/** A target as it is now: the container may have been recreated since the last run. */
-export interface TargetRef {
+/** A container as it is now: it may have been recreated since the last run. */
+export interface ContainerTarget {
   readonly containerId: string;
   readonly container: string;
   readonly image: string;
   readonly imageId: string;
   readonly repoDigests: readonly string[];
+}
+
+/** A volume, or a directory of the host. */
+export interface VolumeTarget {
+  /** The name as Docker knows it; for a directory its path, which begins with "/". */
+  readonly volume: string;
+  /** All that it takes to make it again; null for a directory. */
+  readonly made: VolumeMaking | null;
+  /** The container whose labels made it a source, for commands around a backup; null where none did. */
+  readonly labelled: CommandTarget | null;
+}
+
+/** What a source lives in. */
+export type TargetRef = ContainerTarget | VolumeTarget;
+
+/** What people call a target. */
+export function targetName(target: TargetRef): string {
+  return 'volume' in target ? target.volume : target.container;
+}
+
+/** Whether both are the same target, and not just two of one name. */
+export function isSameTarget(one: TargetRef, other: TargetRef): boolean {
+  if ('volume' in one) {
+    return 'volume' in other && one.volume === other.volume;
+  }
+  return 'containerId' in other && one.containerId === other.containerId;
+}
+
+/** The container that an engine of databases works in; it is never given anything else. */
+export function asContainer(target: TargetRef): ContainerTarget {
+  if ('volume' in target) {
+    throw new Error(`"${target.volume}" is no container`);
+  }
+  return target;
+}
+
+/** Where commands around a backup are run; null where there is no container for them. */
+export function commandTarget(target: TargetRef): CommandTarget | null {
+  return 'volume' in target ? target.labelled : target;
+}
+
+/** The container that the work on a target is done in; null where that is none of those around. */
+export function containerOfTarget(target: TargetRef): CommandTarget | null {
+  return 'volume' in target ? null : target;
 }
 
 /** How much of the facts is taken. */
@@ -63,9 +108,13 @@ export interface DumpSession extends AsyncDisposable {
 
 /** What a reader learnt from a plain stream; the shape beneath is the engine's own. */
 export interface PartFacts {
+  /** Of what is dumped, where the stream alone tells it. */
+  readonly sizeBytes?: number;
   readonly tables?: Readonly<Record<string, TableFact>>;
   readonly sequences?: Readonly<Record<string, string>>;
   readonly objects?: Readonly<Record<string, number>>;
+  /** Over all that it holds. */
+  readonly digest?: string;
 }
 
 /** Checks one plain stream of a format, byte by byte, without keeping it. */
@@ -207,7 +256,7 @@ export type JournalState =
       readonly keptAs: readonly string[];
     };
 
-/** The container that a restore or undo works in. */
+/** What a restore or undo works in. */
 export function targetOf(state: JournalState): TargetRef {
   switch (state.step) {
     case 'building':
@@ -258,8 +307,10 @@ export interface Source {
   readonly engine: Engine;
   /** @throws BackupdError `target-unavailable` naming what was looked for. */
   locate(signal: AbortSignal): Promise<TargetRef>;
-  /** The container of an earlier time as it is now, by its id or else its name; null where there is none any more. */
+  /** The target of an earlier time as it is now, by its id or else its name; null where there is none any more. */
   refind(at: TargetRef, signal: AbortSignal): Promise<TargetRef | null>;
+  /** Where a backup of it is restored to, which may have to be made first; absent where that is what `locate` finds. */
+  readonly destination?: (manifest: Manifest, signal: AbortSignal) => Promise<TargetRef>;
   /** Finds the tools and logs in, as a dump would first; changes nothing. @throws BackupdError saying which of it fails. */
   probe(at: TargetRef, signal: AbortSignal): Promise<Probe>;
   /** Ends tools and sessions that a dead process of this `/backups` left in the target. The caller holds the source's lock. */

@@ -63,7 +63,9 @@ function reportSources(before: Discovery, now: Discovery, log: Logger): void {
   for (const { job } of now.sources) {
     if (!known.delete(job.source)) {
       const { source, engine, target } = job;
-      log.info({ source, engine, container: target.container }, 'source found');
+      const where =
+        target.by === 'volume' ? { volume: target.volume } : { container: target.container };
+      log.info({ source, engine, ...where }, 'source found');
     }
   }
   for (const source of known.keys()) {

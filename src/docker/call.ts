@@ -110,7 +110,7 @@ function refused(docker: Docker, call: ApiCall, error: HttpError): BackupdError 
         `${describeEndpoint(docker)} forbids ${call.name} (HTTP ${error.statusCode})`,
         {
           cause: error,
-          hint: `Allow this call in the proxy before the Docker socket (docker-socket-proxy: CONTAINERS=1, EXEC=1, IMAGES=1, POST=1), or mount the socket itself.`,
+          hint: `Allow this call in the proxy before the Docker socket (docker-socket-proxy: CONTAINERS=1, EXEC=1, IMAGES=1, POST=1; for volumes VOLUMES=1), or mount the socket itself.`,
         },
       );
     case 404:

@@ -1,7 +1,13 @@
 import type Docker from 'dockerode';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { COMPOSE_PROJECT, COMPOSE_SERVICE, type ContainerListing } from '../core/discovery.ts';
+import {
+  COMPOSE_PROJECT,
+  COMPOSE_SERVICE,
+  COMPOSE_VOLUME,
+  VOLUMES_LABEL,
+  type ContainerListing,
+} from '../core/discovery.ts';
 import { BackupdError } from '../core/errors.ts';
 import { callDocker, dockerStatus, strangeAnswer } from './call.ts';
 import { ownContainerIds } from './own-container.ts';
@@ -63,13 +69,55 @@ export async function listContainers(
   if (!Array.isArray(answer)) {
     throw strangeAnswer(docker, call);
   }
-  return (answer as Docker.ContainerInfo[]).map((info) => ({
+  const containers = answer as Docker.ContainerInfo[];
+  // Only who names volumes needs what their compose file calls them.
+  const areWanted = containers.some(({ Labels }) => VOLUMES_LABEL in (Labels ?? {}));
+  const composeNames = areWanted
+    ? await readComposeNames(docker, signal)
+    : new Map<string, string>();
+  return containers.map((info) => ({
     id: info.Id,
     name: nameAmong(info.Names, info.Id),
     image: info.Image,
     labels: info.Labels,
     state: info.State,
+    mounts: (info.Mounts ?? [])
+      .filter(({ Type }) => Type === 'volume' || Type === 'bind')
+      .map(({ Name, Source, Destination }) => ({
+        volume: Name ?? Source,
+        composeName: composeNames.get(Name ?? '') ?? null,
+        destination: Destination,
+      })),
   }));
+}
+
+/** What compose files call volumes, by the names that Docker has for them. */
+async function readComposeNames(
+  docker: Docker,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const { Volumes } = await callDocker(
+    docker,
+    { name: 'GET /volumes' },
+    async (abortSignal) => docker.listVolumes({ abortSignal }),
+    signal,
+  ).catch((error: unknown) => {
+    // A proxy that hides volumes must not hide the containers of databases: most names can be told without it.
+    if (dockerStatus(error) === 403) {
+      return { Volumes: [] };
+    }
+    throw error;
+  });
+  const volumes: readonly {
+    readonly Name: string;
+    readonly Labels: Readonly<Record<string, string>> | null;
+  }[] = Volumes;
+  return new Map(
+    volumes.flatMap(({ Name, Labels }) => {
+      const name = Labels?.[COMPOSE_VOLUME];
+      return name === undefined ? [] : [[Name, name] as const];
+    }),
+  );
 }
 
 /** A container links to another under names of two parts; its own has one. One that is being removed can have none. */

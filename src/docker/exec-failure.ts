@@ -77,13 +77,20 @@ export function reasonOf({ ending }: Pick<ExecExit, 'ending'>, stderr: string): 
   return reasons.length === 0 ? 'it ended and said nothing' : reasons.join(': ');
 }
 
+/** What shells say of a process that a signal ended, and tar at its end, and the exit code says as well. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set([
+  'Killed',
+  'Terminated',
+  'tar: Error is not recoverable: exiting now',
+  'tar: Exiting with failure status due to previous errors',
+]);
+
 /** The first line that calls itself an error, since the later ones follow from it; else the last one there is. */
 export function tellingLine(stderr: string): string | null {
   const lines = stderr
     .split('\n')
     .map((line) => line.trim())
-    // What shells say of a process that a signal ended, and the exit code says as well.
-    .filter((line) => line !== '' && line !== 'Killed' && line !== 'Terminated');
+    .filter((line) => line !== '' && !SAYS_NOTHING.has(line));
   const line = lines.find((text) => /\b(?:error|fatal|panic|failed):/i.test(text)) ?? lines.at(-1);
   return line?.slice(0, SHOWN_CHARACTERS) ?? null;
 }

@@ -3,14 +3,20 @@ import { BackupdError, toError } from '../core/errors.ts';
 import { toolFailure, type FailedTool } from './exec-failure.ts';
 import type { ExecProcess } from './exec.ts';
 
+/** What a stream is judged by. */
+export interface Verdict extends FailedTool {
+  /** Whether another exit code than 0 is none of a failure; asked only after all of stderr was seen. Default: none is. */
+  readonly accepts?: (exitCode: number) => boolean;
+}
+
 const BUFFERED_BYTES = 256 * 1024;
 
 /**
- * The stdout of a process as a verdict: ends only after that exited with 0; otherwise it is destroyed with a BackupdError of the
+ * The stdout of a process as a verdict: ends only after that exited with 0 (or what is accepted); otherwise it is destroyed with a BackupdError of the
  * given code that names tool, container, exit code, and what it said. Takes stdout over; destroying it ends the process.
  * Errors of the process's own (the signal's reason, `timeout`) come through as they are.
  */
-export function verdictStream(process: ExecProcess, of: FailedTool): Readable {
+export function verdictStream(process: ExecProcess, of: Verdict): Readable {
   const verdict = new Transform({
     highWaterMark: BUFFERED_BYTES,
     transform(chunk, _encoding, callback) {
@@ -38,11 +44,13 @@ function inCodeOf(of: FailedTool, reason: Error | null): Error | null {
     : reason;
 }
 
-/** Null where it exited with 0. */
-async function judge(process: ExecProcess, of: FailedTool): Promise<Error | null> {
+/** Null where it exited as it should. */
+async function judge(process: ExecProcess, of: Verdict): Promise<Error | null> {
   try {
     const exit = await process.exited;
-    return exit.exitCode === 0 ? null : toolFailure(of, exit, process.stderr.text());
+    const { exitCode } = exit;
+    const isGood = exitCode === 0 || (exitCode !== null && of.accepts?.(exitCode) === true);
+    return isGood ? null : toolFailure(of, exit, process.stderr.text());
   } catch (error) {
     return toError(error);
   }

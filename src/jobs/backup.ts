@@ -195,7 +195,7 @@ async function backUp(
   const { failure, ...dumped } = await dump({ source, job, draft, target, run }, context, signal);
   const { id, startedAt } = running;
   const manifest = await describeBackup(
-    { source, trigger, id, startedAt, target, ...dumped },
+    { source, trigger, id, startedAt, target, isExpected: request.pins.length > 0, ...dumped },
     context,
   );
   signal.throwIfAborted();

@@ -130,17 +130,29 @@ async function checkTarget(
   } catch (error) {
     return [failed('target', subject, error)];
   }
-  const found = good(
-    'target',
-    subject,
-    `container "${target.container}" with image ${target.image}`,
-  );
+  const found = good('target', subject, describeTarget(target));
   try {
     const { toolVersion, serverVersion } = await source.probe(target, signal);
-    return [found, good('login', subject, `server ${serverVersion}, ${toolVersion}`)];
+    return [
+      found,
+      good(
+        'login',
+        subject,
+        `${'volume' in target ? '' : 'server '}${serverVersion}, ${toolVersion}`,
+      ),
+    ];
   } catch (error) {
     return [found, failed('login', subject, error)];
   }
+}
+
+function describeTarget(target: TargetRef): string {
+  if ('container' in target) {
+    return `container "${target.container}" with image ${target.image}`;
+  }
+  return target.made === null
+    ? `directory ${target.volume}`
+    : `volume "${target.volume}" of driver ${target.made.driver}`;
 }
 
 /** Whether every container that is to hold still is there. */

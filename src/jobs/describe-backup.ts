@@ -1,3 +1,4 @@
+import { BackupdError } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
 import {
   FORMAT,
@@ -5,11 +6,12 @@ import {
   isPinned,
   type HookReport,
   type Manifest,
+  type TargetFacts,
   type Trigger,
   type Warning,
 } from '../core/manifest.ts';
-import { findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
-import type { Source, TargetRef } from '../core/source.ts';
+import { findEmptiedVolume, findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
+import { commandTarget, type Source, type TargetRef } from '../core/source.ts';
 import type { JobContext } from './context.ts';
 import type { Dumped } from './dump.ts';
 import { hookFailure } from './hooks.ts';
@@ -21,11 +23,13 @@ export interface Described extends Omit<Dumped, 'failure'> {
   readonly id: BackupId;
   readonly startedAt: Date;
   readonly target: TargetRef;
+  /** Whether a person asked to keep it, and so knows what is in it. */
+  readonly isExpected: boolean;
 }
 
 /** The manifest of a backup; one whose source shrank to nothing since the last good backup is flagged in it. */
 export async function describeBackup(
-  { source, trigger, id, startedAt, target, files, result, hooks, halts }: Described,
+  { source, trigger, id, startedAt, target, files, result, hooks, halts, isExpected }: Described,
   context: Pick<JobContext, 'catalog' | 'storage' | 'backupdVersion'>,
 ): Promise<Manifest> {
   const manifest: Manifest = {
@@ -40,12 +44,7 @@ export async function describeBackup(
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
     backupdVersion: context.backupdVersion,
-    target: {
-      container: target.container,
-      image: target.image,
-      imageId: target.imageId,
-      repoDigests: target.repoDigests,
-    },
+    target: targetFacts(target),
     toolVersion: result.toolVersion,
     files,
     databases: result.databases,
@@ -53,7 +52,10 @@ export async function describeBackup(
     position: result.position,
     facts: result.facts,
     engineFacts: result.engineFacts,
-    warnings: [...result.warnings, ...hooks.flatMap((hook) => warnOf(hook, target.container))],
+    warnings: [
+      ...result.warnings,
+      ...hooks.flatMap((hook) => warnOf(hook, commandTarget(target)?.container ?? '')),
+    ],
     ...(hooks.length === 0 ? {} : { hooks }),
     ...(halts.length === 0 ? {} : { halts }),
     suspicious: false,
@@ -65,6 +67,7 @@ export async function describeBackup(
     return manifest;
   }
   const last = await context.catalog.manifest(source.name, newest.manifest.id);
+  refuseEmptied(last, manifest, isExpected);
   const shrunk = findShrinkage(last, manifest);
   const missing = findMissingDatabases(last, manifest);
   return {
@@ -72,6 +75,23 @@ export async function describeBackup(
     warnings: [...manifest.warnings, ...shrunk, ...missing],
     suspicious: shrunk.length > 0,
   };
+}
+
+function refuseEmptied(last: Manifest, manifest: Manifest, isExpected: boolean): void {
+  const why = findEmptiedVolume(last, manifest);
+  if (why !== null && !isExpected) {
+    throw new BackupdError('dump-failed', `"${manifest.databases.join(', ')}" ${why}`, {
+      hint: 'Docker makes an empty volume of one that is gone. Where it is meant to be empty, "backupd backup --pin" says so.',
+    });
+  }
+}
+
+function targetFacts(target: TargetRef): TargetFacts {
+  if ('volume' in target) {
+    return { volume: target.volume, made: target.made };
+  }
+  const { container, image, imageId, repoDigests } = target;
+  return { container, image, imageId, repoDigests };
 }
 
 /** The command before has to succeed; the one after cannot make a backup worse that is there. */

@@ -4,14 +4,16 @@ import type { Emit } from '../core/events.ts';
 import type { Job } from '../core/job.ts';
 import { archiveFileName } from '../core/layout.ts';
 import type { ArchiveFile, HaltReport, HookReport } from '../core/manifest.ts';
-import type {
-  DumpPart,
-  DumpPlan,
-  DumpResult,
-  DumpSession,
-  PartFacts,
-  Source,
-  TargetRef,
+import {
+  commandTarget,
+  containerOfTarget,
+  type DumpPart,
+  type DumpPlan,
+  type DumpResult,
+  type DumpSession,
+  type PartFacts,
+  type Source,
+  type TargetRef,
 } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
 import type { Draft } from '../store/catalog.ts';
@@ -54,7 +56,7 @@ export async function dump(
   async function dumpStill(): Promise<Omit<Dumped, 'hooks'>> {
     await using open = new AsyncDisposableStack();
     const { result, halts, failure } = await whileHalted(
-      { wish: job, target: at, debt },
+      { wish: job, target: containerOfTarget(at), debt },
       context,
       signal,
       async () => {
@@ -71,7 +73,12 @@ export async function dump(
     return finished;
   }
 
-  const { result, hooks } = await withHooks({ job, at, run, debt }, context, signal, dumpStill);
+  const { result, hooks } = await withHooks(
+    { job, at: commandTarget(at), run, debt },
+    context,
+    signal,
+    dumpStill,
+  );
   return { ...result, hooks };
 }
 

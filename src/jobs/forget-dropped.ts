@@ -1,4 +1,4 @@
-import type { Source, TargetRef } from '../core/source.ts';
+import { isSameTarget, type Source, type TargetRef } from '../core/source.ts';
 import { readPrevious, removePrevious } from '../store/previous.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function forgetDropped(
   const there = new Set((await source.restorer.previous(target, signal)).map(({ run }) => run));
   for (const { run, target: at } of recorded) {
     const now = there.has(run) ? null : await source.refind(at, signal);
-    if (now?.containerId === target.containerId) {
+    if (now !== null && isSameTarget(now, target)) {
       await removePrevious(dir, source.name, run);
     }
   }

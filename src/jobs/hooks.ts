@@ -19,7 +19,8 @@ export interface Hook {
 /** What is to be run around a backup, and where. */
 export interface Hooks {
   readonly job: Pick<Job, 'source' | 'before' | 'after'>;
-  readonly at: CommandTarget;
+  /** Null where there is no container for them. */
+  readonly at: CommandTarget | null;
   readonly run: string;
   readonly debt: Debt;
 }
@@ -53,12 +54,16 @@ export async function runHook(
  * @throws BackupdError `dump-failed` where the one before fails: then the work is not done
  */
 export async function withHooks<Result>(
-  { job, at, run, debt }: Hooks,
+  { job, at: place, run, debt }: Hooks,
   context: JobContext,
   signal: AbortSignal,
   work: () => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly hooks: readonly HookReport[] }> {
   const { source, before, after } = job;
+  if (before === null && after === null) {
+    return { result: await work(), hooks: [] };
+  }
+  const at = place ?? refuseNowhere(source);
 
   async function runAfter(): Promise<readonly HookReport[]> {
     if (after === null) {
@@ -95,6 +100,14 @@ export async function withHooks<Result>(
   }
   hooks.push(...(await runAfter()));
   return { result, hooks };
+}
+
+function refuseNowhere(source: string): never {
+  throw new BackupdError(
+    'config-invalid',
+    `source "${source}" has a command before or after its backups, and no container to run it in`,
+    { hint: 'Commands are for databases, and for volumes that a label on a container names.' },
+  );
 }
 
 function refuseFailed(report: HookReport, { container }: CommandTarget): HookReport {

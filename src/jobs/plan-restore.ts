@@ -11,7 +11,13 @@ import {
   type Manifest,
   type Warning,
 } from '../core/manifest.ts';
-import type { RestorePlan, Source, TargetRef } from '../core/source.ts';
+import {
+  containerOfTarget,
+  targetName,
+  type RestorePlan,
+  type Source,
+  type TargetRef,
+} from '../core/source.ts';
 import { readAttempts } from '../store/attempts.ts';
 import { chooseBackup, chooseDatabases, looksLikeId } from './choose.ts';
 import type { App, JobContext } from './context.ts';
@@ -38,7 +44,7 @@ export interface RestoreDecision {
   readonly id: BackupId;
   /** When the backup began. */
   readonly startedAt: string;
-  /** The container. */
+  /** The container, volume or directory. */
   readonly into: string;
   /** What the backup lacks of the instant asked for, in plain words; null where nothing. */
   readonly gap: string | null;
@@ -85,7 +91,7 @@ export async function planRestore(
   const manifest = await catalog.manifest(name, entry.manifest.id);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
-  const target = await source.locate(signal);
+  const target = await (source.destination?.(manifest, signal) ?? source.locate(signal));
   const running = await findRunning(request.stop, target, app.context, signal);
   const plan = restorePlan(app.context, source, {
     manifest,
@@ -103,7 +109,7 @@ export async function planRestore(
     source: name,
     id: manifest.id,
     startedAt: manifest.startedAt,
-    into: target.container,
+    into: targetName(target),
     gap,
     databases: wanted.map((database) => ({
       ...database,
@@ -131,10 +137,11 @@ export async function findRunning(
   signal: AbortSignal,
 ): Promise<readonly HaltedContainer[]> {
   const running = await neighbours.findRunning({ stop, pause: [] }, signal);
-  if (running.some(({ containerId }) => containerId === target.containerId)) {
+  const own = containerOfTarget(target);
+  if (running.some(({ containerId }) => containerId === own?.containerId)) {
     throw new BackupdError(
       'usage',
-      `--stop names "${target.container}", which is restored into and must run`,
+      `--stop names "${targetName(target)}", which is restored into and must run`,
       { hint: 'Name the containers that use it.' },
     );
   }

@@ -1,5 +1,5 @@
 import { toFailure, type Failure } from '../core/errors.ts';
-import { targetOf, type Source } from '../core/source.ts';
+import { targetName, targetOf, type Source } from '../core/source.ts';
 import { readAttempts, recordAttempt } from '../store/attempts.ts';
 import { readJournal } from '../store/journal.ts';
 import { acquireLock, type LockHolder, type LockWatches } from '../store/lock.ts';
@@ -82,7 +82,7 @@ export async function resumeByJournal(name: string, app: App, signal: AbortSigna
     const target = targetOf(state);
     const { source } = await app.bind(
       { source: name, engine: state.engine, target },
-      target.container,
+      targetName(target),
       signal,
     );
     await resumeInterrupted(source, app.context, signal);

@@ -4,7 +4,7 @@ import { newRestoreRun } from '../core/restore-run.ts';
 import type { Comparison, Difference } from '../core/facts.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { ArchiveFile, Warning } from '../core/manifest.ts';
-import type { Beside, Previous, RestorePlan } from '../core/source.ts';
+import { containerOfTarget, type Beside, type Previous, type RestorePlan } from '../core/source.ts';
 import { reach } from '../core/steps.ts';
 import { journal } from '../store/journal.ts';
 import { acquireLock } from '../store/lock.ts';
@@ -175,7 +175,7 @@ async function restoreBeside(
   }
   const debt = debtOf(dir, { source: decision.source, halted: [], after: null });
   const wish = { stop: decision.stop, pause: [] };
-  const halting = { wish, target, debt };
+  const halting = { wish, target: containerOfTarget(target), debt };
   const { result, failure } = await whileHalted(halting, context, signal, async () => {
     try {
       reach('swap-halted');

@@ -13,7 +13,7 @@ import type { JobContext } from './context.ts';
 
 /**
  * Finishes or reverses a restore or undo of this source that was left half-done. The caller holds the source's lock.
- * Where the container is gone for good there is nothing left to finish, and the journal goes with it.
+ * Where the target is gone for good there is nothing left to finish, and the journal goes with it.
  * @returns what is kept, where the swap had happened; else null
  * @throws BackupdError `target-unavailable` while the container cannot be used; the journal stays for the next try.
  */
@@ -37,7 +37,7 @@ export async function resumeInterrupted(
   }
   await recordResumed(dir, state, kept);
   await journal(dir, source.name).clear();
-  const how = target === null ? 'its container is gone' : kept === null ? 'reversed' : 'finished';
+  const how = target === null ? 'its target is gone' : kept === null ? 'reversed' : 'finished';
   context.emit({ type: 'recovered', source: source.name, what: `${state.step}: ${how}` });
   return kept;
 }
@@ -76,12 +76,18 @@ async function resumeAt(
         `an interrupted restore of "${source.name}" could not be finished yet: ${error.message}`,
         {
           cause: error,
-          hint: `Start container "${targetOf(state).container}", then run the command again.`,
+          hint: hintFor(targetOf(state)),
         },
       );
     }
     throw error;
   }
+}
+
+function hintFor(target: TargetRef): string {
+  return 'volume' in target
+    ? 'Solve that, then run the command again.'
+    : `Start container "${target.container}", then run the command again.`;
 }
 
 /** The container may have been recreated since: its data are where they were. */

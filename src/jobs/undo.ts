@@ -1,5 +1,11 @@
 import { BackupdError } from '../core/errors.ts';
-import type { Previous, PreviousDatabase, Source } from '../core/source.ts';
+import {
+  containerOfTarget,
+  targetName,
+  type Previous,
+  type PreviousDatabase,
+  type Source,
+} from '../core/source.ts';
 import { reach } from '../core/steps.ts';
 import { hasJournal, journal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';
@@ -72,7 +78,7 @@ export async function planUndo(
     source: request.source,
     stops: running.map(({ container }) => container),
     stop: request.stop,
-    into: previous.target.container,
+    into: targetName(previous.target),
     replacedAt: previous.replacedAt,
     databases: previous.databases.map(({ name, kept }) => ({ name, keptAs: kept?.name ?? null })),
     waitMs: request.waitMs,
@@ -106,7 +112,7 @@ async function swapBack(
   const { source, previous } = await findUndoable(name, app, running);
   const log = journal(dir, name);
   const debt = debtOf(dir, { source: name, halted: [], after: null });
-  const halting = { wish: { stop, pause: [] }, target: previous.target, debt };
+  const halting = { wish: { stop, pause: [] }, target: containerOfTarget(previous.target), debt };
   const { result: replaced, failure } = await whileHalted(
     halting,
     app.context,
@@ -123,7 +129,7 @@ async function swapBack(
   );
   throwAfterRestore(failure);
   return {
-    into: previous.target.container,
+    into: targetName(previous.target),
     databases: replaced.databases.map((database) => ({
       name: database.name,
       restoredAs: database.name,
@@ -206,7 +212,7 @@ async function findAllKept(
   for (const previous of recorded) {
     const { source } = await app.bind(
       { source: name, engine: previous.engine, target: previous.target },
-      previous.target.container,
+      targetName(previous.target),
       signal,
     );
     const target = await source.refind(previous.target, signal);

@@ -10,6 +10,8 @@ export interface SourceOptions {
   readonly runPrefix: string;
   readonly locate: (signal: AbortSignal) => Promise<TargetRef>;
   readonly refind: (at: TargetRef, signal: AbortSignal) => Promise<TargetRef | null>;
+  /** The image for containers of our own, which is there. @throws BackupdError `target-unavailable` */
+  readonly helperImage: (signal: AbortSignal) => Promise<string>;
 }
 
 /** What an engine is to everything else: how it is recognised, backed up and read. */

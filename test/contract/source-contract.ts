@@ -7,24 +7,30 @@ import { liveApp, type LiveApp } from '../support/live-app.ts';
 import { docker } from '../support/run-process.ts';
 import type { TestContainer } from '../support/test-container.ts';
 
-/** A server of an engine, with the means to look at it that are not backupd's. */
-export interface ContractServer extends TestContainer {
-  /** Puts a data set into an empty server that has everything that the engine knows. */
+/** What a source lives in, with the means to look at it that are not backupd's. A volume is the one database in it. */
+export interface ContractTarget extends AsyncDisposable {
+  readonly name: string;
+  /** Puts a data set into an empty target that has everything that the engine knows. */
   fill(): Promise<void>;
-  /** Drops, changes and adds in every database of that data set, and drops one of them; users stay as they are. */
+  /** Drops, changes and adds in every database of that data set, and drops one of several; users stay as they are. */
   change(): Promise<void>;
-  /** Makes every database of the data set empty. */
-  empty(): Promise<void>;
   /** Makes a dump of this database one that cannot be loaded. */
   poison(database: string): Promise<void>;
   /** All that it holds: what is equal is the same server. Without what restores kept, and without its first user's secret. */
   fingerprint(): Promise<{ readonly databases: Readonly<Record<string, unknown>> }>;
   /** Names of all databases that it has, also of those that are being loaded or were kept. */
   databases(): Promise<readonly string[]>;
-  /** Lets nobody in who has the password of its environment, until it is disposed. */
-  lockOut(): Promise<AsyncDisposable>;
   /** Makes the tool that dumps behave so, until it is disposed. */
   hinder(how: Hindrance): Promise<Hindered>;
+}
+
+/** One that is a server in a container of its own. */
+export interface ContractServer extends TestContainer, ContractTarget {
+  readonly name: string;
+  /** Makes every database of the data set empty. */
+  empty(): Promise<void>;
+  /** Lets nobody in who has the password of its environment, until it is disposed. */
+  lockOut(): Promise<AsyncDisposable>;
   untilReady(): Promise<void>;
 }
 
@@ -37,29 +43,58 @@ export interface Hindered extends AsyncDisposable {
 }
 
 /** An engine as the contract sees it. */
-export interface EngineContract {
+export interface TargetContract<Target extends ContractTarget> {
   readonly engine: string;
-  /** An empty server. */
-  start(): Promise<ContractServer>;
+  /** An empty one. */
+  start(): Promise<Target>;
   /** The database of the data set that is restored by itself, with its facts as they were counted by hand. */
   readonly rich: { readonly database: string; readonly facts: Omit<DatabaseFacts, 'sizeBytes'> };
-  /** Another one of the data set, which `change` drops. */
-  readonly other: string;
-  /** A name that no database has, with all that a name may have; default: one with a blank. */
-  readonly copy?: string;
+  /** Another one of the data set, which `change` drops; null where there is only one. */
+  readonly other: string | null;
+  /** What a copy is called. */
+  readonly copy: string;
+  /** Facts of a database that are not true of it, each with what a difference is named by. */
+  wrongFacts(facts: DatabaseFacts | undefined): readonly (readonly [unknown, string])[];
+  /** What runs in it, or because of it, that backupd started. */
+  readonly ourProcesses: (target: Target) => Promise<readonly string[]>;
+  /** For an app whose containers are to be from another image than that under test. */
+  readonly helperImage?: string;
 }
 
-/** What every Source promises, on real servers. */
-export function sourceContract(contract: EngineContract): void {
-  const { engine, rich, other, copy: copyName = 'A copy' } = contract;
-  let server: ContractServer;
+export type EngineContract = Pick<
+  TargetContract<ContractServer>,
+  'engine' | 'start' | 'rich' | 'other'
+> & {
+  /** Default: a name with a blank. */
+  readonly copy?: string;
+};
+
+/** What the tests of one target share. */
+interface Stage<Target> {
+  readonly server: () => Target;
+  readonly app: () => LiveApp;
+  readonly backups: () => Promise<readonly string[]>;
+  /** Nothing of a run that failed is left: no backup, no half of one, no process. */
+  readonly expectNothingLeft: (before: readonly string[]) => Promise<void>;
+}
+
+/** What every Source promises, on the real thing. */
+export function targetContract<Target extends ContractTarget>(
+  contract: TargetContract<Target>,
+): Stage<Target> {
+  const { engine, rich, other, copy, ourProcesses } = contract;
+  let server: Target;
   let app: LiveApp;
   let backup: Manifest;
 
   beforeAll(async () => {
     server = await contract.start();
     await server.fill();
-    app = await liveApp({ sources: { db: `${engine}://${server.name}` } });
+    const { helperImage } = contract;
+    app = await liveApp({
+      sources: { db: `${engine}://${server.name}` },
+      ...(helperImage === undefined ? {} : { helperImage }),
+    });
     backup = await app.backedUp('db');
   });
 
@@ -73,7 +108,6 @@ export function sourceContract(contract: EngineContract): void {
     return entries.map(({ manifest }) => manifest.id);
   }
 
-  /** Nothing of a run that failed is left: no backup, no half of one, no process. */
   async function expectNothingLeft(before: readonly string[]): Promise<void> {
     expect(await backups()).toEqual(before);
     const entries = await readdir(join(app.dir, 'db'));
@@ -86,7 +120,8 @@ export function sourceContract(contract: EngineContract): void {
     expect(facts).toEqual(rich.facts);
     expect(sizeBytes).toBeGreaterThan(0);
     expect(backup.warnings).toEqual([]);
-    expect(backup.databases).toEqual(expect.arrayContaining([rich.database, other]));
+    const names = other === null ? [rich.database] : [rich.database, other];
+    expect(backup.databases).toEqual(expect.arrayContaining(names));
   });
 
   test('a restore brings everything back and keeps what was there; undo swaps back, twice is redo', async () => {
@@ -96,13 +131,13 @@ export function sourceContract(contract: EngineContract): void {
     const changed = await server.fingerprint();
     expect(changed).not.toEqual(original);
 
-    const one = await app.restore({ source: 'db', databases: [other] });
-    expect(one.databases).toMatchObject([{ name: other, previous: null }]);
+    if (other !== null) {
+      const one = await app.restore({ source: 'db', databases: [other] });
+      expect(one.databases).toMatchObject([{ name: other, previous: null }]);
+      const { databases } = await server.fingerprint();
+      expect(databases).toEqual({ ...changed.databases, [other]: original.databases[other] });
+    }
     const repaired = await server.fingerprint();
-    expect(repaired.databases).toEqual({
-      ...changed.databases,
-      [other]: original.databases[other],
-    });
 
     const all = await app.restore({ source: 'db' });
     expect(await server.fingerprint()).toEqual(original);
@@ -122,10 +157,10 @@ export function sourceContract(contract: EngineContract): void {
 
   test('a restore under another name touches nothing that is there', async () => {
     const original = await server.fingerprint();
-    const report = await app.restore({ source: 'db', databases: [rich.database], as: copyName });
-    expect(report.databases).toMatchObject([{ restoredAs: copyName, previous: null }]);
-    const { [copyName]: copy, ...rest } = (await server.fingerprint()).databases;
-    expect(copy).toEqual(original.databases[rich.database]);
+    const report = await app.restore({ source: 'db', databases: [rich.database], as: copy });
+    expect(report.databases).toMatchObject([{ restoredAs: copy, previous: null }]);
+    const { [copy]: copied, ...rest } = (await server.fingerprint()).databases;
+    expect(copied).toEqual(original.databases[rich.database]);
     expect(rest).toEqual(original.databases);
 
     await app.undo('db');
@@ -167,7 +202,7 @@ export function sourceContract(contract: EngineContract): void {
     const names = await server.databases();
     const restore = { source: 'db', at: backup.id, databases: [rich.database] };
 
-    for (const [fact, named] of wrongFacts(backup.facts.databases[rich.database])) {
+    for (const [fact, named] of contract.wrongFacts(backup.facts.databases[rich.database])) {
       const databases = { ...backup.facts.databases, [rich.database]: fact };
       await writeFile(path, JSON.stringify({ ...backup, facts: { ...backup.facts, databases } }));
       await expect(app.restore(restore), named).rejects.toMatchObject({
@@ -217,7 +252,22 @@ export function sourceContract(contract: EngineContract): void {
     await app.backedUp('db');
   });
 
+  return { server: () => server, app: () => app, backups, expectNothingLeft };
+}
+
+/** And what those promise that are servers. */
+export function sourceContract(contract: EngineContract): void {
+  const { rich } = contract;
+  const stage = targetContract<ContractServer>({
+    copy: 'A copy',
+    ...contract,
+    wrongFacts,
+    ourProcesses,
+  });
+  const { backups, expectNothingLeft } = stage;
+
   test('a target that stops during the dump leaves no backup, and the next run is good', async () => {
+    const [server, app] = [stage.server(), stage.app()];
     const before = await backups();
     {
       await using hindered = await server.hinder('stops half-way');
@@ -234,6 +284,7 @@ export function sourceContract(contract: EngineContract): void {
   });
 
   test('a wrong password is said as such', async () => {
+    const [server, app] = [stage.server(), stage.app()];
     const before = await backups();
     {
       await using _locked = await server.lockOut();
@@ -249,6 +300,7 @@ export function sourceContract(contract: EngineContract): void {
   });
 
   test('a source that was emptied is backed up, flagged, and not what latest means', async () => {
+    const [server, app] = [stage.server(), stage.app()];
     const original = await server.fingerprint();
     await server.empty();
     const flagged = await app.backedUp('db');

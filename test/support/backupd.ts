@@ -24,9 +24,14 @@ export interface Daemon extends TestContainer {
   get(path: string): Promise<Response>;
 }
 
+/** The name of the image under test, whether or not it is there. */
+export function testImage(): string {
+  return process.env['BACKUPD_TEST_IMAGE'] ?? 'backupd';
+}
+
 /** The product's image, or the one that `BACKUPD_TEST_IMAGE` names. @throws Error where nobody built it. */
 export async function backupdImage(): Promise<string> {
-  const image = process.env['BACKUPD_TEST_IMAGE'] ?? 'backupd';
+  const image = testImage();
   const { exitCode } = await runProcess(['docker', 'image', 'inspect', image]);
   if (exitCode !== 0) {
     throw new Error(`there is no image ${image}: run scripts/build-image`);

@@ -10,6 +10,7 @@ import {
 } from '../../src/jobs/plan-restore.ts';
 import { runRestore, type RestoreReport } from '../../src/jobs/restore.ts';
 import { dropPrevious, planUndo, runUndo } from '../../src/jobs/undo.ts';
+import { testImage } from './backupd.ts';
 import { temporaryFolder, type TemporaryFolder } from './storage.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -20,6 +21,8 @@ export interface LiveAppOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A directory of an app before, which goes on owning it. Default: an empty one of its own. */
   readonly dir?: string;
+  /** The image for containers of backupd's own. Default: the one under test. */
+  readonly helperImage?: string;
 }
 
 /** The product's own parts in this process, on a directory of their own and the real Docker. */
@@ -45,6 +48,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Changes to the job that is configured. */
   readonly job?: Partial<BackupRequest['job']>;
+  readonly pins?: BackupRequest['pins'];
 }
 
 export type SomeRestore = Partial<RestoreRequest> & { readonly source: string };
@@ -65,7 +69,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
         .join(' '),
       ...options.env,
     },
-    events,
+    { events, helperImage: options.helperImage ?? testImage() },
   );
 
   async function find(source: string): Promise<BoundSource> {
@@ -84,7 +88,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
         source: bound.source,
         job: { ...bound.job, ...run.job },
         trigger: 'manual',
-        pins: [],
+        pins: run.pins ?? [],
         waitMs: 0,
       },
       app.context,
@@ -143,7 +147,7 @@ function givenFolder(dir: string): TemporaryFolder {
 /** The configuration is read once, so the environment is another one only meanwhile. */
 async function openWith(
   variables: Readonly<Record<string, string>>,
-  events: RunEvent[],
+  { events, helperImage }: { readonly events: RunEvent[]; readonly helperImage: string },
 ): Promise<App> {
   const before = { ...process.env };
   Object.assign(process.env, variables);
@@ -154,6 +158,7 @@ async function openWith(
       admit: () => undefined,
       emit: (event) => events.push(event),
       version: '0.0.0',
+      helperImage,
     });
   } finally {
     for (const name of Object.keys(variables)) {

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { parseCommand } from '../../src/cli/arguments.ts';
 import { COMMANDS, COMMAND_NAMES, COMMON_OPTIONS } from '../../src/cli/command-table.ts';
 import { globalSchema } from '../../src/config/schema.ts';
-import { parseSourceVariable, sourceKeys, toSnakeCase } from '../../src/config/source-schema.ts';
+import { parseSourceVariable, sourceKeys, toLabel } from '../../src/config/source-schema.ts';
 import { FAILURES } from '../../src/core/errors.ts';
 import { judgeSource } from '../../src/core/standing.ts';
 import { STEPS } from '../../src/core/steps.ts';
@@ -198,7 +198,7 @@ describe('configuration', () => {
 
   test('labels that are named exist', () => {
     const known = new Set([
-      ...sourceKeys('label').map((key) => `backupd.${toSnakeCase(key)}`),
+      ...sourceKeys('label').map((key) => toLabel(key)),
       // Settings in a database, not labels.
       'backupd.beside',
       'backupd.previous',

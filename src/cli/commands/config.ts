@@ -45,7 +45,9 @@ function describeSource({ job, source, options }: BoundSource): Readonly<Record<
   return {
     source: job.source,
     engine: source.engine,
-    container: job.target.container,
+    ...(job.target.by === 'volume'
+      ? { volume: job.target.volume }
+      : { container: job.target.container }),
     options,
   };
 }
@@ -56,7 +58,9 @@ function sourceLines({ job, source, options }: BoundSource): readonly Line[] {
     [
       'source ',
       { text: job.source, format: 'bold' },
-      `, ${source.engine} in container ${job.target.container}`,
+      job.target.by === 'volume'
+        ? `, ${job.target.volume}`
+        : `, ${source.engine} in container ${job.target.container}`,
     ],
     ...optionTable(options),
   ];

@@ -6,6 +6,7 @@ import {
   type HookReport,
   type Manifest,
   type Receipt,
+  type TargetFacts,
 } from '../../core/manifest.ts';
 import type { App } from '../../jobs/context.ts';
 import { showBackup } from '../../jobs/show.ts';
@@ -41,8 +42,10 @@ function backupLines(
       ['begun', `${formatInstant(startedAt)}, ${formatAge(startedAt, nowMs)} ago`],
       ['finished', formatInstant(manifest.finishedAt)],
       ['size', `${formatSize(storedBytes(manifest))} (${formatSize(dumpBytes(manifest))} dumped)`],
-      ['container', `${target.container}, image ${target.image}`],
-      ['server', `${facts.serverVersion}, dumped by ${manifest.toolVersion}`],
+      targetField(target),
+      'container' in target
+        ? ['server', `${facts.serverVersion}, dumped by ${manifest.toolVersion}`]
+        : ['dumped by', manifest.toolVersion],
       ['encryption', encryption.scheme],
       ['made by', `backupd ${manifest.backupdVersion}`],
     ]),
@@ -58,6 +61,15 @@ function backupLines(
     ...factTable(manifest),
     ...(receipts.length === 0 ? [] : ['', ...receipts.map((receipt) => receiptLine(receipt))]),
   ];
+}
+
+function targetField(target: TargetFacts): readonly [string, string] {
+  if ('container' in target) {
+    return ['container', `${target.container}, image ${target.image}`];
+  }
+  return target.made === null
+    ? ['directory', target.volume]
+    : ['volume', `${target.volume}, driver ${target.made.driver}`];
 }
 
 function hookLine({ when, exitCode, durationMs, output }: HookReport): Line {
@@ -87,7 +99,10 @@ function fileTable({ files }: Manifest): readonly Line[] {
   );
 }
 
-function factTable({ databases, facts }: Manifest): readonly Line[] {
+function factTable({ engine, databases, facts }: Manifest): readonly Line[] {
+  if (engine === 'volume') {
+    return volumeTable({ databases, facts });
+  }
   return tableLines(
     [
       { title: 'DATABASE' },
@@ -106,6 +121,21 @@ function factTable({ databases, facts }: Manifest): readonly Line[] {
         known === undefined ? '-' : String(tables.length),
         known === undefined ? '-' : `${exact ? '' : 'about '}${rows}`,
       ];
+    }),
+  );
+}
+
+function volumeTable({ databases, facts }: Pick<Manifest, 'databases' | 'facts'>): readonly Line[] {
+  return tableLines(
+    [
+      { title: 'VOLUME' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'ENTRIES', align: 'right' },
+      { title: 'DIGEST' },
+    ],
+    databases.map((name) => {
+      const { sizeBytes = null, objects = {}, digest = '-' } = facts.databases[name] ?? {};
+      return [name, formatOptionalSize(sizeBytes), String(objects['entries'] ?? '-'), digest];
     }),
   );
 }

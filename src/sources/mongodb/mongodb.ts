@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
+import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
@@ -20,12 +20,12 @@ function mongodb(options: SourceOptions): Source {
 
   async function connectTo(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
     const { user, passwordFile } = job;
-    return connect(docker, at, { user, passwordFile, run }, signal);
+    return connect(docker, asContainer(at), { user, passwordFile, run }, signal);
   }
 
   /** Ends what dead processes of this `/backups` left, which would go on, and connects. */
   async function takeOver(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
-    await killRun(docker, at, { prefix: runPrefix }, signal);
+    await killRun(docker, asContainer(at), { prefix: runPrefix }, signal);
     return connectTo(at, run, signal);
   }
 
@@ -40,7 +40,7 @@ function mongodb(options: SourceOptions): Source {
       return withClient(connection, 'dump-failed', signal, async (client) => {
         const { version } = await readServer(client);
         const rows = await listDatabases(client);
-        refuseNone(chooseDatabases(rows, choice, at.container), at.container);
+        refuseNone(chooseDatabases(rows, choice, connection.container), connection.container);
         return { toolVersion: connection.toolVersion, serverVersion: version };
       });
     },

@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
+import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
@@ -19,12 +19,12 @@ function mysqlSource(engine: 'mysql' | 'mariadb', options: SourceOptions): Sourc
 
   async function connectTo(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
     const { user, passwordFile } = job;
-    return connect(docker, at, { user, passwordFile, run }, signal);
+    return connect(docker, asContainer(at), { user, passwordFile, run }, signal);
   }
 
   /** Ends what dead processes of this `/backups` left, and connects. */
   async function takeOver(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
-    await killRun(docker, at, { prefix: runPrefix }, signal);
+    await killRun(docker, asContainer(at), { prefix: runPrefix }, signal);
     const connection = await connectTo(at, run, signal);
     const rows = await listDatabases(connection, 'dump-failed', signal);
     await dropLeftBeside(connection, rows, signal);
@@ -40,8 +40,8 @@ function mysqlSource(engine: 'mysql' | 'mariadb', options: SourceOptions): Sourc
     async probe(at, signal) {
       const connection = await connectTo(at, lookRun(runPrefix), signal);
       const rows = await listDatabases(connection, 'dump-failed', signal);
-      refuseNone(chooseDatabases(ownDatabases(rows), choice, at.container), at.container);
-      const { toolVersion, serverVersion } = connection;
+      const { container, toolVersion, serverVersion } = connection;
+      refuseNone(chooseDatabases(ownDatabases(rows), choice, container), container);
       return { toolVersion, serverVersion };
     },
 

@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { Source, StreamReader, TargetRef } from '../../core/source.ts';
+import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
 import type { EngineDefinition, SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';
 import { sqlReader } from '../sql-text.ts';
@@ -16,7 +16,12 @@ import { readTools } from './tools.ts';
 function postgres(options: SourceOptions): Source {
   const { docker, job } = options;
 
-  async function connectTo(at: TargetRef, run: string, signal: AbortSignal): Promise<Connection> {
+  async function connectTo(
+    target: TargetRef,
+    run: string,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    const at = asContainer(target);
     const tools = await readTools(docker, { ...at, run }, signal);
     const { user, passwordFile } = job;
     return connect(docker, at, { user, passwordFile, run, tools }, signal);
@@ -38,13 +43,13 @@ function postgres(options: SourceOptions): Source {
 
     async sweep(at, signal) {
       const runs = { own: newRun(options.runPrefix), look: lookRun(options.runPrefix) };
-      await takeOver(options, at, runs, signal);
+      await takeOver(options, asContainer(at), runs, signal);
     },
 
     async open(at, plan, signal) {
       const { connection, surroundings } = await takeOver(
         options,
-        at,
+        asContainer(at),
         { own: plan.run, look: lookRun(options.runPrefix) },
         signal,
       );
@@ -58,7 +63,11 @@ function postgres(options: SourceOptions): Source {
       work: async (at, signal) => connectTo(at, newRun(options.runPrefix), signal),
       look: async (at, signal) => connectTo(at, lookRun(options.runPrefix), signal),
       isAway: async (at, isExpected, signal) =>
-        isServerAway(docker, { ...at, run: lookRun(options.runPrefix), isExpected }, signal),
+        isServerAway(
+          docker,
+          { ...asContainer(at), run: lookRun(options.runPrefix), isExpected },
+          signal,
+        ),
     }),
   };
 }

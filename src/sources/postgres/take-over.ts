@@ -1,4 +1,4 @@
-import type { TargetRef } from '../../core/source.ts';
+import type { ContainerTarget } from '../../core/source.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { killRun } from '../../docker/kill.ts';
 import type { SourceOptions } from '../engine.ts';
@@ -25,7 +25,7 @@ export interface TakenOver {
  */
 export async function takeOver(
   { docker, job, runPrefix: prefix }: SourceOptions,
-  at: Pick<TargetRef, 'containerId' | 'container'>,
+  at: Pick<ContainerTarget, 'containerId' | 'container'>,
   runs: { readonly own: string; readonly look: string },
   signal: AbortSignal,
 ): Promise<TakenOver> {

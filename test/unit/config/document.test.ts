@@ -6,7 +6,7 @@ import { parseConfigFile } from '../../../src/config/file.ts';
 import { jobsFrom } from '../../../src/config/jobs.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { globalSchema } from '../../../src/config/schema.ts';
-import { sourceKeys, toSnakeCase } from '../../../src/config/source-schema.ts';
+import { sourceKeys, toLabel } from '../../../src/config/source-schema.ts';
 import { textFiles } from './text-files.ts';
 
 interface ComposeFile {
@@ -15,6 +15,7 @@ interface ComposeFile {
       string,
       {
         readonly labels?: Readonly<Record<string, string>>;
+        readonly volumes?: readonly string[];
         readonly environment?: Readonly<Record<string, string>>;
       }
     >
@@ -38,7 +39,7 @@ it('names every option', () => {
     expect(TEXT).toContain(`| \`${env}\` |`);
   }
   for (const key of sourceKeys('label')) {
-    expect(TEXT).toContain(`| \`backupd.${toSnakeCase(key)}\` |`);
+    expect(TEXT).toContain(`| \`${toLabel(key)}\` |`);
   }
 });
 
@@ -50,18 +51,22 @@ it('has tables whose rows all have the cells of their heads', () => {
 });
 
 it('has compose examples', () => {
-  expect(COMPOSE).toHaveLength(3);
+  expect(COMPOSE).toHaveLength(4);
 });
 
 it.each(COMPOSE)('has compose examples that are right: %#', async (yaml) => {
   const { services } = parse(yaml) as ComposeFile;
   const config = await loadConfig(services['backupd']?.environment ?? {}, textFiles({}));
   expect(config.problems).toEqual([]);
-  const containers = Object.entries(services).map(([service, { labels }]) => ({
+  const containers = Object.entries(services).map(([service, { labels, volumes = [] }]) => ({
     id: service,
     name: service,
     image: 'postgres:17',
     state: 'running',
+    mounts: volumes.map((volume) => {
+      const [name = '', destination = ''] = volume.split(':');
+      return { volume: `shop_${name}`, composeName: name, destination };
+    }),
     labels: {
       ...labels,
       'com.docker.compose.project': 'shop',
@@ -83,7 +88,7 @@ it('comes with an example file that has every option and no problem', async () =
   const config = await loadConfig({ BACKUPD_CONFIG: '/c.yml' }, textFiles({ '/c.yml': text }));
   const found = jobsFrom(config, [], { project: null });
   expect([...config.problems, ...found.problems]).toEqual([]);
-  expect(found.jobs.map(({ source }) => source)).toEqual(['orders', 'wiki']);
+  expect(found.jobs.map(({ source }) => source)).toEqual(['orders', 'uploads', 'wiki']);
   const file = parseConfigFile(text, '/c.yml');
   expect(Object.keys(file.settings).toSorted()).toEqual(
     Object.keys(globalSchema)

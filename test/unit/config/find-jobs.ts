@@ -15,6 +15,7 @@ interface ContainerSpec {
   readonly project?: string | null;
   readonly service?: string | null;
   readonly oneoff?: string;
+  readonly mounts?: ContainerListing['mounts'];
 }
 
 /** A container of the service `db` in the project `shop`, unless said otherwise; labels without their prefix. */
@@ -34,6 +35,7 @@ export function container(
     name,
     image,
     state,
+    mounts: spec.mounts ?? [],
     labels: {
       ...(project === null || service === null ? {} : (compose as Record<string, string>)),
       ...Object.fromEntries(

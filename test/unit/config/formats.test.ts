@@ -90,14 +90,14 @@ describe('formats', () => {
     ['a comma at the end', nameList, 'shop,', FormatError],
     ['no names', nameList, '', FormatError],
     ['the engine', engine, 'postgres', 'postgres'],
-    ['an engine of a later version', engine, 'volume', FormatError],
+    ['the engine of what is no container', engine, 'volume', FormatError],
     ['no engine', engine, 'postgresql', FormatError],
   ])('%s', (_, kind, text, expected) => {
     expect(readAs(kind, text)).toEqual(expected);
   });
 
-  it('says of an engine that it is known but not backed up', () => {
-    expect(() => engine.parse('volume')).toThrow('this version of backupd does not back up volume');
+  it('says how volumes are named', () => {
+    expect(() => engine.parse('volume')).toThrow('backupd.volumes names those that it uses');
   });
 
   it('suggests an engine', () => {

@@ -146,7 +146,7 @@ describe('sources by labels', () => {
     ['enable', 'yes', '"yes" is not valid, expected true or false'],
     ['keep', '', '"" is not valid (it is empty)'],
     ['schedule', 'daily', '"daily" is not valid'],
-    ['engine', 'volume', 'this version of backupd does not back up volume'],
+    ['engine', 'volume', 'a container is no volume'],
     ['engine', 'oracle', '"oracle" is not valid, expected postgres, mysql, mariadb'],
     ['password_file', 'pw', 'expected an absolute path'],
   ])(
@@ -208,19 +208,6 @@ describe('sources by labels', () => {
         severity: 'loud',
       }),
     ]);
-  });
-
-  it.each([
-    ['no database in sight', { enable: 'true', volumes: 'data' }, 'nginx', 0],
-    ['not enabled', { volumes: '/data', 'volumes.exclude': 'x' }, 'nginx', 0],
-    ['an image of a database', { enable: 'true', volumes: 'data' }, 'postgis/postgis:17', 1],
-    ['a label of a database', { enable: 'true', volumes: 'data', databases: 'x' }, 'own', 1],
-  ])('says that volumes are not backed up: %s', async (_, labels, image, count) => {
-    const { jobs, problems } = await findJobs({ containers: [container(labels, { image })] });
-    expect(jobs).toHaveLength(count);
-    expect(problems.every(({ severity }) => severity === 'loud')).toBe(true);
-    expect(problems[0]?.message).toContain('volumes are not backed up');
-    expect(problems.some(({ option }) => option.startsWith('backupd.enable'))).toBe(false);
   });
 
   it.each([

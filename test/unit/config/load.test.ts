@@ -160,7 +160,7 @@ describe('loadConfig', () => {
       { '/c.yml': 'sources: {db: {facts: off}}' },
     );
     expect(config.sources).toEqual({
-      declared: [{ name: 'db', engine: 'postgres', container: 'db', databases: null }],
+      declared: [{ name: 'db', engine: 'postgres', target: 'db', databases: null }],
       declaredIn: 'BACKUPD_SOURCES',
       variables: new Map([
         [

@@ -15,10 +15,10 @@ describe('parseSources', () => {
         {
           name: 'orders',
           engine: 'postgres',
-          container: 'orders-db',
+          target: 'orders-db',
           databases: ['shop', 'billing'],
         },
-        { name: 'wiki', engine: 'postgres', container: 'wiki_db_1', databases: null },
+        { name: 'wiki', engine: 'postgres', target: 'wiki_db_1', databases: null },
       ],
       problems: [],
     });
@@ -38,8 +38,11 @@ describe('parseSources', () => {
   });
 
   it.each([
-    ['data=volume://shop_data', 'data', 'this version of backupd does not back up volume'],
-    ['data=volume:///srv/data', 'data', 'expected name=engine://container'],
+    ['data=volume://', 'data', '"" can be no name of a volume'],
+    ['data=volume:///', 'data', 'the whole host is too much'],
+    ['data=volume:///srv/..', 'data', 'the whole host is too much'],
+    ['data=volume://data/sub', 'data', 'a volume is backed up whole'],
+    ['data=volume://.data', 'data', '".data" can be no name of a volume'],
     ['db=postgresql://db', 'db', 'perhaps postgres was meant'],
     ['db=postgres:/db', 'db', 'expected name=engine://container'],
     ['db=postgres://', 'db', 'can be no name of a container'],
@@ -88,7 +91,7 @@ describe('parseSources', () => {
     const source: fc.Arbitrary<DeclaredSource> = fc.record({
       name: fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,62}$/),
       engine: fc.constant('postgres' as const),
-      container: fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,30}$/),
+      target: fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,30}$/),
       databases: fc.option(
         // What a JavaScript string can hold but UTF-8 cannot is no name; "@" is written %40 as all else is.
         fc.array(fc.string({ unit: 'binary', minLength: 1 }), { minLength: 1, maxLength: 4 }),
@@ -104,7 +107,7 @@ describe('parseSources', () => {
   });
 });
 
-function write({ name, engine, container, databases }: DeclaredSource): string {
+function write({ name, engine, target, databases }: DeclaredSource): string {
   const path = databases === null ? '' : `/${databases.map(encodeURIComponent).join(',')}`;
-  return `${name}=${engine}://${encodeURIComponent(container)}${path}`;
+  return `${name}=${engine}://${encodeURIComponent(target)}${path}`;
 }

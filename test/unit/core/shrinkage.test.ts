@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { DatabaseFacts } from '../../../src/core/facts.ts';
 import type { Manifest } from '../../../src/core/manifest.ts';
-import { findMissingDatabases, findShrinkage } from '../../../src/core/shrinkage.ts';
+import {
+  findEmptiedVolume,
+  findMissingDatabases,
+  findShrinkage,
+} from '../../../src/core/shrinkage.ts';
 import { backupId, SAMPLE_ARCHIVE, sampleManifest } from '../../support/storage.ts';
 
 const EMPTY: DatabaseFacts = {
@@ -79,5 +83,25 @@ describe('findMissingDatabases', () => {
         message: 'database "b" was in the last good backup and is not in this one',
       },
     ]);
+  });
+});
+
+describe('findEmptiedVolume', () => {
+  function volume(entries: number | null): Manifest {
+    const objects: Record<string, number> = entries === null ? {} : { entries };
+    return { ...backup({ data: { ...EMPTY, objects } }), engine: 'volume' };
+  }
+
+  it('finds one that is empty and was not', () => {
+    expect(findEmptiedVolume(volume(3), volume(0))).toContain('had 3 files');
+  });
+
+  it.each([
+    ['it never had anything', volume(0), volume(0)],
+    ['it has something', volume(3), volume(1)],
+    ['nobody looked', volume(3), volume(null)],
+    ['it is no volume', backup({ shop: FILLED }), backup({ shop: EMPTY })],
+  ])('finds none where %s', (_case, last, current) => {
+    expect(findEmptiedVolume(last, current)).toBeNull();
   });
 });

@@ -205,13 +205,12 @@ describe('what it says', () => {
   });
 
   test('the names of what restores kept', () => {
-    const target = sampleManifest({ id: backupId(1) }).target;
     const previous: Observed['previous'] = [
       {
         run: 'r',
         source: 'db',
         engine: 'postgres',
-        target: { ...target, containerId: 'c' },
+        target: { volume: 'data', made: null, labelled: null },
         replacedAt: '2026-01-01T00:00:00.000Z',
         databases: [
           { name: 'shop', currentId: '2', kept: { id: '1', name: 'shop_before_r' } },

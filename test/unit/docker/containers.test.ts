@@ -20,6 +20,7 @@ function container(
       ...labels,
     },
     state: 'running',
+    mounts: [],
   };
 }
 

@@ -1,0 +1,9 @@
+import type { TargetRef, VolumeTarget } from '../../core/source.ts';
+
+/** A volume is never given anything else. */
+export function asVolume(target: TargetRef): VolumeTarget {
+  if (!('volume' in target)) {
+    throw new Error(`"${target.container}" is no volume`);
+  }
+  return target;
+}
