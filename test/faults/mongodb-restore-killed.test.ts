@@ -160,10 +160,8 @@ afterAll(async () => {
 });
 
 test.each<readonly [string, State]>([
-  ['beside-built', 'changed'],
   ['swap-prepared', 'changed'],
-  // The decision; then the copy of `fs.files` is made, then it is whole.
-  ['swap-sent:1', 'backed up'],
+  // The copy of `fs.files` is made, then it is whole.
   ['swap-sent:2', 'backed up'],
   ['swap-sent:3', 'backed up'],
   ['swap-moved:1', 'backed up'],
