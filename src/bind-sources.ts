@@ -7,7 +7,7 @@ import { inspectContainer, resolveContainer } from './docker/containers.ts';
 import { whyPerishable } from './docker/own-storage.ts';
 import type { App, BoundSource } from './jobs/context.ts';
 import { detectEngine } from './sources/detect.ts';
-import { definitionOf } from './sources/engines.ts';
+import { loadEngine } from './sources/engines.ts';
 import type { Storage } from './store/storage.ts';
 import type { Look } from './surroundings.ts';
 import {
@@ -69,8 +69,9 @@ function perishableStorage(dir: string, { mounts }: Look): readonly ConfigProble
   return [{ source: null, option: 'BACKUPD_DIR', message, hint, severity: 'loud' }];
 }
 
-function sourceOf(parts: Parts, job: Job, engine: Engine): Source {
-  return definitionOf(engine).source({
+async function sourceOf(parts: Parts, job: Job, engine: Engine): Promise<Source> {
+  const loaded = await loadEngine(engine);
+  return loaded.source({
     docker: parts.docker,
     job,
     runPrefix: `${parts.storage.identity}/${job.source}/`,
@@ -114,7 +115,7 @@ async function bindJob(
     }
     const bound = { ...job, engine };
     const options = found.options.get(job.source) ?? [];
-    return { job: bound, source: sourceOf(parts, bound, engine), options };
+    return { job: bound, source: await sourceOf(parts, bound, engine), options };
   } catch (error) {
     signal.throwIfAborted();
     const { message, hint } = toFailure(error);
@@ -151,7 +152,7 @@ function unknownEngine(job: Job): ConfigProblem {
 type Backup = Parameters<App['bind']>[0];
 
 /** The source as it is configured. */
-function bindOwn(parts: Parts, backup: Backup, seen: Look): BoundSource {
+async function bindOwn(parts: Parts, backup: Backup, seen: Look): Promise<BoundSource> {
   const { source, engine, target } = backup;
   const job = jobsSeen(parts, seen).jobs.find((found) => found.source === source);
   if (job === undefined && 'volume' in target) {
@@ -165,19 +166,19 @@ function bindOwn(parts: Parts, backup: Backup, seen: Look): BoundSource {
       { hint: 'Name a container with --into, or give its own the label backupd.enable=true.' },
     );
   }
-  return { job, source: sourceOf(parts, job, engine), options: [] };
+  return { job, source: await sourceOf(parts, job, engine), options: [] };
 }
 
 /**
  * Any container or volume, also one that is gone, as is told when it is located; how to log in there is said by the
  * source that lives there, if one does.
  */
-function bindTo(
+async function bindTo(
   parts: Parts,
   { source, engine }: Pick<Backup, 'source' | 'engine'>,
   into: string,
   seen: Look,
-): BoundSource {
+): Promise<BoundSource> {
   const target = engine === 'volume' ? volumeSpec(into) : findContainer(into, seen);
   const there = jobsSeen(parts, seen).jobs.find((job) => livesIn(job, target, seen));
   const job: Job = {
@@ -185,7 +186,7 @@ function bindTo(
     user: there?.user ?? null,
     passwordFile: there?.passwordFile ?? null,
   };
-  return { job, source: sourceOf(parts, job, engine), options: [] };
+  return { job, source: await sourceOf(parts, job, engine), options: [] };
 }
 
 function volumeSpec(volume: string): TargetSpec {

@@ -9,7 +9,7 @@ import type { Settings } from './core/settings.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
 import type { App } from './jobs/context.ts';
 import { neighbours } from './neighbours.ts';
-import { definitionOf } from './sources/engines.ts';
+import { loadEngine } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
 import { recordSource } from './store/known-sources.ts';
 import { openStorage, type Storage } from './store/storage.ts';
@@ -71,7 +71,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
       return discovery;
     },
     bind: sources.bind,
-    reader: (engine, format) => definitionOf(engine).reader(format),
+    reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     ping: async (signal) => pingDocker(docker, signal),
   };
 }

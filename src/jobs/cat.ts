@@ -23,6 +23,6 @@ export async function openBackupFile(
       hint: `It has ${manifest.files.map(({ name }) => name).join(', ')}.`,
     });
   }
-  const reader = app.reader(manifest.engine, file.format);
+  const reader = await app.reader(manifest.engine, file.format);
   return openArchive(catalog.path(manifest, file.name), file, { reader }, signal);
 }

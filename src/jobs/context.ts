@@ -54,7 +54,7 @@ export interface App {
     signal: AbortSignal,
   ): Promise<BoundSource>;
   /** The reader of a format; needs no server. */
-  reader(engine: Engine, format: string): StreamReader;
+  reader(engine: Engine, format: string): Promise<StreamReader>;
   /** @throws BackupdError `target-unavailable` where Docker cannot be asked. */
   ping(signal: AbortSignal): Promise<{ readonly engineVersion: string }>;
 }

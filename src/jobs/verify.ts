@@ -196,7 +196,7 @@ async function readFiles(
   for (const file of manifest.files) {
     const path = app.context.catalog.path(manifest, file.name);
     if (reading.depth === 'content') {
-      const reader = app.reader(manifest.engine, file.format);
+      const reader = await app.reader(manifest.engine, file.format);
       await checkContent(path, file, { reader, onBytes: progress }, signal);
     } else {
       await checkStored(path, file, signal);

@@ -14,7 +14,14 @@ export interface SourceOptions {
   readonly helperImage: (signal: AbortSignal) => Promise<string>;
 }
 
-/** What an engine is to everything else: how it is recognised, backed up and read. */
+/** What an engine can do: it is backed up, and what was backed up of it is read. */
+export interface EngineModule {
+  source(options: SourceOptions): Source;
+  /** Needs no server, so that a backup can be checked anywhere. @throws BackupdError `format-unsupported` */
+  reader(format: string): StreamReader;
+}
+
+/** What an engine is to everything else: how it is recognised, and where the rest of it is. */
 export interface EngineDefinition {
   readonly engine: Engine;
   /** Words in the name of an image that tell it; null where none does. */
@@ -23,7 +30,6 @@ export interface EngineDefinition {
   readonly variables: readonly string[];
   /** The tools of which a dump needs one. */
   readonly tools: readonly string[];
-  source(options: SourceOptions): Source;
-  /** Needs no server, so that a backup can be checked anywhere. @throws BackupdError `format-unsupported` */
-  reader(format: string): StreamReader;
+  /** Only where it is needed: who backs up one engine need not keep the others in memory. */
+  load(): Promise<EngineModule>;
 }

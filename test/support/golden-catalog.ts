@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../src/core/events.ts';
 import type { Manifest, Receipt } from '../../src/core/manifest.ts';
 import type { App } from '../../src/jobs/context.ts';
-import { definitionOf } from '../../src/sources/engines.ts';
+import { loadEngine } from '../../src/sources/engines.ts';
 import { openCatalog } from '../../src/store/catalog.ts';
 import { encode, goldenArchive, store } from './archives.ts';
 import { backupId, NO_NEIGHBOURS, sampleManifest, temporaryFolder } from './storage.ts';
@@ -40,7 +40,7 @@ export async function goldenCatalog(): Promise<GoldenCatalog> {
         backupdVersion: '0.0.0',
         command: 'test',
       },
-      reader: (engine, format) => definitionOf(engine).reader(format),
+      reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     },
     async add(number, change = {}, archive = golden) {
       const id = backupId(number);

@@ -2,7 +2,7 @@ import { BackupdError } from '../../core/errors.ts';
 import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
-import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import type { EngineModule, SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';
 import { bsonReader } from './accounts.ts';
 import { archiveReader } from './archive-reader.ts';
@@ -86,15 +86,4 @@ function mongodbReader(format: string): StreamReader {
 }
 
 /** MongoDB, and what speaks its protocol and has its tools in the container. */
-export const MONGODB: EngineDefinition = {
-  engine: 'mongodb',
-  images: /mongo(?!-?express)|ferretdb/,
-  variables: [
-    'MONGO_INITDB_ROOT_USERNAME',
-    'MONGO_INITDB_ROOT_USERNAME_FILE',
-    'MONGO_INITDB_DATABASE',
-  ],
-  tools: ['mongodump'],
-  source: mongodb,
-  reader: mongodbReader,
-};
+export const MONGODB: EngineModule = { source: mongodb, reader: mongodbReader };

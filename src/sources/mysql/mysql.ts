@@ -2,7 +2,7 @@ import { BackupdError } from '../../core/errors.ts';
 import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
-import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import type { EngineModule, SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';
 import { sqlReader } from '../sql-text.ts';
 import { dropLeftBeside } from './beside.ts';
@@ -77,24 +77,12 @@ function mysqlReader(format: string): StreamReader {
   });
 }
 
-const VARIABLES = ['ROOT_PASSWORD', 'ROOT_PASSWORD_FILE', 'ALLOW_EMPTY_PASSWORD'];
-
-/** MariaDB, whose images know the variables of MySQL's as well. */
-export const MARIADB: EngineDefinition = {
-  engine: 'mariadb',
-  images: /mariadb/,
-  variables: ['MARIADB_ALLOW_EMPTY_ROOT_PASSWORD', ...VARIABLES.map((name) => `MARIADB_${name}`)],
-  tools: ['mariadb-dump'],
+export const MARIADB: EngineModule = {
   source: (options) => mysqlSource('mariadb', options),
   reader: mysqlReader,
 };
 
-/** MySQL and what is built on it. */
-export const MYSQL: EngineDefinition = {
-  engine: 'mysql',
-  images: /mysql|percona/,
-  variables: VARIABLES.map((name) => `MYSQL_${name}`),
-  tools: ['mysqldump'],
+export const MYSQL: EngineModule = {
   source: (options) => mysqlSource('mysql', options),
   reader: mysqlReader,
 };

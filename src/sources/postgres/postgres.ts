@@ -1,6 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
 import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
-import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import type { EngineModule, SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';
 import { sqlReader } from '../sql-text.ts';
 import { postgresArchiveReader } from './archive.ts';
@@ -87,11 +87,4 @@ function postgresReader(format: string): StreamReader {
 }
 
 /** PostgreSQL and what is built on it: `postgis/postgis`, `timescale/timescaledb`. */
-export const POSTGRES: EngineDefinition = {
-  engine: 'postgres',
-  images: /postg(?:res|is)|timescale|pgvector|citus/,
-  variables: ['POSTGRES_PASSWORD', 'POSTGRES_PASSWORD_FILE', 'POSTGRES_HOST_AUTH_METHOD', 'PGDATA'],
-  tools: ['pg_dump'],
-  source: postgres,
-  reader: postgresReader,
-};
+export const POSTGRES: EngineModule = { source: postgres, reader: postgresReader };

@@ -2,7 +2,7 @@ import { BackupdError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import type { Source, StreamReader, VolumeTarget } from '../../core/source.ts';
 import { removeHelpers } from '../../docker/helper.ts';
-import type { EngineDefinition, SourceOptions } from '../engine.ts';
+import type { EngineModule, SourceOptions } from '../engine.ts';
 import { asVolume } from './as-volume.ts';
 import { FORMAT, openDump } from './dump.ts';
 import { reachOf } from './reach.ts';
@@ -75,11 +75,4 @@ function volumeReader(format: string): StreamReader {
 }
 
 /** Volumes of Docker, and directories of the host. */
-export const VOLUME: EngineDefinition = {
-  engine: 'volume',
-  images: null,
-  variables: [],
-  tools: [],
-  source: volumeSource,
-  reader: volumeReader,
-};
+export const VOLUME: EngineModule = { source: volumeSource, reader: volumeReader };

@@ -125,7 +125,7 @@ export async function fakeApp(
         ? Promise.reject(new BackupdError('target-unavailable', `no container of ${source}`))
         : Promise.resolve(bound);
     },
-    reader: () => ANY_READER,
+    reader: () => Promise.resolve(ANY_READER),
     ping: () => Promise.resolve({ engineVersion: '28.0' }),
   };
   return {
