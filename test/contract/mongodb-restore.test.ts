@@ -83,7 +83,7 @@ test('where a server copies, and refuses that half-way, the half is not taken fo
 });
 
 test('an undo is refused where what was kept, or what is in use, is not as the restore left it', async () => {
-  await app.restore({ source: 'db' });
+  await app.restore({ source: 'db', at: backup.id });
   const kept = (await listEverything(server)).find((name) => name.endsWith('_customers')) ?? '';
   await server.js(`db.getCollection(${JSON.stringify(kept.slice('shop.'.length))}).drop()`);
   await expect(app.undo('db')).rejects.toMatchObject({
@@ -99,14 +99,18 @@ test('what a server cannot rename or name is refused before anything is done', a
   const written = await readFile(path, 'utf8');
   const engineFacts = { databases: { wiki: { views: [], timeSeries: ['weather'] } } };
   await writeFile(path, JSON.stringify({ ...backup, engineFacts }));
-  await expect(app.plan({ source: 'db', databases: ['wiki'] })).rejects.toMatchObject({
+  await expect(
+    app.plan({ source: 'db', at: backup.id, databases: ['wiki'] }),
+  ).rejects.toMatchObject({
     code: 'restore-failed',
     message: containing('"wiki.weather" is a time series'),
   });
-  await app.plan({ source: 'db', databases: ['shop'] });
+  await app.plan({ source: 'db', at: backup.id, databases: ['shop'] });
   const facts = { ...backup.facts, serverVersion: '8.0.4' };
   await writeFile(path, JSON.stringify({ ...backup, facts }));
-  await expect(app.plan({ source: 'db' })).rejects.toMatchObject({ code: 'format-unsupported' });
+  await expect(app.plan({ source: 'db', at: backup.id })).rejects.toMatchObject({
+    code: 'format-unsupported',
+  });
   await writeFile(path, written);
 
   for (const as of ['a b', 'a.b', 'x'.repeat(64)]) {
