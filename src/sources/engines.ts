@@ -7,7 +7,7 @@ import { POSTGRES } from './postgres/postgres.ts';
 import { VOLUME } from './volume/volume.ts';
 
 /** Every engine there is; where two would do, the first one is meant. */
-export const DEFINITIONS: readonly EngineDefinition[] = [POSTGRES, MARIADB, MYSQL, MONGODB, VOLUME];
+export const DEFINITIONS: readonly EngineDefinition[] = [POSTGRES, MONGODB, MARIADB, MYSQL, VOLUME];
 
 /** @throws BackupdError `format-unsupported` for one that this version does not know */
 export function definitionOf(engine: Engine): EngineDefinition {

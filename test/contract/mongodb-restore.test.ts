@@ -58,6 +58,30 @@ test('a swap that the server refuses half-way is taken back, whatever was rename
   await expectNothingLeft();
 });
 
+test('where a server copies, and refuses that half-way, the half is not taken for what was put aside', async () => {
+  await server.js(`
+    db.getCollection('fs.files').insertMany([{ _id: 1, n: 1 }, { _id: 2, n: 2 }]);
+    db.getCollection('fs.files').createIndex({ n: 1 });`);
+  const { id } = await app.backedUp('db');
+  await server.js(`db.getCollection('fs.files').insertOne({ _id: 3, n: 3 })`);
+  const before = await fingerprintMongodb(server);
+  await server.sql(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no such luck'; end $$;
+    create function is_kept(bigint) returns bool language sql as
+      $$ select collection_name ~ '^backupd_before_' from documentdb_api_catalog.collections where collection_id = $1 $$;
+    create trigger refuse before insert on documentdb_api_catalog.collection_indexes for each row
+      when ((new.index_spec).index_name = 'n_1' and is_kept(new.collection_id)) execute function refuse();`);
+  await expect(app.restore({ source: 'db', at: id })).rejects.toMatchObject({
+    code: 'restore-failed',
+    message: containing('no such luck'),
+  });
+  await server.sql(`
+    drop trigger refuse on documentdb_api_catalog.collection_indexes; drop function refuse; drop function is_kept`);
+  expect(await fingerprintMongodb(server)).toEqual(before);
+  await expectNothingLeft();
+  await server.js(`db.getCollection('fs.files').drop()`);
+});
+
 test('an undo is refused where what was kept, or what is in use, is not as the restore left it', async () => {
   await app.restore({ source: 'db' });
   const kept = (await listEverything(server)).find((name) => name.endsWith('_customers')) ?? '';

@@ -122,7 +122,7 @@ async function expectKept({ server }: Scene, runs: number): Promise<void> {
     (name) => /^(.*\.backupd_before_\w+?z_[0-9a-f]{4})_/.exec(name)?.[1] ?? [],
   );
   expect([...new Set(kept)]).toHaveLength(runs * 2);
-  expect(everything.filter((name) => name.includes('backupd_new_'))).toEqual([]);
+  expect(everything.filter((name) => /backupd_new_|~/.test(name))).toEqual([]);
   const marks = await server.js(`return m.getDB('_backupd').restores.countDocuments()`);
   expect(marks).toBe(runs);
 }
@@ -164,7 +164,8 @@ test.each<readonly [string, State]>([
   ['swap-sent:2', 'backed up'],
   ['swap-sent:3', 'backed up'],
   ['swap-moved:1', 'backed up'],
-  ['swap-moved:4', 'backed up'],
+  // `ticks` is out of the way, and the writer makes another one.
+  ['swap-moved:8', 'backed up'],
 ])('killed at %s of a restore: both databases are as they were %s', async (step, expected) => {
   const since = await reset(scene);
   await dieAt(step, scene, ['restore', 'db', '--at', scene.id, '--yes']);

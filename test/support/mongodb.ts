@@ -92,12 +92,13 @@ export async function fingerprintMongodb(
   return found as MongodbFingerprint;
 }
 
-/** Names of all databases but the server's own, and of all collections in them that are backupd's. */
+/** Names of all databases but the server's own (and backupd's where it is empty), and of all collections in them that are backupd's. */
 export async function listEverything(server: Mongodb): Promise<readonly string[]> {
   const found = await server.js(`
     const found = [];
     for (const { name } of db.adminCommand({ listDatabases: 1 }).databases) {
       if (['admin', 'config', 'local'].includes(name)) { continue; }
+      if (name === '_backupd' && m.getDB(name).restores.countDocuments() === 0) { continue; }
       found.push(name);
       for (const collection of m.getDB(name).getCollectionNames()) {
         if (collection.startsWith('backupd_')) { found.push(name + '.' + collection); }

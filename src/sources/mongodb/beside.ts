@@ -38,10 +38,15 @@ async function dropBeside(client: Client, { run, exchanges, undoes }: Mark): Pro
   await removeMark(client, run);
 }
 
-/** Drops all collections whose names begin so. */
+/** Drops all collections whose names begin so, also those that a dead process had asked for and that only now come to be. */
 export async function dropAll(client: Client, database: string, prefix: string): Promise<void> {
-  for (const { name } of await listCollections(client, database)) {
-    if (name.startsWith(prefix)) {
+  for (;;) {
+    const rows = await listCollections(client, database);
+    const found = rows.filter(({ name }) => name.startsWith(prefix));
+    if (found.length === 0) {
+      return;
+    }
+    for (const { name } of found) {
       await dropCollection(client, database, name);
     }
   }

@@ -3,7 +3,7 @@ import { reach } from '../../core/steps.ts';
 import { asRead, fieldsOf } from './bson.ts';
 import { ServerRefusal, type Client } from './client.ts';
 import { listCollections } from './databases.ts';
-import { writeMark, type Exchange, type Mark } from './marks.ts';
+import { readMark, writeMark, type Exchange, type Mark } from './marks.ts';
 import { dropCollection, openMover, type Move } from './move.ts';
 import { namesIn, takeInStrays, warnOf } from './strays.ts';
 import type { StoredView } from './views.ts';
@@ -26,7 +26,8 @@ export async function settle(
       if (!(error instanceof ServerRefusal)) {
         throw error;
       }
-      const turned: Mark = { ...mark, state: 'back' };
+      // As it is in the server: what is half-copied is written there.
+      const turned: Mark = { ...((await readMark(client, mark.run)) ?? mark), state: 'back' };
       await writeMark(client, turned);
       await goBack(client, turned);
       throw error;
@@ -39,10 +40,9 @@ async function goForward(
   client: Client,
   mark: Mark,
 ): Promise<{ readonly mark: Mark; readonly warnings: readonly Warning[] }> {
-  const move = await openMover(client, mark);
   const warnings: Warning[] = [];
   for (const exchange of mark.exchanges) {
-    const strays = await again(async () => forward(client, exchange, move));
+    const strays = await again(client, mark, async (move) => forward(client, exchange, move));
     warnings.push(...strays.map((stray) => warnOf(exchange.database, stray)));
     reach('swap-finished');
   }
@@ -52,9 +52,8 @@ async function goForward(
 }
 
 async function goBack(client: Client, mark: Mark): Promise<Mark> {
-  const move = await openMover(client, mark);
   for (const exchange of mark.exchanges) {
-    await again(async () => back(client, exchange, move));
+    await again(client, mark, async (move) => back(client, exchange, move));
   }
   const done: Mark = { ...mark, state: 'building', copy: null };
   await writeMark(client, done);
@@ -65,10 +64,14 @@ async function goBack(client: Client, mark: Mark): Promise<Mark> {
  * Clients make collections at any time, and what a dead process had asked for may be done after we looked: then the server
  * refuses, each in words of its own, and we look again.
  */
-async function again<Result>(work: () => Promise<Result>): Promise<Result> {
+async function again<Result>(
+  client: Client,
+  mark: Mark,
+  work: (move: Move) => Promise<Result>,
+): Promise<Result> {
   for (let left = TRIES; ; left -= 1) {
     try {
-      return await work();
+      return await work(await openMover(client, mark));
     } catch (error) {
       if (!(error instanceof ServerRefusal) || left === 0) {
         throw error;

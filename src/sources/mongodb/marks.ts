@@ -53,7 +53,8 @@ const COLLECTION = 'restores';
 export async function readMarks(client: Client): Promise<readonly Mark[]> {
   const found = await client.list(OWN_DATABASE, { find: COLLECTION });
   return found
-    .map((document) => JSON.parse(textOf(fieldsOf(document).get('mark')) ?? '{}') as Mark)
+    .flatMap((document) => textOf(fieldsOf(document).get('mark')) ?? [])
+    .map((mark) => JSON.parse(mark) as Mark)
     .toSorted((one, other) => other.at.localeCompare(one.at));
 }
 
@@ -73,13 +74,10 @@ export async function writeMark(client: Client, mark: Mark): Promise<void> {
   });
 }
 
-/** Idempotent. Nothing of ours is left where it was the last one. */
+/** Idempotent. The database stays, empty: another backupd may be about to write into it. */
 export async function removeMark(client: Client, run: string): Promise<void> {
   await client.run(OWN_DATABASE, {
     delete: COLLECTION,
     deletes: [{ q: { _id: run }, limit: 1 }],
   });
-  if ((await readMarks(client)).length === 0) {
-    await client.run(OWN_DATABASE, { dropDatabase: 1 });
-  }
 }

@@ -2,7 +2,7 @@ import { reach } from '../../core/steps.ts';
 import { embedded, fieldsOf, textOf } from './bson.ts';
 import { NAMESPACE_NOT_FOUND, ServerRefusal, type Client } from './client.ts';
 import { listIndexes } from './databases.ts';
-import { writeMark, type Mark } from './marks.ts';
+import { readMark, writeMark, type Mark } from './marks.ts';
 
 /** Gives a collection another name in its database: all at once, whatever dies meanwhile. */
 export type Move = (database: string, from: string, to: string) => Promise<void>;
@@ -12,9 +12,9 @@ const MAX_TIME_EXPIRED = 50;
 /** How long a rename waits for transactions and the like, while all others wait behind it. */
 const RENAME_TIMEOUT_MS = 5000;
 
-/** Moves collections for a restore; what an earlier life left half-copied is put right first. */
+/** Moves collections for a restore; what was left half-copied is put right first. */
 export async function openMover(client: Client, mark: Mark): Promise<Move> {
-  const { copy } = mark;
+  const copy = (await readMark(client, mark.run))?.copy ?? null;
   if (copy !== null) {
     await dropCollection(client, copy.database, copy.isWhole ? copy.from : copy.to);
     await writeMark(client, { ...mark, copy: null });
