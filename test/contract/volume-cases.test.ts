@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -108,6 +110,41 @@ describe('a restore', () => {
     const report = await app.restore({ source: 'data', stop: [user.name] });
     expect(report.databases[0]?.previous).toMatch(/_before_/);
     expect(await docker('inspect', '--format', '{{.State.Running}}', user.name)).toBe('true');
+  });
+
+  test.each([
+    ['swap-prepared', 'taken back', 0],
+    ['swap-moved', 'finished', 1],
+  ])('whose container is removed at %s is %s by the same run', async (step, _outcome, places) => {
+    await using volume = await testVolume();
+    await inVolume(volume.name, 'mkdir a; echo b >a/b; echo c >c; chmod 711 .');
+    await using app = await liveApp({ sources: { data: `volume://${volume.name}` } });
+    await app.backedUp('data');
+    const before = await fingerprintVolume(volume.name);
+    await inVolume(volume.name, 'rm c; echo d >d; chmod 700 .');
+    const changed = await fingerprintVolume(volume.name);
+    let removed = 0;
+    function removeAt(passed: unknown): void {
+      if (passed === step && removed === 0) {
+        removed += 1;
+        const filters = ['--filter', `volume=${volume.name}`, '--filter', 'label=backupd-helper'];
+        const ids = execFileSync('docker', ['ps', '--quiet', ...filters], { encoding: 'utf8' });
+        execFileSync('docker', ['rm', '--force', ...ids.trim().split('\n')]);
+      }
+    }
+    subscribe('backupd:step', removeAt);
+    try {
+      const restore = app.restore({ source: 'data' });
+      await (places === 0
+        ? expect(restore).rejects.toMatchObject({ code: 'restore-failed' })
+        : expect(restore).resolves.toMatchObject({ databases: [{ name: volume.name }] }));
+    } finally {
+      unsubscribe('backupd:step', removeAt);
+    }
+    expect(removed).toBe(1);
+    expect(await fingerprintVolume(volume.name)).toEqual(places === 0 ? changed : before);
+    expect(await ownPlaces(volume.name)).toHaveLength(places);
+    expect(await helpersOf(volume.name)).toEqual([]);
   });
 
   test('makes a volume that is gone again, as it was', async () => {
