@@ -86,7 +86,7 @@ function planLines(decision: RestoreDecision): readonly Line[] {
         'backup',
         `${id}, begun ${formatInstant(startedAt)}, ${formatAge(startedAt, Date.now())} ago`,
       ],
-      ['into', `container ${into}`],
+      ['into', into],
       ...(stops.length === 0 ? [] : [['stopped for the swap', stops.join(', ')] as const]),
       ...(gap === null ? [] : [['gap', { text: gap, format: 'yellow' }] as const]),
     ]),

@@ -61,7 +61,7 @@ function planLines({ source, into, databases, replacedAt, stops }: UndoDecision)
   return [
     ...fieldLines([
       ['undo', `the restore of ${source} at ${formatInstant(replacedAt)}`],
-      ['into', `container ${into}`],
+      ['into', into],
       ...(stops.length === 0 ? [] : [['stopped for the swap', stops.join(', ')] as const]),
     ]),
     '',
