@@ -162,6 +162,7 @@ test('restore, its undo, and what drops what was kept', async () => {
     durationMs: null,
     startedAt: INSTANT,
     gap: null,
+    stops: [],
     warnings: [],
   });
   const previous = matching(/^shop_before_\d{8}t\d{6}z$/);
@@ -180,6 +181,7 @@ test('restore, its undo, and what drops what was kept', async () => {
     databases: [{ name: previous, restoredAs: 'shop', previous: null, facts: null }],
     durationMs: null,
     replacedAt: INSTANT,
+    stops: [],
   });
   expect(await document(['restore', 'db', '--undo'])).toEqual({
     source: 'db',

@@ -48,7 +48,12 @@ function* blocks(count: number): Generator<Buffer> {
 describe('runExec', () => {
   it.each([0, 1, 42, 255])('gives the exit code %i, stdout and stderr', async (code) => {
     const result = await runExec(docker, request(`echo out; echo err >&2; exit ${code}`), never);
-    expect(result).toEqual({ exitCode: code, stdout: 'out\n', stderr: 'err\n' });
+    expect(result).toEqual({
+      exitCode: code,
+      ending: 'itself',
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
   });
 
   it('gives 128 and the number of the signal that ended the process', async () => {
