@@ -95,7 +95,10 @@ export async function withHooks<Result>(
     }
     result = await work();
   } catch (error) {
-    await runAfter();
+    // Why the work failed must not be hidden by what could not be written down: that stays owed.
+    await runAfter().catch((other: unknown) => {
+      context.emit({ type: 'recovery-postponed', source, reason: toFailure(other).message });
+    });
     throw error;
   }
   hooks.push(...(await runAfter()));

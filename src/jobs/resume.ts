@@ -42,6 +42,18 @@ export async function resumeInterrupted(
   return kept;
 }
 
+/** How long finding out how an undo stands that failed may take. */
+const OWN_TIMEOUT_MS = 60_000;
+
+/** As {@link resumeInterrupted}, of what this process began itself and could not end: nobody died, so there is no news to tell. */
+export async function resumeOwn(
+  source: Source,
+  { storage }: Pick<JobContext, 'storage'>,
+): Promise<Previous | null> {
+  const quiet = { storage, emit: () => undefined };
+  return resumeInterrupted(source, quiet, AbortSignal.timeout(OWN_TIMEOUT_MS));
+}
+
 /** Whoever began it died and could tell nobody; for `status`. */
 async function recordResumed(
   dir: string,

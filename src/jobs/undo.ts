@@ -16,6 +16,7 @@ import { noted } from './note-restore.ts';
 import { findRunning } from './plan-restore.ts';
 import type { RestoreReport } from './restore.ts';
 import { recordInterrupted, resumeByJournal } from './recover.ts';
+import { resumeOwn } from './resume.ts';
 import { throwAfterRestore, whileHalted } from './while-halted.ts';
 
 export interface UndoRequest {
@@ -118,13 +119,22 @@ async function swapBack(
     app.context,
     running,
     async () => {
-      const undone = await source.restorer.undo(previous, log, running);
-      reach('undone');
-      await recordPrevious(dir, undone);
-      await removePrevious(dir, name, previous.run);
-      reach('undo-recorded');
-      await log.clear();
-      return undone;
+      try {
+        const undone = await source.restorer.undo(previous, log, running);
+        reach('undone');
+        await recordPrevious(dir, undone);
+        await removePrevious(dir, name, previous.run);
+        reach('undo-recorded');
+        await log.clear();
+        return undone;
+      } catch (error) {
+        // Before its containers run again. Where that fails as well the journal stays, and the next start of anything does it.
+        const kept = await resumeOwn(source, app.context).catch(() => null);
+        if (kept === null) {
+          throw error;
+        }
+        return kept;
+      }
     },
   );
   throwAfterRestore(failure);
