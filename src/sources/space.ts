@@ -7,27 +7,31 @@ import { startExec } from '../docker/exec.ts';
 import { runExec } from '../docker/run-exec.ts';
 import type { ArchiveFeed } from './feed.ts';
 
-/** Where a server keeps its data. */
-export interface ServerDisk {
+/** A disk that a restore is loaded into: that of a server, or of a volume. */
+export interface LoadedDisk {
   readonly docker: Docker;
   readonly containerId: string;
   readonly container: string;
   readonly run: string;
+  /** Whose it is, for people. */
+  readonly owner: string;
   /** A path in the container; null where it is not known. */
   readonly directory: string | null;
+  /** What a restore leaves of it. */
+  readonly leastFreeBytes: number;
 }
 
 /** A server that runs out of disk while it writes WAL may not come up again: a restore stops before that. */
-const LEAST_FREE_BYTES = 48 * 1024 * 1024;
+export const LEAST_FREE_BYTES = 48 * 1024 * 1024;
 /** What a plain byte becomes on the server's disk: rows, WAL, indexes. */
 const DISK_BYTES_PER_BYTE = 3;
 /** What may always be sent to the server between two looks; where there is much space, a tenth of what would fit. */
 const LEAST_BYTES_PER_LOOK = LEAST_FREE_BYTES / DISK_BYTES_PER_BYTE;
 const LOOK_MS = 200;
 
-/** Free bytes where the server keeps its data; null where that cannot be told. */
+/** Null where that cannot be told. */
 async function readFreeBytes(
-  { directory, docker, ...at }: ServerDisk,
+  { directory, docker, ...at }: LoadedDisk,
   signal: AbortSignal,
 ): Promise<number | null> {
   if (directory === null) {
@@ -42,7 +46,7 @@ async function readFreeBytes(
 
 /** Why a restore must not begin that needs so much beside what is there; nothing where it fits, or cannot be told. */
 export async function spaceProblems(
-  disk: ServerDisk,
+  disk: LoadedDisk,
   neededBytes: number,
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
@@ -53,7 +57,7 @@ export async function spaceProblems(
   return [
     {
       code: 'no-space',
-      message: `the restore needs ${megabytes(neededBytes)} MB beside what is there, the server's disk has ${megabytes(freeBytes)} MB free`,
+      message: `the restore needs ${megabytes(neededBytes)} MB beside what is there, the disk of "${disk.owner}" has ${megabytes(freeBytes)} MB free`,
       hint: 'Free space there, drop what earlier restores kept (restore SOURCE --drop-previous), or restore into another container (--into).',
     },
   ];
@@ -71,7 +75,7 @@ function megabytes(bytes: number): number {
   return Math.ceil(bytes / 1_000_000);
 }
 
-/** Looks at the server's disk all the time; disposing it ends that. */
+/** Looks at a disk all the time; disposing it ends that. */
 export interface SpaceWatch extends AsyncDisposable {
   /** Aborts with `no-space` before the disk is full, or with why the disk cannot be watched any more. */
   readonly failed: AbortSignal;
@@ -82,8 +86,8 @@ export interface SpaceWatch extends AsyncDisposable {
   gate(feed: ArchiveFeed, onPassed: (plainBytes: number) => void): AsyncIterable<Buffer>;
 }
 
-/** Begins to watch the disk on which the server keeps its data; where it cannot be told nothing is watched. */
-export async function watchSpace(disk: ServerDisk, signal: AbortSignal): Promise<SpaceWatch> {
+/** Begins to watch a disk; where its free space cannot be told nothing is watched. */
+export async function watchSpace(disk: LoadedDisk, signal: AbortSignal): Promise<SpaceWatch> {
   const failing = new AbortController();
   const ending = new AbortController();
   const directory = (await readFreeBytes(disk, signal)) === null ? null : disk.directory;
@@ -93,7 +97,7 @@ export async function watchSpace(disk: ServerDisk, signal: AbortSignal): Promise
 
   function look(found: number): void {
     freeBytes = found;
-    if (freeBytes < LEAST_FREE_BYTES) {
+    if (freeBytes < disk.leastFreeBytes) {
       failing.abort(noSpace(disk, freeBytes));
     }
     sentBytes = 0;
@@ -122,7 +126,7 @@ export async function watchSpace(disk: ServerDisk, signal: AbortSignal): Promise
         if (directory !== null && sentBytes > bytesPerLook(freeBytes)) {
           await Promise.race([looked.promise, watching]);
           // A little that is compressed can be much.
-          if (freeBytes - addedBytes * DISK_BYTES_PER_BYTE < LEAST_FREE_BYTES) {
+          if (freeBytes - addedBytes * DISK_BYTES_PER_BYTE < disk.leastFreeBytes) {
             failing.abort(noSpace(disk, freeBytes));
           }
           failing.signal.throwIfAborted();
@@ -141,10 +145,10 @@ function bytesPerLook(freeBytes: number): number {
   return Math.max(LEAST_BYTES_PER_LOOK, freeBytes / DISK_BYTES_PER_BYTE / 10);
 }
 
-function noSpace(disk: ServerDisk, freeBytes: number): BackupdError {
+function noSpace(disk: LoadedDisk, freeBytes: number): BackupdError {
   return new BackupdError(
     'no-space',
-    `the disk of "${disk.container}" has only ${Math.floor(freeBytes / 1e6)} MB left`,
+    `the disk of "${disk.owner}" has only ${Math.floor(freeBytes / 1e6)} MB left`,
     { hint: 'Free space there and restore again, or restore into another container (--into).' },
   );
 }
@@ -160,7 +164,7 @@ interface Looking {
  * with its input, so that nothing has to be killed.
  */
 async function lookOn(
-  disk: ServerDisk,
+  disk: LoadedDisk,
   { path, look, ending }: Looking,
   signal: AbortSignal,
 ): Promise<void> {
@@ -194,17 +198,17 @@ async function lookOn(
   if (exitCode !== 0) {
     throw new BackupdError(
       'restore-failed',
-      `the disk of "${disk.container}" could not be watched: the shell ended with ${exitCode ?? 'no code'}`,
+      `the disk of "${disk.owner}" could not be watched: the shell ended with ${exitCode ?? 'no code'}`,
     );
   }
 }
 
-function freeBytesIn(disk: ServerDisk, line: string): number {
+function freeBytesIn(disk: LoadedDisk, line: string): number {
   const available = line.trim().split(/\s+/).at(-3);
   if (available === undefined || !/^\d+$/.test(available)) {
     throw new BackupdError(
       'restore-failed',
-      `the free space of "${disk.container}" cannot be told: df says "${line}"`,
+      `the free space of "${disk.owner}" cannot be told: df says "${line}"`,
     );
   }
   return Number(available) * 1024;

@@ -1,5 +1,5 @@
 import type { RestorePlan } from '../../core/source.ts';
-import { sizeWhenDumped, type ServerDisk } from '../space.ts';
+import { LEAST_FREE_BYTES, sizeWhenDumped, type LoadedDisk } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
 import { readDataFolder } from './databases.ts';
@@ -8,8 +8,17 @@ import { readDataFolder } from './databases.ts';
 export async function readDisk(
   { docker, containerId, container, run }: Connection,
   client: Client,
-): Promise<ServerDisk> {
-  return { docker, containerId, container, run, directory: await readDataFolder(client) };
+): Promise<LoadedDisk> {
+  const directory = await readDataFolder(client);
+  return {
+    docker,
+    containerId,
+    container,
+    run,
+    owner: container,
+    directory,
+    leastFreeBytes: LEAST_FREE_BYTES,
+  };
 }
 
 /** What is loaded by inserts takes somewhat more than what grew, and the journal takes its part. */

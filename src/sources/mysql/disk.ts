@@ -1,11 +1,11 @@
 import type { FailureCode } from '../../core/errors.ts';
 import type { RestorePlan } from '../../core/source.ts';
-import { sizeWhenDumped, type ServerDisk } from '../space.ts';
+import { LEAST_FREE_BYTES, sizeWhenDumped, type LoadedDisk } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 
 /** Where a server keeps its data, and what it writes there besides. */
-export interface MysqlDisk extends ServerDisk {
+export interface MysqlDisk extends LoadedDisk {
   /** Whether every row is also written into the binary log, as MySQL does by default. */
   readonly logsRows: boolean;
 }
@@ -18,7 +18,16 @@ export async function readDisk(
   const sql = 'select @@datadir, @@log_bin;';
   const [[directory = '', logged = ''] = []] = await query(connection, { sql, code }, signal);
   const { docker, containerId, container, run } = connection;
-  return { docker, containerId, container, run, directory, logsRows: logged === '1' };
+  return {
+    docker,
+    containerId,
+    container,
+    run,
+    owner: container,
+    directory,
+    leastFreeBytes: LEAST_FREE_BYTES,
+    logsRows: logged === '1',
+  };
 }
 
 /** A restored database needs its old size, room to grow while indexes are built, and what the logs take. */

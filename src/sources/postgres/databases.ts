@@ -1,5 +1,5 @@
 import type { FailureCode } from '../../core/errors.ts';
-import type { ServerDisk } from '../space.ts';
+import { LEAST_FREE_BYTES, type LoadedDisk } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { queryJson } from './session.ts';
 
@@ -121,6 +121,14 @@ select json_build_object(
 export function diskOf(
   { docker, containerId, container, run }: Connection,
   { dataDirectory }: Pick<ServerRow, 'dataDirectory'>,
-): ServerDisk {
-  return { docker, containerId, container, run, directory: dataDirectory };
+): LoadedDisk {
+  return {
+    docker,
+    containerId,
+    container,
+    run,
+    owner: container,
+    directory: dataDirectory,
+    leastFreeBytes: LEAST_FREE_BYTES,
+  };
 }

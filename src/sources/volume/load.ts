@@ -5,18 +5,44 @@ import type { RestorePlan } from '../../core/source.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';
-import { archiveOf, openFeed, type ArchiveFeed } from '../feed.ts';
+import { archiveOf, openFeed } from '../feed.ts';
+import { watchSpace, type SpaceWatch } from '../space.ts';
+import { readDisk } from './disk.ts';
 import { streamTar } from './dump.ts';
 import type { Mounted } from './mounted.ts';
 import { createArgv, extractArgv, TAR_ENVIRONMENT, tarNotes } from './tar.ts';
 import { tarReader } from './tar-reader.ts';
 import { wantedOf } from './wanted.ts';
 
-/** Unpacks the archive of a volume into a directory of it. @throws BackupdError `restore-failed`, `archive-corrupt` */
+/**
+ * Unpacks the archive of a volume into a directory of it.
+ * @throws BackupdError `restore-failed`, `archive-corrupt`, `no-space`
+ */
 export async function loadInto(
   directory: string,
   mounted: Mounted,
   plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<void> {
+  await using space = await watchSpace(await readDisk(mounted, signal), signal);
+  try {
+    const watched = AbortSignal.any([signal, space.failed]);
+    await unpack(directory, { mounted, plan, space }, watched);
+  } catch (error) {
+    // Whatever tar said when it was ended: the reason is the disk.
+    throw space.failed.aborted ? space.failed.reason : error;
+  }
+}
+
+interface Unpacking {
+  readonly mounted: Mounted;
+  readonly plan: RestorePlan;
+  readonly space: SpaceWatch;
+}
+
+async function unpack(
+  directory: string,
+  { mounted, plan, space }: Unpacking,
   signal: AbortSignal,
 ): Promise<void> {
   const { docker, containerId, container, run } = mounted;
@@ -35,7 +61,9 @@ export async function loadInto(
     plan.onProgress({ stage: 'load', database, bytes, totalBytes: file.dumpBytes });
   }
   const [sent, ended] = await Promise.allSettled([
-    tar.stdin === null ? Promise.resolve() : pipeline(told(feed, onPassed), tar.stdin, { signal }),
+    tar.stdin === null
+      ? Promise.resolve()
+      : pipeline(space.gate(feed, onPassed), tar.stdin, { signal }),
     tar.exited,
   ]);
   if (sent.status === 'rejected' && isCorrupt(sent.reason)) {
@@ -57,19 +85,6 @@ export async function loadInto(
 
 function isCorrupt(error: unknown): boolean {
   return error instanceof BackupdError && error.code === 'archive-corrupt';
-}
-
-/** Passes a feed on and tells how far it came. */
-async function* told(
-  { stream, plainBytes }: ArchiveFeed,
-  onPassed: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    onPassed(plainBytes?.() ?? bytes);
-    yield chunk;
-  }
 }
 
 /** What there is in a directory of a volume, read as a backup would. @throws BackupdError `restore-failed` */

@@ -1,8 +1,8 @@
 import { BackupdError, toFailure } from '../../core/errors.ts';
 import type { Preflight, Problem, RestorePlan, VolumeTarget } from '../../core/source.ts';
 import { inspectVolume, isPath, isVolumeName } from '../../docker/volumes.ts';
+import { neededSpace } from './disk.ts';
 import { findInUse } from './in-use.ts';
-import { archiveOf } from '../feed.ts';
 import type { Reach } from './reach.ts';
 import { lookInto } from './script.ts';
 import { targetFor, wantedOf } from './wanted.ts';
@@ -62,13 +62,13 @@ function findNoSpace(
   plan: RestorePlan,
   freeBytes: number | null,
 ): Problem | null {
-  const neededBytes = archiveOf(plan, wantedOf(plan).name).dumpBytes;
+  const neededBytes = neededSpace(plan);
   if (freeBytes === null || freeBytes >= neededBytes) {
     return null;
   }
   return {
     code: 'no-space',
-    message: `"${volume}" has ${Math.floor(freeBytes / 1e6)} MB free, the restore needs ${Math.ceil(neededBytes / 1e6)} MB beside what is there`,
+    message: `the restore needs ${Math.ceil(neededBytes / 1e6)} MB beside what is there, the disk of "${volume}" has ${Math.floor(freeBytes / 1e6)} MB free`,
     hint: 'Free space there, or restore into another volume (--as).',
   };
 }

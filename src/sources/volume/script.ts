@@ -99,7 +99,7 @@ for place in "$v"/.backupd-*; do
     cat -- "$place/about"
   fi
 done`,
-  /** Whether there is anything, and the free space. */
+  /** Whether there is anything, and what the disk has. */
   look: `
 [ -n "$(first "$v")" ] && echo used || echo empty
 df -Pk -- "$v" | tail -n 1`,
@@ -110,17 +110,22 @@ export async function isUsed(mounted: Mounted, signal: AbortSignal): Promise<boo
   return (await lookInto(mounted, signal)).isUsed;
 }
 
-/** What there is in the volume, and how much more could be: null where nobody can tell. */
-export async function lookInto(
-  mounted: Mounted,
-  signal: AbortSignal,
-): Promise<{ readonly isUsed: boolean; readonly freeBytes: number | null }> {
+interface Look {
+  readonly isUsed: boolean;
+  /** Of the disk; null where nobody can tell. */
+  readonly freeBytes: number | null;
+  readonly diskBytes: number | null;
+}
+
+/** What there is in the volume, and how much more could be. */
+export async function lookInto(mounted: Mounted, signal: AbortSignal): Promise<Look> {
   const [used, space = ''] = (await runScript(mounted, 'look', [], signal)).split('\n');
-  const blocks = space.trim().split(/\s+/).at(-3) ?? '';
-  return {
-    isUsed: used === 'used',
-    freeBytes: /^\d+$/.test(blocks) ? Number(blocks) * 1024 : null,
-  };
+  const columns = space.trim().split(/\s+/);
+  function bytesIn(column: number): number | null {
+    const blocks = columns.at(column) ?? '';
+    return /^\d+$/.test(blocks) ? Number(blocks) * 1024 : null;
+  }
+  return { isUsed: used === 'used', freeBytes: bytesIn(-3), diskBytes: bytesIn(-5) };
 }
 
 /** Runs one of the scripts in a volume that is mounted. @throws BackupdError `restore-failed` with what it said */
