@@ -1,0 +1,66 @@
+import type { RetentionPolicy, Schedule } from './job.ts';
+
+/** A text that must not be seen: it shows itself only where it is asked to. */
+export interface Hidden {
+  reveal(): string;
+}
+
+/** Keeps a text from being logged, printed or written down by accident. */
+export function hide(text: string): Hidden {
+  return { reveal: () => text };
+}
+
+/** Everything configured about one destination. */
+export interface DestinationSettings {
+  readonly name: string;
+  readonly place: BucketSettings | DirectorySettings;
+  /** When copies are sent to it. */
+  readonly schedule: Schedule;
+  /** What is sent to it and kept there; null: as each source keeps here. */
+  readonly keep: RetentionPolicy | null;
+  /** Bytes per second that are sent to it at most; null: as many as go. */
+  readonly rateBytes: number | null;
+  /** Whether it is away from here; null: judged by its endpoint. */
+  readonly isOffsite: boolean | null;
+  /** Where buckets may be; null: anywhere. */
+  readonly allowedRegions: readonly string[] | null;
+}
+
+export interface BucketSettings {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** Before every key, without slashes at its ends; empty: none. */
+  readonly prefix: string;
+  /** `https://minio.example.com:9000`; null: AWS. */
+  readonly endpoint: string | null;
+  /** Null: as the AWS variables and files say, for AWS. */
+  readonly region: string | null;
+  /** Of files; null: STANDARD_IA on AWS, none elsewhere. */
+  readonly storageClass: string | null;
+  /** Whether the bucket is in the path and not in the host; null: for all but AWS. */
+  readonly pathStyle: boolean | null;
+  readonly lifecycle: Lifecycle | null;
+  readonly objectLock: ObjectLock | null;
+  /** Certificates that are trusted besides the usual ones, PEM. */
+  readonly ca: string | null;
+  /** Null: the standard AWS chain. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Hidden } | null;
+}
+
+export interface DirectorySettings {
+  readonly kind: 'directory';
+  readonly path: string;
+}
+
+/** What the store is told to do with files by itself; at least one of the two. */
+export interface Lifecycle {
+  /** Days after which they are archived. */
+  readonly glacierDays: number | null;
+  /** Days after which those that retention gave up are deleted. */
+  readonly expireDays: number | null;
+}
+
+export interface ObjectLock {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
+  readonly days: number;
+}
