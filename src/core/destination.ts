@@ -47,6 +47,12 @@ export interface Destination {
     signal: AbortSignal,
   ): Promise<'put' | 'exists'>;
 
+  /**
+   * The names directly below a prefix (empty, or with `/` at its end) that have something below them, without a look at
+   * all of it; also those of which only earlier versions are left.
+   */
+  listFolders(prefix: string, signal: AbortSignal): Promise<readonly string[]>;
+
   /** All objects whose keys begin with this, in any order; fetched page by page while it is iterated. */
   list(prefix: string, signal: AbortSignal): AsyncIterable<ListedObject>;
 
@@ -75,6 +81,18 @@ export interface Destination {
     range: ByteRange,
     signal: AbortSignal,
   ): Promise<Readable>;
+
+  /**
+   * Asks for the return of an object that is archived. Idempotent: one that is on its way is `returning`, one that can be
+   * read `readable`.
+   * @param how `days`: for how long it can then be read
+   * @throws BackupdError also `usage` where its class does not come back in that way
+   */
+  retrieve(
+    object: Pick<ObjectFacts, 'key' | 'versionId'>,
+    how: { readonly tier: RetrievalTier; readonly days: number },
+    signal: AbortSignal,
+  ): Promise<'readable' | 'returning'>;
 
   /**
    * Removes one object, or one version of it for good. Idempotent: what is not there is `removed`.
@@ -173,6 +191,9 @@ export interface ObjectFacts extends ListedObject {
   /** Until when nobody can remove this version, ISO 8601; null: it is not locked. */
   readonly lockedUntil: string | null;
 }
+
+/** How fast an archived object comes back, and how dear that is. */
+export type RetrievalTier = 'expedited' | 'standard' | 'bulk';
 
 export interface ByteRange {
   readonly from: number;

@@ -149,6 +149,12 @@ export interface SentFile {
 /** A manifest without what only a restore needs: facts of thousands of tables in thousands of backups fill a memory. */
 export type ManifestSummary = Omit<Manifest, 'facts' | 'engineFacts'>;
 
+/** What is kept of a manifest in memory. */
+export function summariseManifest(manifest: Manifest): ManifestSummary {
+  const { facts: _facts, engineFacts: _engineFacts, ...summary } = manifest;
+  return summary;
+}
+
 /** A backup as the catalog knows it. */
 export interface CatalogEntry {
   readonly manifest: ManifestSummary;
@@ -249,14 +255,17 @@ function haveFiles({ databases, files }: Pick<Manifest, 'databases' | 'files'>):
   return withFile.size === 0 || databases.every((name) => withFile.has(name));
 }
 
-/** Also keeps a hostile manifest from naming files outside its own folder. */
+/** Whether a file of a backup can have this name. Also keeps a hostile manifest from naming files outside its own folder. */
+export function isArchiveName(name: string): boolean {
+  return /^[a-zA-Z0-9_%~-][a-zA-Z0-9_%~.-]*$/.test(name) && name !== MANIFEST_NAME;
+}
+
 function isArchiveFile(file: unknown): boolean {
   const { name, format, storedBytes, sha256, dumpBytes, compression } = (file ??
     {}) as Partial<ArchiveFile>;
   return (
     typeof name === 'string' &&
-    /^[a-zA-Z0-9_%~-][a-zA-Z0-9_%~.-]*$/.test(name) &&
-    name !== MANIFEST_NAME &&
+    isArchiveName(name) &&
     typeof format === 'string' &&
     isCount(storedBytes) &&
     isCount(dumpBytes) &&

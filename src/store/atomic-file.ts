@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { hasErrorCode, onStorage } from './storage-error.ts';
 
 export const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
+export const FOLDER_MODE = 0o700;
 
 /** What a JSON file holds; a damaged one is told apart from one that is not there. */
 export type StoredJson =

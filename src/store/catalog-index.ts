@@ -2,7 +2,12 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, MANIFEST_FILE, RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
-import { parseManifest, type CatalogEntry, type Manifest } from '../core/manifest.ts';
+import {
+  parseManifest,
+  summariseManifest,
+  type CatalogEntry,
+  type Manifest,
+} from '../core/manifest.ts';
 import { isLink, readNames } from './folder.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
 import { hasErrorCode, onStorage, storageError } from './storage-error.ts';
@@ -113,7 +118,7 @@ async function readBackup(
   folder: Stamp,
 ): Promise<Remembered> {
   const path = join(storage.dir, place.source, place.id);
-  const manifest = summarise(await readManifest(storage, place));
+  const manifest = summariseManifest(await readManifest(storage, place));
   if (!(await readNames(path)).includes(RECEIPTS_FOLDER)) {
     return { entry: { manifest, receipts: [] }, folder, receipts: null };
   }
@@ -188,11 +193,6 @@ export async function readManifest(
     );
   }
   return manifest;
-}
-
-function summarise(manifest: Manifest): CatalogEntry['manifest'] {
-  const { facts: _facts, engineFacts: _engineFacts, ...summary } = manifest;
-  return summary;
 }
 
 async function readStamp(path: string): Promise<Stamp> {

@@ -8,7 +8,7 @@ import { readNames } from './folder.ts';
 import { hasErrorCode, onStorage } from './storage-error.ts';
 
 /** `0001-pinned.json`; a number is also taken by one that is just being written: `0001.partial`. */
-const RECEIPT = /^(\d+)-[a-z-]+\.json$/;
+export const RECEIPT_FILE = /^(\d+)-([a-z-]+)\.json$/;
 const TAKEN = /^(\d+)(?:-[a-z-]+\.json|\.partial)$/;
 
 export function receiptsFolder(backup: string): string {
@@ -62,7 +62,7 @@ async function tryNumber(folder: string, number: number, receipt: Receipt): Prom
   }
   // Whoever had it between our look and our draft has given it its name by now.
   const isTaken = (await readdir(folder)).some(
-    (file) => RECEIPT.test(file) && takenNumber(file) === number,
+    (file) => RECEIPT_FILE.test(file) && takenNumber(file) === number,
   );
   if (isTaken) {
     await rm(draft);
@@ -105,7 +105,7 @@ export async function readReceiptFiles(
 async function readAll(
   folder: string,
 ): Promise<readonly (readonly [file: string, receipt: Receipt | null])[]> {
-  const files = (await readNames(folder)).filter((file) => RECEIPT.test(file));
+  const files = (await readNames(folder)).filter((file) => RECEIPT_FILE.test(file));
   const read: [string, Receipt | null][] = [];
   for (const file of files.toSorted((one, other) => takenNumber(one) - takenNumber(other))) {
     const stored = await readJson(join(folder, file));
@@ -134,4 +134,14 @@ function isCopyWhole(receipt: Partial<Receipt>): boolean {
     (receipt.type !== 'lost' && receipt.type !== 'removed') ||
     typeof receipt.destination === 'string'
   );
+}
+
+/** A receipt by its text; null for what is none. */
+export function parseReceipt(text: string): Receipt | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isReceipt(value) ? value : null;
+  } catch {
+    return null;
+  }
 }

@@ -1,0 +1,360 @@
+import { atOnce } from '../core/at-once.ts';
+import type { Destination, ListedVersion } from '../core/destination.ts';
+import { BackupdError, toFailure } from '../core/errors.ts';
+import { isBackupId, isSourceName, MANIFEST_FILE, type BackupId } from '../core/layout.ts';
+import {
+  isArchiveName,
+  parseManifest,
+  summariseManifest,
+  type CatalogEntry,
+  type Manifest,
+  type ManifestSummary,
+  type Receipt,
+} from '../core/manifest.ts';
+import { parseReceipt, RECEIPT_FILE } from './receipts.ts';
+import { openRemoteCache, type RemoteCache } from './remote-cache.ts';
+
+/** What is looked at. */
+export interface RemoteQuery {
+  readonly destination: Destination;
+  readonly namespace: string;
+  /** Null: all of them. */
+  readonly source: string | null;
+  /** The directory of the backups, where what was fetched is remembered. */
+  readonly dir: string;
+  /**
+   * `current`: what is there now. `recoverable`: also what was deleted or overwritten where the place keeps versions.
+   * Everything of a backup is written once, so there the oldest version that fits is the one that counts: who overwrites
+   * can only add newer ones.
+   */
+  readonly view: 'current' | 'recoverable';
+}
+
+/** What a destination holds, as one listing found it. */
+export interface RemoteLook {
+  /** The sources of which there is anything, sorted. */
+  readonly sources: readonly string[];
+  /** Newest first; of all sources, source by source. */
+  readonly entries: readonly RemoteEntry[];
+  /** What is named as a backup and has no manifest that can be used: interrupted, or damaged. */
+  readonly unreadable: readonly UnreadableRemote[];
+}
+
+/** By names in the folder of the backup (`shop.dump.zst`, `receipts/0001-pinned.json`); versions newest first. */
+export type RemoteObjects = ReadonlyMap<string, readonly ListedVersion[]>;
+
+export interface RemoteEntry extends CatalogEntry {
+  /** Why it cannot be restored: a file is missing there, or has another size than recorded; null: it is whole. */
+  readonly flaw: string | null;
+  /** Whether some of it was deleted or overwritten, and is taken from versions before that. */
+  readonly isHidden: boolean;
+  readonly manifestVersion: ListedVersion;
+  readonly objects: RemoteObjects;
+}
+
+export interface UnreadableRemote {
+  readonly source: string;
+  readonly id: BackupId;
+  readonly error: BackupdError;
+  readonly objects: RemoteObjects;
+}
+
+/** How many small objects are fetched side by side. */
+const WIDTH = 32;
+
+/** Receipts that are about the bytes on the disk of whoever wrote them, and not about the copy here. */
+const ABOUT_ELSEWHERE: ReadonlySet<string> = new Set(['damaged', 'uploaded', 'lost', 'removed']);
+
+/**
+ * Looks at what a destination holds: one listing, then each manifest and receipt that was not fetched before. Objects
+ * that are not of backups are left out.
+ * @throws BackupdError `destination-unavailable`, `destination-denied`, `storage-unavailable`
+ */
+export async function lookAtRemote(query: RemoteQuery, signal: AbortSignal): Promise<RemoteLook> {
+  const listed = await listBackups(query, signal);
+  const entries: RemoteEntry[] = [];
+  const unreadable: UnreadableRemote[] = [];
+  const sources = [...new Set(listed.map(({ source }) => source))].toSorted();
+  const caches = new Map<string, RemoteCache>();
+  try {
+    for (const source of sources) {
+      const { dir, destination, namespace } = query;
+      const place = { dir, destination: destination.name, namespace, source };
+      caches.set(source, await openRemoteCache(place));
+    }
+    await atOnce(listed, WIDTH, async (backup) => {
+      const cache = caches.get(backup.source) as RemoteCache;
+      const found = await readBackup(backup, { ...query, cache }, signal);
+      if (found !== null && 'error' in found) {
+        unreadable.push(found);
+      } else if (found !== null) {
+        entries.push(found);
+      }
+    });
+  } finally {
+    for (const cache of caches.values()) {
+      await cache.close();
+    }
+  }
+  return {
+    sources,
+    entries: entries.toSorted((one, other) => order(one.manifest, other.manifest)),
+    unreadable: unreadable.toSorted(order),
+  };
+}
+
+/**
+ * The namespaces that hold backups there.
+ * @throws BackupdError `destination-unavailable`, `destination-denied`
+ */
+export async function findNamespaces(
+  destination: Destination,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const name of (await destination.listFolders('', signal)).filter(isSourceName)) {
+    const sources = (await destination.listFolders(`${name}/`, signal)).filter(isSourceName);
+    for (const source of sources) {
+      if ((await destination.listFolders(`${name}/${source}/`, signal)).some(isBackupId)) {
+        found.push(name);
+        break;
+      }
+    }
+  }
+  return found.toSorted();
+}
+
+/**
+ * The whole manifest of a backup there.
+ * @throws BackupdError `backup-not-found` where it is gone meanwhile, and what `lookAtRemote` throws
+ */
+export async function readRemoteManifest(
+  destination: Destination,
+  { manifest, manifestVersion }: RemoteEntry,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const { key, versionId } = manifestVersion;
+  const bytes = await destination.get(key, versionId, signal);
+  if (bytes === null) {
+    throw new BackupdError(
+      'backup-not-found',
+      `backup ${manifest.id} is not at ${destination.name} any more`,
+      { hint: 'Run "backupd list --from" to see what is there now.' },
+    );
+  }
+  return parseManifest(bytes.toString('utf8'), `${manifest.id} at ${destination.name}`);
+}
+
+/** The versions of a file that may be the recorded one, the likeliest first. */
+export function versionsOf(
+  { objects }: Pick<RemoteEntry, 'objects'>,
+  file: { readonly name: string; readonly storedBytes: number },
+): readonly ListedVersion[] {
+  return whole(objects, file.name).filter(({ bytes }) => bytes === file.storedBytes);
+}
+
+/** Oldest first. */
+function whole(objects: RemoteObjects, name: string): readonly ListedVersion[] {
+  return (objects.get(name) ?? []).filter((version) => !version.isDeleteMarker).toReversed();
+}
+
+interface ListedBackup {
+  readonly source: string;
+  readonly id: BackupId;
+  readonly objects: ReadonlyMap<string, ListedVersion[]>;
+}
+
+async function listBackups(
+  query: RemoteQuery,
+  signal: AbortSignal,
+): Promise<readonly ListedBackup[]> {
+  const found = new Map<string, { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }>();
+  const { namespace, source } = query;
+  const prefix = source === null ? `${namespace}/` : `${namespace}/${source}/`;
+  for await (const version of await listVersions(query, prefix, signal)) {
+    const [of = '', id = '', ...rest] = version.key.slice(namespace.length + 1).split('/');
+    const name = rest.join('/');
+    if (isSourceName(of) && isBackupId(id) && isOfBackup(name)) {
+      const folder = `${of}/${id}`;
+      const backup = found.get(folder) ?? { source: of, id, objects: new Map() };
+      const versions = backup.objects.get(name) ?? [];
+      backup.objects.set(name, [...versions, version]);
+      found.set(folder, backup);
+    }
+  }
+  return [...found.values()];
+}
+
+/** Whether an object in the folder of a backup can be one of ours. */
+function isOfBackup(name: string): boolean {
+  return name === MANIFEST_FILE || isArchiveName(name) || receiptOf(name) !== null;
+}
+
+const RECEIPTS = 'receipts/';
+
+/** Number and type, by the name in the folder of a backup; null for what is no receipt. */
+function receiptOf(name: string): { readonly number: number; readonly type: string } | null {
+  const match = name.startsWith(RECEIPTS) ? RECEIPT_FILE.exec(name.slice(RECEIPTS.length)) : null;
+  return match === null ? null : { number: Number(match[1]), type: match[2] ?? '' };
+}
+
+async function listVersions(
+  { destination, view }: RemoteQuery,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<AsyncIterable<ListedVersion>> {
+  if (view === 'recoverable' && (await destination.inspect(signal)).keepsVersions === true) {
+    return destination.listVersions(prefix, signal);
+  }
+  return asVersions(destination, prefix, signal);
+}
+
+async function* asVersions(
+  destination: Destination,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<ListedVersion> {
+  for await (const object of destination.list(prefix, signal)) {
+    yield { ...object, versionId: null, isLatest: true, isDeleteMarker: false };
+  }
+}
+
+interface Reading extends RemoteQuery {
+  readonly cache: RemoteCache;
+}
+
+/** Null where it was removed while we looked. */
+async function readBackup(
+  backup: ListedBackup,
+  reading: Reading,
+  signal: AbortSignal,
+): Promise<RemoteEntry | UnreadableRemote | null> {
+  const { source, id, objects } = backup;
+  let error = new BackupdError('archive-corrupt', `${id} has no ${MANIFEST_FILE} there`, {
+    hint: 'It is no backup: its upload was interrupted, or its removal.',
+  });
+  for (const version of whole(objects, MANIFEST_FILE)) {
+    try {
+      const manifest = await readSummary(backup, version, reading, signal);
+      return manifest === null ? null : await describe(backup, { manifest, version }, reading, signal);
+    } catch (thrown) {
+      error = asUnusable(thrown);
+    }
+  }
+  return { source, id, error, objects };
+}
+
+/** What is wrong with this one backup; everything else is thrown on. */
+function asUnusable(thrown: unknown): BackupdError {
+  const { code } = toFailure(thrown);
+  const isOfBackup = ['archive-corrupt', 'format-unsupported', 'retrieval-pending'].includes(code);
+  if (isOfBackup && thrown instanceof BackupdError) {
+    return thrown;
+  }
+  throw thrown;
+}
+
+/** Null where it was removed while we looked. */
+async function readSummary(
+  { source, id }: ListedBackup,
+  version: ListedVersion,
+  { destination, namespace, cache }: Reading,
+  signal: AbortSignal,
+): Promise<ManifestSummary | null> {
+  const object = { name: `${id}/${MANIFEST_FILE}`, version };
+  const known = cache.get(object) as ManifestSummary | null;
+  if (known !== null) {
+    return known;
+  }
+  const bytes = await destination.get(version.key, version.versionId, signal);
+  if (bytes === null) {
+    return null;
+  }
+  const where = `${version.key} at ${destination.name}`;
+  const manifest = summariseManifest(parseManifest(bytes.toString('utf8'), where));
+  if (manifest.id !== id || manifest.source !== source || manifest.namespace !== namespace) {
+    throw new BackupdError(
+      'archive-corrupt',
+      `${where} is the manifest of ${manifest.namespace}/${manifest.source}/${manifest.id}`,
+      { hint: 'A backup was copied or renamed there: move it back to the place its manifest names.' },
+    );
+  }
+  await cache.add(object, manifest);
+  return manifest;
+}
+
+async function describe(
+  { objects }: ListedBackup,
+  { manifest, version }: { readonly manifest: ManifestSummary; readonly version: ListedVersion },
+  reading: Reading,
+  signal: AbortSignal,
+): Promise<RemoteEntry> {
+  const used = [
+    version,
+    ...manifest.files.map((file) => versionsOf({ objects }, file)[0]),
+  ].filter((one) => one !== undefined);
+  return {
+    manifest,
+    receipts: await readReceipts({ objects, id: manifest.id }, reading, signal),
+    flaw: findFlaw(manifest, objects),
+    isHidden: used.some(({ isLatest }) => !isLatest),
+    manifestVersion: version,
+    objects,
+  };
+}
+
+function findFlaw(manifest: ManifestSummary, objects: RemoteObjects): string | null {
+  for (const file of manifest.files) {
+    if (versionsOf({ objects }, file).length === 0) {
+      const [other] = whole(objects, file.name);
+      return other === undefined
+        ? `its ${file.name} is missing there`
+        : `its ${file.name} has ${other.bytes} bytes there, ${file.storedBytes} are recorded`;
+    }
+  }
+  return null;
+}
+
+async function readReceipts(
+  { objects, id }: { readonly objects: RemoteObjects; readonly id: BackupId },
+  { destination, cache }: Reading,
+  signal: AbortSignal,
+): Promise<readonly Receipt[]> {
+  const found: { readonly number: number; readonly receipt: Receipt }[] = [];
+  for (const name of objects.keys()) {
+    const named = receiptOf(name);
+    const [version] = whole(objects, name);
+    if (named === null || version === undefined || ABOUT_ELSEWHERE.has(named.type)) {
+      continue;
+    }
+    const object = { name: `${id}/${name}`, version };
+    let receipt = cache.get(object) as Receipt | null;
+    if (receipt === null) {
+      const bytes = await destination.get(version.key, version.versionId, signal);
+      receipt = bytes === null ? null : parseReceipt(bytes.toString('utf8'));
+      // What is no receipt says nothing; that it is none need not be found out again.
+      await cache.add(object, receipt ?? {});
+    }
+    if (receipt !== null && 'type' in receipt) {
+      found.push({ number: named.number, receipt });
+    }
+  }
+  // Two hosts may have used one number.
+  return found
+    .toSorted((one, other) => one.number - other.number || compare(one.receipt.at, other.receipt.at))
+    .map(({ receipt }) => receipt);
+}
+
+interface Place {
+  readonly source: string;
+  readonly id: BackupId;
+}
+
+/** By source, newest first. */
+function order(one: Place, other: Place): number {
+  return compare(one.source, other.source) || compare(other.id, one.id);
+}
+
+function compare(one: string, other: string): number {
+  return one === other ? 0 : one < other ? -1 : 1;
+}
