@@ -191,6 +191,13 @@ export interface UnfinishedUpload {
   readonly beganAt: string;
 }
 
+/** Whether a destination was in use before, remembered elsewhere than in it: what is empty then is not mounted. */
+export interface DestinationMemory {
+  wasUsed(): Promise<boolean>;
+  /** Durable before it resolves; idempotent. */
+  noteUse(): Promise<void>;
+}
+
 /** Whether a text can be a key, see {@link Destination}. */
 export function isKey(text: string): boolean {
   return (
