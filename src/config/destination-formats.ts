@@ -164,12 +164,11 @@ export const lifecycle: Format<Lifecycle> = {
   parse(text) {
     const days = new Map<string, number>();
     for (const part of text.split(',')) {
-      const [what = '', number = ''] = part.trim().split(':');
-      const [, count] = DAYS.exec(number) ?? [];
-      if (!['glacier', 'expire'].includes(what) || count === undefined || days.has(what)) {
-        throw new FormatError(days.has(what) ? `${what} is there twice` : '');
+      const [what, number] = readLifecyclePart(part.trim());
+      if (days.has(what)) {
+        throw new FormatError(`${what} is there twice`);
       }
-      days.set(what, Number(count));
+      days.set(what, number);
     }
     const glacierDays = days.get('glacier') ?? null;
     const expireDays = days.get('expire') ?? null;
@@ -179,3 +178,12 @@ export const lifecycle: Format<Lifecycle> = {
     return { glacierDays, expireDays };
   },
 };
+
+function readLifecyclePart(part: string): readonly [string, number] {
+  const [what = '', days = ''] = part.split(':');
+  const [, number] = DAYS.exec(days) ?? [];
+  if (!['glacier', 'expire'].includes(what) || number === undefined) {
+    throw new FormatError();
+  }
+  return [what, Number(number)];
+}

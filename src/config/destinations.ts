@@ -45,7 +45,10 @@ interface GivenValue {
 type Given = Readonly<Partial<Record<DestinationKey, GivenValue>>>;
 
 /** The destinations of variables and file. One with a wrong value is left out and told. */
-export function loadDestinations(layers: DestinationLayers, values: GlobalValues): DestinationsRead {
+export function loadDestinations(
+  layers: DestinationLayers,
+  values: GlobalValues,
+): DestinationsRead {
   const byVariable = givenByVariables(layers.variables);
   const names = [
     ...new Set([
@@ -197,21 +200,37 @@ function toSettings(
   };
 }
 
+/** Of which nothing is said. */
+const UNSAID = {
+  bucket: '',
+  prefix: '',
+  region: null,
+  storageClass: null,
+  pathStyle: null,
+  lifecycle: null,
+  objectLock: null,
+  ca: null,
+} as const;
+
 function toBucket(said: DestinationValues, environment: Environment): BucketSettings {
+  const { bucket, prefix, region, storageClass, pathStyle, lifecycle, objectLock, ca } = {
+    ...UNSAID,
+    ...said,
+  };
   const { accessKeyId, secretAccessKey } = said;
   // What the AWS tools would go by: to take such a store for AWS would be to speak to it in the wrong way.
   const usual = environment['AWS_ENDPOINT_URL_S3'] ?? environment['AWS_ENDPOINT_URL'] ?? '';
   return {
     kind: 's3',
-    bucket: said.bucket ?? '',
-    prefix: said.prefix ?? '',
+    bucket,
+    prefix,
     endpoint: said.endpoint ?? (usual === '' ? null : usual),
-    region: said.region ?? null,
-    storageClass: said.storageClass ?? null,
-    pathStyle: said.pathStyle ?? null,
-    lifecycle: said.lifecycle ?? null,
-    objectLock: said.objectLock ?? null,
-    ca: said.ca ?? null,
+    region,
+    storageClass,
+    pathStyle,
+    lifecycle,
+    objectLock,
+    ca,
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
         ? null

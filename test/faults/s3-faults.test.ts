@@ -60,9 +60,17 @@ const PLACES: readonly (readonly [string, Operation, number | undefined])[] = [
   ['the last part', 'UploadPart', 3],
   ['complete', 'CompleteMultipartUpload', undefined],
 ];
-const CASES = FAULTS.flatMap(([name, fault]) => PLACES.map(([where, operation, part]) => ({ name, fault, where, operation, part })));
+const CASES = FAULTS.flatMap(([name, fault]) =>
+  PLACES.map(([where, operation, part]) => ({ name, fault, where, operation, part })),
+);
 
-function which({ operation, part }: { readonly operation: Operation; readonly part: number | undefined }): { readonly operation: Operation; readonly part?: number } {
+function which({
+  operation,
+  part,
+}: {
+  readonly operation: Operation;
+  readonly part: number | undefined;
+}): { readonly operation: Operation; readonly part?: number } {
   return { operation, ...(part === undefined ? {} : { part }) };
 }
 
@@ -79,37 +87,57 @@ describe('an upload', () => {
   });
 
   const REFUSALS: readonly (readonly [string, Fault, string])[] = [
-    ...FAULTS.filter(([name]) => name !== 'a lost answer').map(([name, fault]) => [name, fault, 'destination-unavailable'] as const),
+    ...FAULTS.filter(([name]) => name !== 'a lost answer').map(
+      ([name, fault]) => [name, fault, 'destination-unavailable'] as const,
+    ),
     ['403', { status: 403, code: 'AccessDenied' }, 'destination-denied'],
   ];
-  const LASTING = REFUSALS.flatMap(([name, fault, code]) => PLACES.map(([where, operation, part]) => ({ name, fault, code, where, operation, part })));
-  test.each(LASTING)('fails on lasting $name at $where, and the next one sends what is missing', async (one) => {
-    const key = newKey();
-    const journal = testJournal();
-    proxy.disturb(which(one), one.fault);
-    await expect(open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).rejects.toMatchObject({ code: one.code });
-    const has = Object.keys(journal.state()?.etags ?? {}).length;
-    expect(has).toBeGreaterThanOrEqual(one.operation === 'UploadPart' ? 1 : 3);
-    expect(await open().head(key, null, CALM)).toBeNull();
-    proxy.calm();
-    proxy.forget();
-    const put = await open().putFile(key, file, { journal, onProgress: () => {} }, CALM);
-    const missing = one.operation === 'UploadPart' ? file.bytes - has * PART_BYTES : 0;
-    expect(put.sentBytes).toBeLessThanOrEqual(Math.max(missing, one.part === 3 ? 3 * MIB : 0, one.operation === 'UploadPart' ? PART_BYTES : 0));
-    expect(proxy.bytesOf('UploadPart')).toBe(put.sentBytes);
-    expect(journal.state()).toBeNull();
-    expect((await download(open(), key, PART_BYTES)).equals(file.content)).toBe(true);
-  });
+  const LASTING = REFUSALS.flatMap(([name, fault, code]) =>
+    PLACES.map(([where, operation, part]) => ({ name, fault, code, where, operation, part })),
+  );
+  test.each(LASTING)(
+    'fails on lasting $name at $where, and the next one sends what is missing',
+    async (one) => {
+      const key = newKey();
+      const journal = testJournal();
+      proxy.disturb(which(one), one.fault);
+      await expect(
+        open().putFile(key, file, { journal, onProgress: () => {} }, CALM),
+      ).rejects.toMatchObject({ code: one.code });
+      const has = Object.keys(journal.state()?.etags ?? {}).length;
+      expect(has).toBeGreaterThanOrEqual(one.operation === 'UploadPart' ? 1 : 3);
+      expect(await open().head(key, null, CALM)).toBeNull();
+      proxy.calm();
+      proxy.forget();
+      const put = await open().putFile(key, file, { journal, onProgress: () => {} }, CALM);
+      const missing = one.operation === 'UploadPart' ? file.bytes - has * PART_BYTES : 0;
+      expect(put.sentBytes).toBeLessThanOrEqual(
+        Math.max(
+          missing,
+          one.part === 3 ? 3 * MIB : 0,
+          one.operation === 'UploadPart' ? PART_BYTES : 0,
+        ),
+      );
+      expect(proxy.bytesOf('UploadPart')).toBe(put.sentBytes);
+      expect(journal.state()).toBeNull();
+      expect((await download(open(), key, PART_BYTES)).equals(file.content)).toBe(true);
+    },
+  );
 
-  test.each(PLACES.slice(0, 3))('never takes an altered byte in %s for the file', async (_where, operation, part) => {
-    const key = newKey();
-    const journal = testJournal();
-    proxy.disturb(which({ operation, part }), 'alter', 1);
-    await expect(open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).rejects.toMatchObject({ code: 'destination-unavailable' });
-    expect(await open().head(key, null, CALM)).toBeNull();
-    await open().putFile(key, file, { journal, onProgress: () => {} }, CALM);
-    expect((await download(open(), key, PART_BYTES)).equals(file.content)).toBe(true);
-  });
+  test.each(PLACES.slice(0, 3))(
+    'never takes an altered byte in %s for the file',
+    async (_where, operation, part) => {
+      const key = newKey();
+      const journal = testJournal();
+      proxy.disturb(which({ operation, part }), 'alter', 1);
+      await expect(
+        open().putFile(key, file, { journal, onProgress: () => {} }, CALM),
+      ).rejects.toMatchObject({ code: 'destination-unavailable' });
+      expect(await open().head(key, null, CALM)).toBeNull();
+      await open().putFile(key, file, { journal, onProgress: () => {} }, CALM);
+      expect((await download(open(), key, PART_BYTES)).equals(file.content)).toBe(true);
+    },
+  );
 
   test('that lost every answer to complete is found to be done', async () => {
     const key = newKey();
@@ -124,24 +152,32 @@ describe('an upload', () => {
     const key = newKey();
     const journal = testJournal();
     proxy.disturb({ operation: 'CompleteMultipartUpload' }, { status: 500, code: 'InternalError' });
-    await expect(open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).rejects.toMatchObject({ code: 'destination-unavailable' });
+    await expect(
+      open().putFile(key, file, { journal, onProgress: () => {} }, CALM),
+    ).rejects.toMatchObject({ code: 'destination-unavailable' });
     const state = journal.state();
     expect(state).not.toBeNull();
     if (state !== null) {
       await journal.write({ ...state, etags: {} });
     }
     proxy.calm();
-    expect((await open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).sentBytes).toBe(0);
+    expect(
+      (await open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).sentBytes,
+    ).toBe(0);
   });
 
   test('of another file does not go on with what is recorded', async () => {
     const key = newKey();
     const journal = testJournal();
     proxy.disturb({ operation: 'CompleteMultipartUpload' }, { status: 500, code: 'InternalError' });
-    await expect(open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).rejects.toThrow('500');
+    await expect(
+      open().putFile(key, file, { journal, onProgress: () => {} }, CALM),
+    ).rejects.toThrow('500');
     proxy.calm();
     const other = await fileOf(folder.dir, file.bytes, 'other');
-    expect((await open().putFile(key, other, { journal, onProgress: () => {} }, CALM)).sentBytes).toBe(other.bytes);
+    expect(
+      (await open().putFile(key, other, { journal, onProgress: () => {} }, CALM)).sentBytes,
+    ).toBe(other.bytes);
     expect(await Array.fromAsync(open().listUploads(key, CALM))).toEqual([]);
     expect((await download(open(), key, PART_BYTES)).equals(other.content)).toBe(true);
   });
@@ -150,18 +186,27 @@ describe('an upload', () => {
     const key = newKey();
     const journal = testJournal();
     proxy.disturb({ operation: 'CompleteMultipartUpload' }, { status: 500, code: 'InternalError' });
-    await expect(open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).rejects.toThrow('500');
+    await expect(
+      open().putFile(key, file, { journal, onProgress: () => {} }, CALM),
+    ).rejects.toThrow('500');
     proxy.calm();
     for await (const upload of open().listUploads(key, CALM)) {
       await open().abortUpload(upload, CALM);
     }
-    expect((await open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).sentBytes).toBe(file.bytes);
+    expect(
+      (await open().putFile(key, file, { journal, onProgress: () => {} }, CALM)).sentBytes,
+    ).toBe(file.bytes);
   });
 
   test('keeps to its rate, all parts together', async () => {
     const small = await fileOf(folder.dir, PART_BYTES + 2 * MIB, 'small');
     const startedAt = performance.now();
-    await open({}, { rateBytes: 10 * MIB }).putFile(newKey(), small, { journal: testJournal(), onProgress: () => {} }, CALM);
+    await open({}, { rateBytes: 10 * MIB }).putFile(
+      newKey(),
+      small,
+      { journal: testJournal(), onProgress: () => {} },
+      CALM,
+    );
     expect(performance.now() - startedAt).toBeGreaterThan(1600);
   });
 });
@@ -178,14 +223,20 @@ describe('small objects', () => {
     const key = newKey();
     proxy.disturb({ operation: 'PutObject' }, { status: 501, code: 'NotImplemented' }, 1);
     expect(await open().put(key, Buffer.from('mine'), { ifAbsent: true }, CALM)).toBe('put');
-    expect(proxy.seen.filter(({ operation }) => operation === 'PutObject').map(({ headers }) => headers['if-none-match'])).toEqual(['*', undefined]);
+    expect(
+      proxy.seen
+        .filter(({ operation }) => operation === 'PutObject')
+        .map(({ headers }) => headers['if-none-match']),
+    ).toEqual(['*', undefined]);
     expect(String(await open().get(key, null, CALM))).toBe('mine');
   });
 
   test('never name a storage class or carry checksums that were not asked for', async () => {
     await open().put(newKey(), Buffer.from('x'), { ifAbsent: false }, CALM);
     await open().putFile(newKey(), file, { journal: testJournal(), onProgress: () => {} }, CALM);
-    const named = proxy.seen.flatMap(({ headers }) => Object.keys(headers)).filter((name) => /storage-class|checksum|trailer/.test(name));
+    const named = proxy.seen
+      .flatMap(({ headers }) => Object.keys(headers))
+      .filter((name) => /storage-class|checksum|trailer/.test(name));
     expect(named).toEqual([]);
   });
 });
@@ -208,10 +259,15 @@ describe('a download', () => {
 });
 
 describe('failures are told apart', () => {
-  async function failure(destination: Destination): Promise<{ readonly code: string; readonly message: string; readonly hint: string }> {
+  async function failure(
+    destination: Destination,
+  ): Promise<{ readonly code: string; readonly message: string; readonly hint: string }> {
     return destination.put(newKey(), Buffer.from('x'), { ifAbsent: false }, CALM).then(
-      () => { throw new Error('it did not fail'); },
-      (error: unknown) => error as { readonly code: string; readonly message: string; readonly hint: string },
+      () => {
+        throw new Error('it did not fail');
+      },
+      (error: unknown) =>
+        error as { readonly code: string; readonly message: string; readonly hint: string },
     );
   }
 
@@ -219,12 +275,22 @@ describe('failures are told apart', () => {
     proxy.disturb({ operation: 'PutObject' }, { status: 403, code: 'AccessDenied' });
     const { code, message, hint } = await failure(open());
     expect(code).toBe('destination-denied');
-    expect(message).toMatch(/^destination "s3": s3:PutObject on demo\/db\/\d+\/shop.dump.zst was denied/);
+    expect(message).toMatch(
+      /^destination "s3": s3:PutObject on demo\/db\/\d+\/shop.dump.zst was denied/,
+    );
     expect(hint).toContain('docs/destinations.md');
   });
 
   test('denied by another action that the store names', async () => {
-    proxy.disturb({ operation: 'PutObject' }, { status: 403, code: 'AccessDenied', message: 'User: arn:aws:iam::1:user/b is not authorized to perform: kms:GenerateDataKey on resource: x' });
+    proxy.disturb(
+      { operation: 'PutObject' },
+      {
+        status: 403,
+        code: 'AccessDenied',
+        message:
+          'User: arn:aws:iam::1:user/b is not authorized to perform: kms:GenerateDataKey on resource: x',
+      },
+    );
     expect((await failure(open())).message).toContain('kms:GenerateDataKey on');
   });
 
@@ -233,9 +299,15 @@ describe('failures are told apart', () => {
     expect(await open().head(newKey(), null, CALM)).toBeNull();
     const key = newKey();
     await open().put(key, Buffer.from('x'), { ifAbsent: false }, CALM);
-    await expect(open().head(key, null, CALM)).rejects.toMatchObject({ code: 'destination-denied', message: expect.stringContaining('s3:GetObject') as string });
+    await expect(open().head(key, null, CALM)).rejects.toMatchObject({
+      code: 'destination-denied',
+      message: expect.stringContaining('s3:GetObject') as string,
+    });
     proxy.disturb({ operation: 'ListObjectsV2' }, { status: 403, code: 'AccessDenied' });
-    await expect(open().head(newKey(), null, CALM)).rejects.toMatchObject({ code: 'destination-denied', message: expect.stringContaining('s3:ListBucket') as string });
+    await expect(open().head(newKey(), null, CALM)).rejects.toMatchObject({
+      code: 'destination-denied',
+      message: expect.stringContaining('s3:ListBucket') as string,
+    });
   });
 
   test('wrong keys', async () => {
@@ -245,21 +317,44 @@ describe('failures are told apart', () => {
     expect(message).toContain('the keys were not accepted');
     expect(hint).toContain('BACKUPD_S3_ACCESS_KEY_ID');
     expect(JSON.stringify([message, hint])).not.toContain('not-the-secret');
-    const rotated = { accessKeyId: 'backupd-test', secretAccessKey: { reveal: () => 'not-the-secret' } };
-    expect((await failure(open({ credentials: rotated }))).message).toContain('the keys were not accepted');
+    const rotated = {
+      accessKeyId: 'backupd-test',
+      secretAccessKey: { reveal: () => 'not-the-secret' },
+    };
+    expect((await failure(open({ credentials: rotated }))).message).toContain(
+      'the keys were not accepted',
+    );
   });
 
   test('no such bucket, also where a head is asked', async () => {
     const gone = await server.createBucket();
     await server.client.send(new DeleteBucketCommand({ Bucket: gone }));
     const { code, message } = await failure(open({ bucket: gone }));
-    expect([code, message]).toEqual(['destination-unavailable', expect.stringContaining(`there is no bucket "${gone}"`)]);
-    await expect(open({ bucket: gone }).head(newKey(), null, CALM)).rejects.toMatchObject({ code: 'destination-unavailable', message: expect.stringContaining('there is no bucket') as string });
+    expect([code, message]).toEqual([
+      'destination-unavailable',
+      expect.stringContaining(`there is no bucket "${gone}"`),
+    ]);
+    await expect(open({ bucket: gone }).head(newKey(), null, CALM)).rejects.toMatchObject({
+      code: 'destination-unavailable',
+      message: expect.stringContaining('there is no bucket') as string,
+    });
   });
 
   test('the wrong region, with the right one', async () => {
-    proxy.disturb({ operation: 'PutObject' }, { status: 400, code: 'AuthorizationHeaderMalformed', message: "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-central-1'" });
-    expect(await failure(open())).toMatchObject({ code: 'config-invalid', message: expect.stringContaining('is in the region eu-central-1') as string, hint: 'Set BACKUPD_S3_REGION=eu-central-1.' });
+    proxy.disturb(
+      { operation: 'PutObject' },
+      {
+        status: 400,
+        code: 'AuthorizationHeaderMalformed',
+        message:
+          "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-central-1'",
+      },
+    );
+    expect(await failure(open())).toMatchObject({
+      code: 'config-invalid',
+      message: expect.stringContaining('is in the region eu-central-1') as string,
+      hint: 'Set BACKUPD_S3_REGION=eu-central-1.',
+    });
   });
 
   test('clocks that are apart, with both times', async () => {
@@ -268,12 +363,18 @@ describe('failures are told apart', () => {
     // The SDK goes by the answer, which is what misleads it here.
     const { code, message } = await failure(destination);
     expect(code).toBe('destination-unavailable');
-    expect(message).toMatch(/the clocks are \d+m \d+s apart: here it is 20\d\d-[\dT:-]+Z, at the store 20\d\d-[\dT:-]+Z$|the clocks are 20m/);
+    expect(message).toMatch(
+      /the clocks are \d+m \d+s apart: here it is 20\d\d-[\dT:-]+Z, at the store 20\d\d-[\dT:-]+Z$|the clocks are 20m/,
+    );
   });
 
   test('unreachable, and nobody there', async () => {
-    expect((await failure(open({ endpoint: 'http://127.0.0.1:1' }))).message).toContain('127.0.0.1:1 cannot be reached: connection refused (ECONNREFUSED)');
-    expect((await failure(open({ endpoint: 'http://nowhere.invalid' }))).message).toContain('nowhere.invalid cannot be reached');
+    expect((await failure(open({ endpoint: 'http://127.0.0.1:1' }))).message).toContain(
+      '127.0.0.1:1 cannot be reached: connection refused (ECONNREFUSED)',
+    );
+    expect((await failure(open({ endpoint: 'http://nowhere.invalid' }))).message).toContain(
+      'nowhere.invalid cannot be reached',
+    );
   });
 
   test('regions that are not allowed get nothing, nor do those that are not known', async () => {

@@ -41,6 +41,7 @@ export function sampleApp(options: AppOptions): SampleApp {
       logFormat: 'json',
       keep: sampleJob().keep,
       schedule: sampleJob().schedule,
+      destinations: [],
     },
     options: [],
     problems: [],

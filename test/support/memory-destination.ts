@@ -2,7 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { isKey, type Destination, type ListedObject, type ObjectFacts } from '../../src/core/destination.ts';
+import {
+  isKey,
+  type Destination,
+  type ListedObject,
+  type ObjectFacts,
+} from '../../src/core/destination.ts';
 import { BackupdError } from '../../src/core/errors.ts';
 
 interface StoredObject {
@@ -25,7 +30,10 @@ const PIECE_BYTES = 1024 * 1024;
 /** An empty one. It keeps no versions and knows no locks. */
 export function memoryDestination(name = 'memory'): MemoryDestination {
   const objects = new Map<string, StoredObject>();
-  const partials = new Map<string, { readonly key: string; readonly beganAt: string; bytes: number }>();
+  const partials = new Map<
+    string,
+    { readonly key: string; readonly beganAt: string; bytes: number }
+  >();
   let failure: BackupdError | null = null;
   let changes = 0;
 
@@ -86,7 +94,13 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
     async inspect(signal) {
       await turn();
       enter(signal);
-      return { region: null, isOffsite: true, keepsVersions: false, locksObjects: false, clockAheadMs: 0 };
+      return {
+        region: null,
+        isOffsite: true,
+        keepsVersions: false,
+        locksObjects: false,
+        clockAheadMs: 0,
+      };
     },
     async putFile(key, file, { onProgress }, signal) {
       enter(signal, key);
@@ -99,7 +113,11 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
       if (sha256Of(bytes) !== file.sha256) {
         throw new BackupdError('archive-corrupt', `${file.path} is damaged`);
       }
-      const partial = partials.get(file.sha256) ?? { key, beganAt: new Date().toISOString(), bytes: 0 };
+      const partial = partials.get(file.sha256) ?? {
+        key,
+        beganAt: new Date().toISOString(),
+        bytes: 0,
+      };
       partials.set(file.sha256, partial);
       const before = partial.bytes;
       while (partial.bytes < bytes.length) {
@@ -145,7 +163,10 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
       if (object?.facts.etag !== etag) {
         throw new BackupdError('destination-unavailable', `${key} was replaced while it was read`);
       }
-      return Readable.from([object.bytes.subarray(from, from + bytes)], { objectMode: false, signal });
+      return Readable.from([object.bytes.subarray(from, from + bytes)], {
+        objectMode: false,
+        signal,
+      });
     },
     async remove(key, _versionId, signal) {
       await turn();

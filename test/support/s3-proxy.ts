@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { Agent, createServer, request as sendRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  createServer,
+  request as sendRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -49,7 +55,11 @@ export interface S3Proxy extends AsyncDisposable {
   /** All requests so far. */
   readonly seen: readonly SeenRequest[];
   /** Disturbs the next requests of this kind, so many times; without `part` of any part. */
-  disturb(which: { readonly operation: Operation; readonly part?: number }, fault: Fault, times?: number): void;
+  disturb(
+    which: { readonly operation: Operation; readonly part?: number },
+    fault: Fault,
+    times?: number,
+  ): void;
   /** Ends all that was disturbing. */
   calm(): void;
   /** Sets the clock in answers. */
@@ -75,7 +85,8 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
 
   function takeFault({ operation, part }: SeenRequest): Fault | null {
     const found = disturbances.find(
-      (one) => one.left > 0 && one.operation === operation && (one.part === null || one.part === part),
+      (one) =>
+        one.left > 0 && one.operation === operation && (one.part === null || one.part === part),
     );
     if (found === undefined) {
       return null;
@@ -114,10 +125,17 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
     fault: 'lose' | 'cut' | 'alter' | null,
   ): Promise<void> {
     const isUpload = Number(request.headers['content-length'] ?? 0) > 0;
-    const out = sendRequest({ hostname, port, agent, method: request.method, path: request.url, headers: request.headers });
+    const out = sendRequest({
+      hostname,
+      port,
+      agent,
+      method: request.method,
+      path: request.url,
+      headers: request.headers,
+    });
     const answered = once(out, 'response') as Promise<[IncomingMessage]>;
     answered.catch(() => undefined);
-    await pipeline(request, ...(fault === 'alter' && isUpload ? [altering()] : []), out);
+    await pipeline([request, ...(fault === 'alter' && isUpload ? [altering()] : []), out]);
     const [answer] = await answered;
     if (fault === 'lose') {
       await drain(answer);
@@ -131,11 +149,13 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
     response.writeHead(answer.statusCode ?? 502, headers);
     if (fault === 'cut') {
       const [first] = (await once(answer, 'data')) as [Buffer];
-      response.write(first.subarray(0, Math.ceil(first.length / 2)), () => request.socket.destroy());
+      response.write(first.subarray(0, Math.ceil(first.length / 2)), () =>
+        request.socket.destroy(),
+      );
       answer.destroy();
       return;
     }
-    await pipeline(answer, ...(fault === 'alter' && !isUpload ? [altering()] : []), response);
+    await pipeline([answer, ...(fault === 'alter' && !isUpload ? [altering()] : []), response]);
   }
 
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -215,7 +235,10 @@ function refuse(
   { status, code, message = 'said by the proxy' }: Exclude<Fault, string>,
 ): void {
   const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`;
-  response.writeHead(status, { 'content-type': 'application/xml', 'content-length': Buffer.byteLength(body) });
+  response.writeHead(status, {
+    'content-type': 'application/xml',
+    'content-length': Buffer.byteLength(body),
+  });
   response.end(request.method === 'HEAD' ? '' : body);
 }
 

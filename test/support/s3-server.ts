@@ -4,9 +4,18 @@ import {
   PutObjectLockConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { hide, type BucketSettings, type DestinationSettings } from '../../src/core/destination-settings.ts';
+import {
+  hide,
+  type BucketSettings,
+  type DestinationSettings,
+} from '../../src/core/destination-settings.ts';
 import { docker } from './run-process.ts';
-import { startContainer, uniqueName, type ContainerOptions, type TestContainer } from './test-container.ts';
+import {
+  startContainer,
+  uniqueName,
+  type ContainerOptions,
+  type TestContainer,
+} from './test-container.ts';
 import { waitFor } from './wait-for.ts';
 
 const KEYS = { accessKeyId: 'backupd-test', secretAccessKey: 'backupd-test-secret' };
@@ -28,14 +37,20 @@ export interface S3Server extends AsyncDisposable {
 }
 
 /** MinIO, empty. @param more such as certificates for TLS */
-export async function startMinio(more: Partial<ContainerOptions> & { readonly tls?: boolean } = {}): Promise<S3Server> {
+export async function startMinio(
+  more: Partial<ContainerOptions> & { readonly tls?: boolean } = {},
+): Promise<S3Server> {
   const { tls = false, ...options } = more;
   const container = await startContainer({
     image: 'backupd-test/minio:1',
     // What it keeps is gone with it: nothing has to reach a disk.
     tmpfs: { '/data': 'size=2g' },
     ...options,
-    env: { MINIO_ROOT_USER: KEYS.accessKeyId, MINIO_ROOT_PASSWORD: KEYS.secretAccessKey, ...options.env },
+    env: {
+      MINIO_ROOT_USER: KEYS.accessKeyId,
+      MINIO_ROOT_PASSWORD: KEYS.secretAccessKey,
+      ...options.env,
+    },
     more: ['-p', '127.0.0.1::9000', ...(options.more ?? [])],
   });
   return serverIn(container, { port: 9000, scheme: tls ? 'https' : 'http' });
@@ -43,7 +58,10 @@ export async function startMinio(more: Partial<ContainerOptions> & { readonly tl
 
 /** moto, empty. */
 export async function startMoto(): Promise<S3Server> {
-  const container = await startContainer({ image: 'backupd-test/moto:1', more: ['-p', '127.0.0.1::5000'] });
+  const container = await startContainer({
+    image: 'backupd-test/moto:1',
+    more: ['-p', '127.0.0.1::5000'],
+  });
   return serverIn(container, { port: 5000, scheme: 'http' });
 }
 
@@ -56,7 +74,9 @@ async function serverIn(
     const client = clientFor(endpoint);
     await waitFor('store that answers', async () => {
       // What it says does not matter; a certificate that is not trusted is an answer, too.
-      const answer = await fetch(endpoint).catch((error: unknown) => (isTlsError(error) ? error : null));
+      const answer = await fetch(endpoint).catch((error: unknown) =>
+        isTlsError(error) ? error : null,
+      );
       return answer !== null;
     });
     return {
@@ -77,7 +97,10 @@ async function serverIn(
 }
 
 function isTlsError(error: unknown): boolean {
-  return error instanceof Error && /CERT|SELF_SIGNED/.test(String((error.cause as { code?: string } | undefined)?.code));
+  return (
+    error instanceof Error &&
+    /CERT|SELF_SIGNED/.test(String((error.cause as { code?: string } | undefined)?.code))
+  );
 }
 
 function clientFor(endpoint: string): S3Client {
@@ -91,9 +114,14 @@ function clientFor(endpoint: string): S3Client {
   });
 }
 
-async function createBucket(client: S3Client, { versioned = false, lock }: BucketOptions): Promise<string> {
+async function createBucket(
+  client: S3Client,
+  { versioned = false, lock }: BucketOptions,
+): Promise<string> {
   const Bucket = uniqueName('bucket');
-  await client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: lock !== undefined }));
+  await client.send(
+    new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: lock !== undefined }),
+  );
   if (versioned) {
     await client.send(
       new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }),

@@ -2,7 +2,13 @@ import { createHash, randomFillSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import type { Destination, DestinationMemory, FileToPut, UploadJournal, UploadState } from '../../src/core/destination.ts';
+import type {
+  Destination,
+  DestinationMemory,
+  FileToPut,
+  UploadJournal,
+  UploadState,
+} from '../../src/core/destination.ts';
 
 export const MIB = 1024 * 1024;
 /** As uploads of buckets make them. */
@@ -12,7 +18,11 @@ export const PART_BYTES = 16 * MIB;
 export const CALM = new AbortController().signal;
 
 /** A file of random bytes in this folder. */
-export async function fileOf(dir: string, bytes: number, name = `file-${bytes}`): Promise<FileToPut & { readonly content: Buffer }> {
+export async function fileOf(
+  dir: string,
+  bytes: number,
+  name = `file-${bytes}`,
+): Promise<FileToPut & { readonly content: Buffer }> {
   const content = randomFillSync(Buffer.alloc(bytes));
   const path = join(dir, name);
   await writeFile(path, content);
@@ -55,7 +65,11 @@ export function testMemory(): DestinationMemory {
 }
 
 /** All of an object, in ranges of so many bytes. */
-export async function download(destination: Destination, key: string, rangeBytes: number): Promise<Buffer> {
+export async function download(
+  destination: Destination,
+  key: string,
+  rangeBytes: number,
+): Promise<Buffer> {
   const head = await destination.head(key, null, CALM);
   if (head === null) {
     throw new Error(`there is no ${key}`);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { DestinationSettings } from '../../core/destination-settings.ts';
 import { isKey, type Destination, type ListedObject } from '../../core/destination.ts';
-import { rateOf } from '../rate.ts';
+import { rateOf, type Rate } from '../rate.ts';
 import { inDirectory } from './failures.ts';
 import { removeBelow } from './files.ts';
 import { isInUse, prepareToWrite, type DirectoryRoot } from './mounted.ts';
@@ -25,33 +25,10 @@ export function directoryDestination(
   settings: DestinationSettings,
   root: DirectoryRoot,
 ): Destination {
-  const { name, path } = root;
-  const rate = settings.rateBytes === null ? null : rateOf(settings.rateBytes);
-
-  /** Nothing is there before the first use. */
-  async function reading<T>(
-    signal: AbortSignal,
-    otherwise: T,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    return inDirectory(root, signal, async () => ((await isInUse(root)) ? work() : otherwise));
-  }
-
-  async function writing<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return inDirectory(root, signal, async () => {
-      await prepareToWrite(root);
-      return work();
-    });
-  }
-
-  async function* list(prefix: string, signal: AbortSignal): AsyncGenerator<ListedObject> {
-    yield* within(root, signal, () => listBelow(path, prefix));
-  }
-
   return {
-    name,
+    name: root.name,
     kind: 'directory',
-    place: path,
+    place: root.path,
     inspect: async (signal) =>
       inDirectory(root, signal, async () => {
         await isInUse(root);
@@ -63,29 +40,57 @@ export function directoryDestination(
           clockAheadMs: null,
         };
       }),
-    async putFile(key, file, { onProgress }, signal) {
-      checkKey(key);
-      return writing(signal, async () =>
-        putFileInto(root, { key, file, rate, onProgress }, signal),
-      );
-    },
-    async put(key, bytes, how, signal) {
-      checkKey(key);
-      return writing(signal, async () => putInto(root, { key, bytes }, how));
-    },
+    ...readers(root),
+    ...writers(root, settings.rateBytes === null ? null : rateOf(settings.rateBytes)),
+  };
+}
+
+/** Nothing is there before the first use. */
+async function reading<T>(
+  root: DirectoryRoot,
+  { signal, otherwise }: { readonly signal: AbortSignal; readonly otherwise: T },
+  work: () => Promise<T>,
+): Promise<T> {
+  return inDirectory(root, signal, async () => ((await isInUse(root)) ? work() : otherwise));
+}
+
+async function writing<T>(
+  root: DirectoryRoot,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  return inDirectory(root, signal, async () => {
+    await prepareToWrite(root);
+    return work();
+  });
+}
+
+type Readers = Pick<Destination, 'list' | 'listVersions' | 'listUploads' | 'head' | 'get' | 'read'>;
+
+function readers(root: DirectoryRoot): Readers {
+  const { path } = root;
+
+  async function* list(prefix: string, signal: AbortSignal): AsyncGenerator<ListedObject> {
+    yield* within(root, signal, () => listBelow(path, prefix));
+  }
+
+  return {
     list,
     async *listVersions(prefix, signal) {
       for await (const object of list(prefix, signal)) {
         yield { ...object, versionId: null, isLatest: true, isDeleteMarker: false };
       }
     },
+    async *listUploads(prefix, signal) {
+      yield* within(root, signal, () => listPartials(path, prefix));
+    },
     async head(key, _versionId, signal) {
       checkKey(key);
-      return reading(signal, null, async () => statObject(path, key));
+      return reading(root, { signal, otherwise: null }, async () => statObject(path, key));
     },
     async get(key, _versionId, signal) {
       checkKey(key);
-      return reading(signal, null, async () => readWhole(root, key));
+      return reading(root, { signal, otherwise: null }, async () => readWhole(root, key));
     },
     async read(object, range, signal) {
       checkKey(object.key);
@@ -93,19 +98,37 @@ export function directoryDestination(
         await isInUse(root);
         return openRange(root, object, range);
       });
-      return Readable.from(within(root, signal, () => pieces), { objectMode: false, signal });
+      return Readable.from(
+        within(root, signal, () => pieces),
+        { objectMode: false, signal },
+      );
+    },
+  };
+}
+
+type Writers = Pick<Destination, 'putFile' | 'put' | 'remove' | 'abortUpload'>;
+
+function writers(root: DirectoryRoot, rate: Rate | null): Writers {
+  const { path } = root;
+  return {
+    async putFile(key, file, { onProgress }, signal) {
+      checkKey(key);
+      return writing(root, signal, async () =>
+        putFileInto(root, { key, file, rate, onProgress }, signal),
+      );
+    },
+    async put(key, bytes, how, signal) {
+      checkKey(key);
+      return writing(root, signal, async () => putInto(root, { key, bytes }, how));
     },
     async remove(key, _versionId, signal) {
       checkKey(key);
-      await reading(signal, undefined, async () => removeFrom(root, key));
+      await reading(root, { signal, otherwise: undefined }, async () => removeFrom(root, key));
       return { outcome: 'removed' };
-    },
-    async *listUploads(prefix, signal) {
-      yield* within(root, signal, () => listPartials(path, prefix));
     },
     async abortUpload({ key, uploadId }, signal) {
       checkKey(key);
-      await reading(signal, undefined, async () =>
+      await reading(root, { signal, otherwise: undefined }, async () =>
         removeBelow(path, join(partialFolder(path, key), uploadId)),
       );
     },

@@ -27,10 +27,14 @@ function directoryFailure(
   const code = 'code' in thrown ? String(thrown.code) : '';
   const reason = `${getSystemErrorMessage(thrown.errno)} (${code})`;
   if (hasErrorCode(thrown, 'ENOSPC', 'EDQUOT')) {
-    return new BackupdError('no-space', `destination "${name}": no space left in ${path} (${code})`, {
-      hint: 'Free space there, or keep fewer backups in this destination.',
-      cause: thrown,
-    });
+    return new BackupdError(
+      'no-space',
+      `destination "${name}": no space left in ${path} (${code})`,
+      {
+        hint: 'Free space there, or keep fewer backups in this destination.',
+        cause: thrown,
+      },
+    );
   }
   if (hasErrorCode(thrown, 'EACCES', 'EPERM', 'EROFS')) {
     return new BackupdError(

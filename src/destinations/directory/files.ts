@@ -53,7 +53,11 @@ export async function ensureFolders(root: string, folder: string): Promise<void>
 }
 
 /** Opens a file below the root, its folders made where they are missing. */
-export async function openBelow(root: string, path: string, flags: string | number): Promise<FileHandle> {
+export async function openBelow(
+  root: string,
+  path: string,
+  flags: string | number,
+): Promise<FileHandle> {
   return withFolders(root, path, async () => open(path, flags, FILE_MODE));
 }
 

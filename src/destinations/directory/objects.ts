@@ -1,7 +1,12 @@
 import { open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { ByteRange, ListedObject, ObjectFacts, UnfinishedUpload } from '../../core/destination.ts';
+import type {
+  ByteRange,
+  ListedObject,
+  ObjectFacts,
+  UnfinishedUpload,
+} from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { exactly } from '../exactly.ts';
 import { hasErrorCode, ownFolder } from './files.ts';
@@ -136,11 +141,7 @@ export async function openRange(
   return readRange(handle, from, bytes);
 }
 
-async function* readRange(
-  handle: FileHandle,
-  from: number,
-  bytes: number,
-): AsyncGenerator<Buffer> {
+async function* readRange(handle: FileHandle, from: number, bytes: number): AsyncGenerator<Buffer> {
   await using _open = handle;
   if (bytes > 0) {
     const end = from + bytes - 1;

@@ -86,7 +86,7 @@ async function copy(
   const other = Buffer.allocUnsafeSlow(buffer.length);
   let { size: sameUntil } = await target.stat();
   let sentBytes = 0;
-  for (let from = 0; from < file.bytes; ) {
+  for (let from = 0; from < file.bytes;) {
     signal.throwIfAborted();
     const piece = await readPiece(source, file, { buffer, from });
     hash.update(piece);
@@ -115,7 +115,7 @@ async function holds(
 }
 
 async function writeAll(target: FileHandle, piece: Buffer, from: number): Promise<void> {
-  for (let done = 0; done < piece.length; ) {
+  for (let done = 0; done < piece.length;) {
     const { bytesWritten } = await target.write(piece, done, piece.length - done, from + done);
     done += bytesWritten;
   }

@@ -1,3 +1,7 @@
+import type {
+  ListMultipartUploadsCommand,
+  ListMultipartUploadsCommandOutput,
+} from '@aws-sdk/client-s3';
 import type { ListedObject, ListedVersion, UnfinishedUpload } from '../../core/destination.ts';
 import type { Bucket } from './bucket.ts';
 import { storeStatus } from './failures.ts';
@@ -28,10 +32,10 @@ export async function* listObjects(
 function listed(
   bucket: Bucket,
   object: {
-    readonly Key?: string;
-    readonly Size?: number;
-    readonly ETag?: string;
-    readonly LastModified?: Date;
+    readonly Key?: string | undefined;
+    readonly Size?: number | undefined;
+    readonly ETag?: string | undefined;
+    readonly LastModified?: Date | undefined;
   },
 ): ListedObject {
   return {
@@ -130,14 +134,14 @@ export async function* listUploads(
   prefix: string,
   signal: AbortSignal,
 ): AsyncGenerator<UnfinishedUpload> {
-  let after: object | null = {};
+  let after: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } | null = {};
   while (after !== null) {
-    const command = new bucket.sdk.ListMultipartUploadsCommand({
+    const command: ListMultipartUploadsCommand = new bucket.sdk.ListMultipartUploadsCommand({
       Bucket: bucket.place.bucket,
       Prefix: bucket.fullPrefix(prefix),
       ...after,
     });
-    const page = await bucket.ask(
+    const page: ListMultipartUploadsCommandOutput = await bucket.ask(
       { action: 's3:ListBucketMultipartUploads', key: null },
       signal,
       async (options) => bucket.client.send(command, options),
@@ -149,9 +153,10 @@ export async function* listUploads(
         beganAt: (Initiated ?? new Date(0)).toISOString(),
       };
     }
+    const { NextKeyMarker, NextUploadIdMarker } = page;
     after =
-      page.IsTruncated === true && page.NextKeyMarker !== undefined
-        ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+      page.IsTruncated === true && NextKeyMarker !== undefined
+        ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker ?? '' }
         : null;
   }
 }

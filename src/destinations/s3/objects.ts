@@ -16,7 +16,10 @@ interface ObjectName {
   readonly versionId: string | null;
 }
 
-function asParameters(bucket: Bucket, { key, versionId }: ObjectName): {
+function asParameters(
+  bucket: Bucket,
+  { key, versionId }: ObjectName,
+): {
   readonly Bucket: string;
   readonly Key: string;
   readonly VersionId?: string;
@@ -86,7 +89,10 @@ async function settleAbsence(
     return;
   }
   const status = storeStatus(error);
-  if (![301, 307, 400, 403, 404, 405].includes(status) || storeCode(error) === 'InvalidObjectState') {
+  if (
+    ![301, 307, 400, 403, 404, 405].includes(status) ||
+    storeCode(error) === 'InvalidObjectState'
+  ) {
     throw error;
   }
   const key = bucket.fullKey(object.key);
@@ -101,7 +107,11 @@ async function settleAbsence(
     async (options) => bucket.client.send(command, options),
   );
   const isThere = page.Contents?.[0]?.Key === key;
-  if (status !== 404 && status !== 405 && (isThere || status !== 403 || object.versionId !== null)) {
+  if (
+    status !== 404 &&
+    status !== 405 &&
+    (isThere || status !== 403 || object.versionId !== null)
+  ) {
     throw error;
   }
 }
@@ -240,4 +250,3 @@ async function lockOn(
   const now = Date.now() + (bucket.clock.aheadMs() ?? 0);
   return until !== undefined && until.getTime() > now ? { until: until.toISOString() } : null;
 }
-

@@ -87,7 +87,11 @@ export async function sendParts(
     }
   }
 
-  const workers = Math.min(count, MOST_WORKERS, Math.max(1, Math.floor(MOST_HELD_BYTES / partBytes)));
+  const workers = Math.min(
+    count,
+    MOST_WORKERS,
+    Math.max(1, Math.floor(MOST_HELD_BYTES / partBytes)),
+  );
   await Promise.all(Array.from({ length: workers }, work));
   await record.settle();
   if (failure !== null) {

@@ -48,7 +48,12 @@ export function bucketDestination(
       if (ifAbsent) {
         return putIfAbsent(bucket, { key, bytes }, writing, signal);
       }
-      await putWhole(bucket, { key, bytes }, { writing, as: 'record', onlyIfAbsent: false }, signal);
+      await putWhole(
+        bucket,
+        { key, bytes },
+        { writing, as: 'record', onlyIfAbsent: false },
+        signal,
+      );
       return 'put';
     },
     async *list(prefix, signal) {
@@ -60,7 +65,8 @@ export function bucketDestination(
     head: async (key, versionId, signal) => headObject(await open(), { key, versionId }, signal),
     get: async (key, versionId, signal) => getObject(await open(), { key, versionId }, signal),
     read: async (object, range, signal) => readObject(await open(), object, range, signal),
-    remove: async (key, versionId, signal) => removeObject(await open(), { key, versionId }, signal),
+    remove: async (key, versionId, signal) =>
+      removeObject(await open(), { key, versionId }, signal),
     async *listUploads(prefix, signal) {
       yield* listUploads(await open(), prefix, signal);
     },

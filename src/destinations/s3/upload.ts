@@ -18,7 +18,12 @@ import { isOf, partBytesOf, uploadRecord } from './upload-record.ts';
 import { lockParameters, storageClassOf, type Writing } from './writing.ts';
 
 /** What stores say of an upload that can come to nothing. */
-const NEVER_FINISHED = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'InvalidRequest']);
+const NEVER_FINISHED = new Set([
+  'InvalidPart',
+  'InvalidPartOrder',
+  'EntityTooSmall',
+  'InvalidRequest',
+]);
 
 interface Upload {
   readonly key: string;
@@ -65,8 +70,7 @@ export async function uploadFile(
   }
   const there = isUnfinished ? await partsOf(bucket, recorded, signal) : null;
   // An upload that the store does not know any more begins anew.
-  const state =
-    isUnfinished && there !== null ? recorded : await begin(bucket, upload, signal);
+  const state = isUnfinished && there !== null ? recorded : await begin(bucket, upload, signal);
   return await finish(bucket, { ...upload, handle, state, there: there ?? new Map() }, signal);
 }
 

@@ -159,6 +159,7 @@ function settings(dir: string): Settings {
     logFormat: 'auto',
     keep: { all: true },
     schedule: SCHEDULE,
+    destinations: [],
   };
 }
 

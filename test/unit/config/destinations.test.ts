@@ -120,8 +120,13 @@ destinations:
       rateBytes: 5_000_000,
       isOffsite: true,
     });
-    expect(far).toMatchObject({ name: 'far-away', place: { bucket: 'other', ca: `${CERTIFICATE}\n` } });
-    const shown = Object.fromEntries(options.map(({ name, value, from }) => [name, `${value} from ${from}`]));
+    expect(far).toMatchObject({
+      name: 'far-away',
+      place: { bucket: 'other', ca: `${CERTIFICATE}\n` },
+    });
+    const shown = Object.fromEntries(
+      options.map(({ name, value, from }) => [name, `${value} from ${from}`]),
+    );
     expect(shown).toMatchObject({
       BACKUPD_S3_BUCKET: 'shop from file /c.yml',
       BACKUPD_S3_REGION: 'eu-west-1 from environment',
@@ -140,15 +145,29 @@ destinations:
   });
 
   it.each([
-    [{ BACKUPD_S3_REGION: 'eu-west-1' }, ['fatal | BACKUPD_S3_BUCKET | the destination "s3" has no place: BACKUPD_S3_BUCKET is missing']],
-    [{ BACKUPD_DESTINATIONS: 'nas' }, ['fatal | BACKUPD_DEST_NAS_BUCKET | the destination "nas" has no place: BACKUPD_DEST_NAS_BUCKET or BACKUPD_DEST_NAS_PATH is missing']],
+    [
+      { BACKUPD_S3_REGION: 'eu-west-1' },
+      [
+        'fatal | BACKUPD_S3_BUCKET | the destination "s3" has no place: BACKUPD_S3_BUCKET is missing',
+      ],
+    ],
+    [
+      { BACKUPD_DESTINATIONS: 'nas' },
+      [
+        'fatal | BACKUPD_DEST_NAS_BUCKET | the destination "nas" has no place: BACKUPD_DEST_NAS_BUCKET or BACKUPD_DEST_NAS_PATH is missing',
+      ],
+    ],
     [
       { BACKUPD_DESTINATIONS: 'nas', BACKUPD_DEST_NAS_PATH: '/a', BACKUPD_DEST_NAS_BUCKET: 'abc' },
-      ['fatal | BACKUPD_DEST_NAS_PATH | the destination "nas" has a bucket and a path, expected one of them'],
+      [
+        'fatal | BACKUPD_DEST_NAS_PATH | the destination "nas" has a bucket and a path, expected one of them',
+      ],
     ],
     [
       { BACKUPD_DESTINATIONS: 'nas', BACKUPD_DEST_NAS_PATH: '/a', BACKUPD_DEST_NAS_REGION: 'x' },
-      ['fatal | BACKUPD_DEST_NAS_REGION | the destination "nas" is a directory, which has no region'],
+      [
+        'fatal | BACKUPD_DEST_NAS_REGION | the destination "nas" is a directory, which has no region',
+      ],
     ],
     [
       { BACKUPD_S3_BUCKET: 'abc', BACKUPD_S3_ACCESS_KEY_ID: 'x' },
@@ -156,25 +175,45 @@ destinations:
     ],
     [
       { BACKUPD_DESTINATIONS: 'a-b a.b', BACKUPD_DEST_A_B_PATH: '/a' },
-      ['fatal | BACKUPD_DESTINATIONS | the destinations "a-b" and "a.b" have the same variables, expected names that differ in more than "-", "." and "_"'],
+      [
+        'fatal | BACKUPD_DESTINATIONS | the destinations "a-b" and "a.b" have the same variables, expected names that differ in more than "-", "." and "_"',
+      ],
     ],
-    [{ BACKUPD_S3_PATH: '/a' }, ['loud | BACKUPD_S3_PATH | this version of backupd has no variable BACKUPD_S3_PATH | Perhaps BACKUPD_S3_RATE was meant.']],
+    [
+      { BACKUPD_S3_PATH: '/a' },
+      [
+        'loud | BACKUPD_S3_PATH | this version of backupd has no variable BACKUPD_S3_PATH | Perhaps BACKUPD_S3_RATE was meant.',
+      ],
+    ],
     [
       { BACKUPD_DEST_NAS_PATH: '/a' },
-      ['loud | BACKUPD_DEST_NAS_PATH | there is no destination whose name is NAS in variables | Name it in BACKUPD_DESTINATIONS, or remove the variable.'],
+      [
+        'loud | BACKUPD_DEST_NAS_PATH | there is no destination whose name is NAS in variables | Name it in BACKUPD_DESTINATIONS, or remove the variable.',
+      ],
     ],
     [
       { BACKUPD_DESTINATIONS: 'nas', BACKUPD_DEST_NAS_PATH: '/a', BACKUPD_DEST_NSA_RATE: '1MB' },
-      ['loud | BACKUPD_DEST_NSA_RATE | there is no destination whose name is NSA in variables | Perhaps BACKUPD_DEST_NAS_RATE was meant.'],
+      [
+        'loud | BACKUPD_DEST_NSA_RATE | there is no destination whose name is NSA in variables | Perhaps BACKUPD_DEST_NAS_RATE was meant.',
+      ],
     ],
     [
       { BACKUPD_DEST_S3_BUCKET: 'abc' },
-      ['loud | BACKUPD_DEST_S3_BUCKET | there is no destination whose name is S3 in variables | Perhaps BACKUPD_S3_BUCKET was meant.'],
+      [
+        'loud | BACKUPD_DEST_S3_BUCKET | there is no destination whose name is S3 in variables | Perhaps BACKUPD_S3_BUCKET was meant.',
+      ],
     ],
-    [{ BACKUPD_S3_BUKCET: 'abc' }, ['loud | BACKUPD_S3_BUKCET | this version of backupd has no variable BACKUPD_S3_BUKCET | Perhaps BACKUPD_S3_BUCKET was meant.']],
+    [
+      { BACKUPD_S3_BUKCET: 'abc' },
+      [
+        'loud | BACKUPD_S3_BUKCET | this version of backupd has no variable BACKUPD_S3_BUKCET | Perhaps BACKUPD_S3_BUCKET was meant.',
+      ],
+    ],
     [
       { BACKUPD_DEST_NAS_OBJET_LOCK: 'x' },
-      ['loud | BACKUPD_DEST_NAS_OBJET_LOCK | this version of backupd has no variable BACKUPD_DEST_NAS_OBJET_LOCK | Perhaps BACKUPD_DEST_NAS_OBJECT_LOCK was meant.'],
+      [
+        'loud | BACKUPD_DEST_NAS_OBJET_LOCK | this version of backupd has no variable BACKUPD_DEST_NAS_OBJET_LOCK | Perhaps BACKUPD_DEST_NAS_OBJECT_LOCK was meant.',
+      ],
     ],
   ])('tells of %j', async (environment, expected) => {
     expect(await problems(environment)).toEqual(expected);
