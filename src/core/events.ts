@@ -37,8 +37,60 @@ export type RunEvent =
     }
   | { readonly type: 'backup-warning'; readonly source: string; readonly warning: Warning }
   | { readonly type: 'run-skipped'; readonly source: string; readonly reason: string }
-  | { readonly type: 'backup-removed'; readonly source: string; readonly id: BackupId }
-  | { readonly type: 'prune-held'; readonly source: string; readonly count: number }
+  | {
+      readonly type: 'backup-removed';
+      readonly source: string;
+      /** `local`, or the destination. */
+      readonly where: string;
+      readonly id: BackupId;
+    }
+  | {
+      readonly type: 'prune-held';
+      readonly source: string;
+      /** `local`, or the destination. */
+      readonly where: string;
+      readonly count: number;
+    }
+  | {
+      readonly type: 'upload-progress';
+      readonly source: string;
+      readonly destination: string;
+      readonly id: BackupId;
+      /** Of its files, those that were there before included. */
+      readonly bytes: number;
+      readonly totalBytes: number;
+    }
+  | {
+      readonly type: 'uploaded';
+      readonly source: string;
+      readonly destination: string;
+      readonly id: BackupId;
+      /** Bytes of files that were sent. */
+      readonly bytes: number;
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: 'upload-failed';
+      /** Both null: of the destination as a whole. */
+      readonly source: string | null;
+      readonly id: BackupId | null;
+      readonly destination: string;
+      readonly failure: Failure;
+    }
+  | {
+      readonly type: 'copy-lost';
+      readonly source: string;
+      readonly destination: string;
+      readonly id: BackupId;
+      readonly message: string;
+    }
+  | {
+      readonly type: 'namespace-taken';
+      readonly source: null;
+      readonly destination: string;
+      /** Whose it was; null: nobody's. */
+      readonly from: string | null;
+    }
   | {
       readonly type: 'restore-progress';
       readonly source: string;

@@ -40,6 +40,17 @@ export const STEPS = [
   'undo-journaled',
   'undone',
   'undo-recorded',
+  // upload
+  'copy-recorded',
+  'upload-journaled',
+  'file-uploaded',
+  'receipts-uploaded',
+  'manifest-uploaded',
+  'upload-recorded',
+  // removal of a copy
+  'removal-recorded',
+  'remote-manifest-removed',
+  'copy-removed',
 ] as const;
 
 export type Step = (typeof STEPS)[number];

@@ -1,5 +1,7 @@
 import type { PlaceFacts } from './destination.ts';
 import type { Failure } from './errors.ts';
+import type { Schedule } from './job.ts';
+import { nextRunAt } from './schedule.ts';
 
 /** What is remembered of the uploads to a destination. Instants are ISO 8601, UTC. */
 export interface UploadRecord {
@@ -18,6 +20,8 @@ export interface UploadRecord {
   readonly bytesTotal: number;
   /** Attempts that ever failed, by code. */
   readonly failuresTotal: Readonly<Record<string, number>>;
+  /** Why retention did not come to its end there last; null: it did. */
+  readonly retentionFailure: Failure | null;
   /** Backups that retention ever removed there, by source. */
   readonly removedTotal: Readonly<Record<string, number>>;
 }
@@ -39,5 +43,46 @@ export const NO_UPLOADS: UploadRecord = {
   failedInRow: 0,
   bytesTotal: 0,
   failuresTotal: {},
+  retentionFailure: null,
   removedTotal: {},
 };
+
+/** A failed attempt is made again after a minute, then after twice as long each time, at least every hour. */
+const AGAIN_MS = { least: 60_000, most: 3_600_000 } as const;
+/** An attempt that was cut off is gone on with at once, but for one that may be what ends us. */
+const MOST_CUT_OFF = 3;
+
+/**
+ * When the next upload to a destination is due; null: never by itself. What was missed while nothing ran is made up for
+ * whenever that was: it is wanted still.
+ * @param isWanted whether anything is pending: a destination that was never tried gets its first copies at once
+ */
+export function uploadDueAt(
+  schedule: Schedule,
+  record: Pick<UploadRecord, 'lastAttempt' | 'failedInRow'>,
+  isWanted: boolean,
+  nowMs: number,
+): number | null {
+  const next = nextRunAt(schedule, nowMs);
+  if (next === null) {
+    return null;
+  }
+  const { lastAttempt, failedInRow } = record;
+  if (lastAttempt === null) {
+    return isWanted ? nowMs : next;
+  }
+  const { at, finishedAt, failure } = lastAttempt;
+  if (finishedAt === null && failedInRow <= MOST_CUT_OFF) {
+    return nowMs;
+  }
+  // A clock that was set back leaves instants in the future.
+  const endedMs = Math.min(nowMs, Date.parse(finishedAt ?? at));
+  if (finishedAt === null || failure !== null) {
+    return Math.min(next, endedMs + backOffMs(failedInRow));
+  }
+  return nextRunAt(schedule, Math.min(nowMs, Date.parse(at))) ?? next;
+}
+
+function backOffMs(failedInRow: number): number {
+  return Math.min(AGAIN_MS.most, AGAIN_MS.least * 2 ** Math.max(0, failedInRow - 1));
+}

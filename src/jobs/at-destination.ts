@@ -7,31 +7,37 @@ import type { ConfiguredDestination, JobContext } from './context.ts';
 export interface AtDestination {
   readonly context: JobContext;
   readonly destination: Destination;
-}
-
-/** As {@link AtDestination}, by who holds its lock. */
-export interface LockedDestination extends AtDestination {
   readonly facts: PlaceFacts;
 }
 
-/**
- * Works at a destination under its lock, so that nobody sends to it while somebody else removes there. What kind of place
- * it is now is remembered for those who ask no network.
- * @throws BackupdError `locked`, `destination-unavailable`, `destination-denied`, `config-invalid`, and what the work does
- */
-export async function lockDestination<T>(
+/** Opens a destination and asks what kind of place it is. @throws BackupdError what the destination throws */
+export async function reachDestination(
   configured: ConfiguredDestination,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<AtDestination> {
+  const destination = await configured.open();
+  return { context, destination, facts: await destination.inspect(signal) };
+}
+
+/**
+ * Does work at a destination under its lock, so that nobody sends there while somebody else removes.
+ * @throws BackupdError `locked`, and what the work does
+ */
+export async function whileLocked<T>(
+  { settings }: ConfiguredDestination,
   { context, waitMs }: { readonly context: JobContext; readonly waitMs: number },
-  work: (at: LockedDestination, signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const { storage, command } = context;
-  const { name } = configured.settings;
-  await using lock = await acquireDestinationLock(storage.dir, name, { command, waitMs }, signal);
-  const whileHeld = AbortSignal.any([signal, lock.lost]);
-  const destination = await configured.open();
-  const facts = await destination.inspect(whileHeld);
-  const { place } = destination;
-  await changeUploadRecord(storage.dir, name, (record) => ({ ...record, place, facts }));
-  return await work({ context, destination, facts }, whileHeld);
+  const request = { command, waitMs };
+  await using lock = await acquireDestinationLock(storage.dir, settings.name, request, signal);
+  return await work(AbortSignal.any([signal, lock.lost]));
+}
+
+/** Remembers what kind of place it is for those who ask no network. */
+export async function recordPlace({ context, destination, facts }: AtDestination): Promise<void> {
+  const { name, place } = destination;
+  await changeUploadRecord(context.storage.dir, name, (record) => ({ ...record, place, facts }));
 }
