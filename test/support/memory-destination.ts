@@ -67,7 +67,7 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
   async function* list(prefix: string, signal: AbortSignal): AsyncGenerator<ListedObject> {
     await turn();
     enter(signal);
-    for (const { facts } of [...objects.values()]) {
+    for (const { facts } of objects.values()) {
       if (facts.key.startsWith(prefix)) {
         const { key, bytes, etag, modifiedAt } = facts;
         yield { key, bytes, etag, modifiedAt };
@@ -177,7 +177,7 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
     async *listUploads(prefix, signal) {
       await turn();
       enter(signal);
-      for (const [uploadId, { key, beganAt }] of [...partials]) {
+      for (const [uploadId, { key, beganAt }] of partials) {
         if (key.startsWith(prefix)) {
           yield { key, uploadId, beganAt };
         }
