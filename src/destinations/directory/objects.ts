@@ -1,6 +1,5 @@
 import { open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
 import type {
   ByteRange,
   ListedObject,
@@ -151,7 +150,7 @@ async function* readRange(handle: FileHandle, from: number, bytes: number): Asyn
       autoClose: false,
       highWaterMark: READ_BYTES,
     });
-    yield* exactly(stream as Readable, bytes);
+    yield* exactly(stream, bytes);
   }
 }
 

@@ -2,7 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { BucketSettings, DestinationSettings } from '../../core/destination-settings.ts';
 import { isKey } from '../../core/destination.ts';
 import { storeFailure, type Asked, type AskedStore } from './failures.ts';
-import type { StoreClock } from './http.ts';
+import type { RequestHandler, StoreClock } from './http.ts';
 
 /** The SDK is loaded where a bucket is used: it takes tens of megabytes. */
 export type Sdk = typeof import('@aws-sdk/client-s3');
@@ -71,32 +71,8 @@ export async function openBucket(
     import('./http.ts'),
     import('../rate.ts'),
   ]);
-  const isAws = isAmazon(place.endpoint);
   const rate = settings.rateBytes === null ? null : rateOf(settings.rateBytes);
   const { handler, clock } = requestHandler({ ca: place.ca, rate, ...patience });
-  const checksums = isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED';
-  const region = place.region ?? (isAws ? null : ANY_REGION);
-  const client = new sdk.S3Client({
-    ...(region === null ? {} : { region }),
-    ...(place.endpoint === null ? {} : { endpoint: place.endpoint }),
-    ...(place.credentials === null
-      ? {}
-      : {
-          credentials: {
-            accessKeyId: place.credentials.accessKeyId,
-            secretAccessKey: place.credentials.secretAccessKey.reveal(),
-          },
-        }),
-    forcePathStyle: place.pathStyle ?? !isAws,
-    // The trailers and checksums that the SDK would add by itself are refused by other stores.
-    requestChecksumCalculation: checksums,
-    responseChecksumValidation: checksums,
-    maxAttempts: ATTEMPTS,
-    retryMode: 'standard',
-    // The handler does not wait for the answer to it; a refusal is read all the same.
-    expectContinueHeader: false,
-    requestHandler: handler,
-  });
   const prefix = place.prefix === '' ? '' : `${place.prefix}/`;
   const store: AskedStore = {
     name: settings.name,
@@ -110,8 +86,8 @@ export async function openBucket(
     settings,
     place,
     sdk,
-    client,
-    isAws,
+    client: clientOf(sdk, place, handler),
+    isAws: isAmazon(place.endpoint),
     clock,
     fullKey(key) {
       if (!isKey(key)) {
@@ -131,6 +107,37 @@ export async function openBucket(
       }
     },
   };
+}
+
+function clientOf(
+  sdk: Sdk,
+  { endpoint, region, pathStyle, credentials }: BucketSettings,
+  handler: RequestHandler,
+): S3Client {
+  const isAws = isAmazon(endpoint);
+  const checksums = isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED';
+  const place = region ?? (isAws ? null : ANY_REGION);
+  return new sdk.S3Client({
+    ...(place === null ? {} : { region: place }),
+    ...(endpoint === null ? {} : { endpoint }),
+    ...(credentials === null
+      ? {}
+      : {
+          credentials: {
+            accessKeyId: credentials.accessKeyId,
+            secretAccessKey: credentials.secretAccessKey.reveal(),
+          },
+        }),
+    forcePathStyle: pathStyle ?? !isAws,
+    // The trailers and checksums that the SDK would add by itself are refused by other stores.
+    requestChecksumCalculation: checksums,
+    responseChecksumValidation: checksums,
+    maxAttempts: ATTEMPTS,
+    retryMode: 'standard',
+    // The handler does not wait for the answer to it; a refusal is read all the same.
+    expectContinueHeader: false,
+    requestHandler: handler,
+  });
 }
 
 /** How the variables of a destination begin. */

@@ -21,7 +21,8 @@ export interface StoreClock {
   aheadMs(): number | null;
 }
 
-type RequestHandler = Extract<
+/** What the SDK sends its requests with. */
+export type RequestHandler = Extract<
   NonNullable<S3ClientConfig['requestHandler']>,
   { handle(...args: never): unknown }
 >;
@@ -82,8 +83,6 @@ function slowly(
   }
   const ending = signal instanceof AbortSignal ? signal : new AbortController().signal;
   const stream = Readable.from(paced(body, rate, ending), { objectMode: false });
-  return Object.assign(Object.create(Object.getPrototypeOf(request) as object) as typeof request, {
-    ...request,
-    body: stream,
-  });
+  // All else is as it was.
+  return Object.create(request, { body: { value: stream } }) as typeof request;
 }

@@ -54,25 +54,31 @@ export async function headObject(
 }
 
 function factsOf(key: string, head: HeadObjectCommandOutput): ObjectFacts {
-  const storageClass = head.StorageClass ?? null;
-  const returned = /ongoing-request="(true|false)"/.exec(head.Restore ?? '')?.[1];
-  const isArchived = ARCHIVES.has(storageClass ?? '') || head.ArchiveStatus !== undefined;
+  const { ContentLength = 0, ETag = '', LastModified = new Date(0), Metadata = {} } = head;
   return {
     key,
-    bytes: head.ContentLength ?? 0,
-    etag: head.ETag ?? '',
-    modifiedAt: (head.LastModified ?? new Date(0)).toISOString(),
+    bytes: ContentLength,
+    etag: ETag,
+    modifiedAt: LastModified.toISOString(),
     versionId: head.VersionId ?? null,
-    sha256: head.Metadata?.['sha256'] ?? null,
-    storageClass: storageClass === 'STANDARD' ? null : storageClass,
-    retrieval:
-      returned === 'true'
-        ? 'returning'
-        : isArchived && returned !== 'false'
-          ? 'archived'
-          : 'readable',
+    sha256: Metadata['sha256'] ?? null,
+    storageClass: head.StorageClass === 'STANDARD' ? null : (head.StorageClass ?? null),
+    retrieval: retrievalOf(head),
     lockedUntil: head.ObjectLockRetainUntilDate?.toISOString() ?? null,
   };
+}
+
+/** A class that archives says nothing of an object that was asked back. */
+function retrievalOf({
+  StorageClass,
+  ArchiveStatus,
+  Restore = '',
+}: HeadObjectCommandOutput): ObjectFacts['retrieval'] {
+  const [, isOngoing] = /ongoing-request="(true|false)"/.exec(Restore) ?? [];
+  if (isOngoing !== undefined) {
+    return isOngoing === 'true' ? 'returning' : 'readable';
+  }
+  return ARCHIVES.has(StorageClass ?? '') || ArchiveStatus !== undefined ? 'archived' : 'readable';
 }
 
 /**

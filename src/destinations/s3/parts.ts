@@ -87,12 +87,7 @@ export async function sendParts(
     }
   }
 
-  const workers = Math.min(
-    count,
-    MOST_WORKERS,
-    Math.max(1, Math.floor(MOST_HELD_BYTES / partBytes)),
-  );
-  await Promise.all(Array.from({ length: workers }, work));
+  await Promise.all(Array.from({ length: workersFor(count, partBytes) }, work));
   await record.settle();
   if (failure !== null) {
     throw failure as Error;
@@ -101,6 +96,10 @@ export async function sendParts(
     throw damaged(file, 'its bytes are not those that were stored');
   }
   return { parts: parts.toSorted((one, other) => one.PartNumber - other.PartNumber), sentBytes };
+}
+
+function workersFor(count: number, partBytes: number): number {
+  return Math.min(count, MOST_WORKERS, Math.max(1, Math.floor(MOST_HELD_BYTES / partBytes)));
 }
 
 /**

@@ -180,7 +180,7 @@ async function finish(
     await how.journal.clear();
     return { ...result, sentBytes };
   } catch (error) {
-    return await settleFailure(bucket, { ...upload, sentBytes, error }, signal);
+    return settleFailure(bucket, { ...upload, sentBytes, error }, signal);
   }
 }
 

@@ -5,6 +5,7 @@ import { describeConfiguration } from '../../../src/config/document.ts';
 import { parseConfigFile } from '../../../src/config/file.ts';
 import { jobsFrom } from '../../../src/config/jobs.ts';
 import { loadConfig } from '../../../src/config/load.ts';
+import { DESTINATION_KEYS } from '../../../src/config/destination-schema.ts';
 import { globalSchema } from '../../../src/config/schema.ts';
 import { sourceKeys, toLabel } from '../../../src/config/source-schema.ts';
 import { textFiles } from './text-files.ts';
@@ -92,11 +93,14 @@ it('comes with an example file that has every option and no problem', async () =
   const file = parseConfigFile(text, '/c.yml');
   expect(Object.keys(file.settings).toSorted()).toEqual(
     Object.keys(globalSchema)
-      .filter((key) => key !== 'config' && key !== 'sources')
+      .filter((key) => !['config', 'sources', 'destinations'].includes(key))
       .toSorted(),
   );
   const used = [...file.sources.values()].flatMap((entry) => Object.keys(entry));
   expect(sourceKeys('file').filter((key) => !used.includes(key))).toEqual(['enable']);
+  const ofDestinations = [...file.destinations.values()].flatMap((entry) => Object.keys(entry));
+  // Certificates are long, and have a file of their own.
+  expect(DESTINATION_KEYS.filter((key) => !ofDestinations.includes(key))).toEqual(['ca']);
 });
 
 it('shows the defaults in the example file', async () => {

@@ -43,13 +43,14 @@ sources:
     expect(file.sources.get('db')).toEqual({ maxAge: '26h' });
   });
 
-  it.each(['', '# nothing yet\n', '{}', 'sources:\n'])(
+  it.each(['', '# nothing yet\n', '{}', 'sources:\n', 'destinations:\n'])(
     'reads a file without options: %j',
     (text) => {
       expect(parse(text)).toEqual({
         path: '/c.yml',
         settings: {},
         sources: new Map(),
+        destinations: new Map(),
         problems: [],
       });
     },

@@ -135,7 +135,7 @@ describe('loadConfig', () => {
     ['BACKUPD_SOURCE_DB_MAXAGE', 'See docs/configuration.md'],
     ['BACKUPD_SOURCE_DB_MAX_AEG', 'Perhaps BACKUPD_SOURCE_DB_MAX_AGE was meant.'],
     ['BACKUPD_SOURCE_DB_NAME', 'See docs/configuration.md'],
-    ['BACKUPD_S3_SECRET_ACCESS_KEY', 'See docs/configuration.md'],
+    ['BACKUPD_NOTIFY_WEBHOOK_SECRET', 'See docs/configuration.md'],
     ['BACKUPD_RPO', 'See docs/configuration.md'],
   ])('tells the unknown variable %s without its value', async (name, hint) => {
     const { problems } = await load({ [name]: 'hunter2' });
