@@ -44,6 +44,14 @@ export interface PruneArguments {
   readonly waitMs: number;
 }
 
+export interface UploadArguments {
+  readonly name: 'upload';
+  /** Null: all. */
+  readonly destination: string | null;
+  readonly takeOver: boolean;
+  readonly waitMs: number;
+}
+
 interface Plain<Name extends string> {
   readonly name: Name;
 }
@@ -65,6 +73,7 @@ export type Command =
   | { readonly name: 'cat'; readonly id: string; readonly file: string }
   | { readonly name: 'verify'; readonly subject: string | null }
   | PruneArguments
+  | UploadArguments
   | IdArguments<'pin'>
   | IdArguments<'unpin'>
   | { readonly name: 'forget'; readonly source: string }
@@ -171,6 +180,12 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
     source: given.operands[0] ?? null,
     dryRun: given.has('dry-run'),
     yes: given.has('yes'),
+    waitMs: waitMs(given),
+  }),
+  upload: (given) => ({
+    name: 'upload',
+    destination: given.operands[0] ?? null,
+    takeOver: given.has('take-over'),
     waitMs: waitMs(given),
   }),
   pin: (given) => ({ name: 'pin', id: operand(given, 0) }),

@@ -38,12 +38,16 @@ export const OPTIONS = {
   },
   undo: { type: 'boolean', about: 'swap back what the last restore replaced; twice is a redo' },
   'drop-previous': { type: 'boolean', about: 'drop for good what restores replaced and kept' },
+  'take-over': {
+    type: 'boolean',
+    about: 'make this /backups the owner of its namespace there, whoever was it',
+  },
   'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
   yes: { type: 'boolean', about: 'do not ask' },
   wait: {
     type: 'string',
     value: 'DURATION',
-    about: 'wait so long (30s, 10m) for another run of the source; without it: do not wait',
+    about: 'wait so long (30s, 10m) for another run of the source or at the destination; without it: do not wait',
   },
   json: { type: 'boolean', about: 'one JSON document on stdout and nothing else' },
   help: { type: 'boolean', about: 'this text' },
@@ -177,7 +181,7 @@ export const COMMANDS = {
     failures: ['backup-not-found', 'archive-corrupt', 'source-not-found', 'storage-unavailable'],
   },
   prune: {
-    about: 'Removes what retention does not keep, with the reason for every verdict.',
+    about: 'Removes what retention does not keep, here and at destinations, with the reason for every verdict.',
     operands: ['[SOURCE]'],
     options: ['dry-run', 'yes', 'wait'],
     examples: [
@@ -185,9 +189,39 @@ export const COMMANDS = {
       ['backupd prune db', 'the backups of db'],
       ['backupd prune db --yes', 'also when that is more than half of them'],
     ],
-    failures: ['usage', 'locked', 'source-not-found', 'storage-unavailable'],
+    failures: [
+      'usage',
+      'locked',
+      'source-not-found',
+      'destination-unavailable',
+      'destination-denied',
+      'storage-unavailable',
+    ],
     notes: [
+      'Here and at each destination it goes by what is there: to remove a backup here removes no copy of it.',
       'A prune that would remove more than half of the backups of a source, and more than three, removes nothing without --yes (exit 2).',
+    ],
+  },
+  upload: {
+    about: 'Sends what is pending to the destinations, now.',
+    operands: ['[DESTINATION]'],
+    options: ['take-over', 'wait'],
+    examples: [
+      ['backupd upload', 'to every destination'],
+      ['backupd upload s3', 'to the one named s3'],
+      ['backupd upload s3 --take-over', 'from a new host that replaces the old one'],
+    ],
+    failures: [
+      'config-invalid',
+      'locked',
+      'archive-corrupt',
+      'destination-unavailable',
+      'destination-denied',
+      'no-space',
+    ],
+    notes: [
+      'Pending is what the retention of a destination would keep and is not there yet; an upload that was cut off goes on where it was.',
+      'A namespace that another /backups owns is refused with locked (exit 11) until --take-over.',
     ],
   },
   pin: {

@@ -68,6 +68,11 @@ export const HANDLERS: {
     needs: null,
     load: async () => (await import('./commands/prune.ts')).pruneCommand,
   },
+  upload: {
+    access: 'write',
+    needs: null,
+    load: async () => (await import('./commands/upload.ts')).uploadCommand,
+  },
   pin: {
     access: 'write',
     needs: STORAGE,

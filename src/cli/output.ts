@@ -132,6 +132,14 @@ function noteLines(event: RunEvent): readonly Line[] {
   if (event.type === 'recovered') {
     return [`${event.source}: cleared up after a process that had died: ${event.what}`];
   }
+  if (event.type === 'copy-lost') {
+    const { source, id, destination, message } = event;
+    return [warningLine(`${source}: the copy of ${id} at ${destination} is lost: ${message}`)];
+  }
+  if (event.type === 'namespace-taken') {
+    const { destination, from } = event;
+    return from === null ? [] : [`${destination}: taken over from ${from}`];
+  }
   return event.type === 'recovery-postponed'
     ? [warningLine(`${event.source}: could not clear up yet: ${event.reason}`)]
     : [];

@@ -147,6 +147,9 @@ function stepReader(): StepReader {
       if (event.type === 'verify-progress') {
         return verifyStep(event);
       }
+      if (event.type === 'upload-progress') {
+        return uploadStep(event);
+      }
       return event.type === 'restore-progress' ? restoreStep(event) : null;
     },
   };
@@ -170,6 +173,17 @@ function restoreStep(event: Extract<RunEvent, { type: 'restore-progress' }>): St
 function verifyStep(event: Extract<RunEvent, { type: 'verify-progress' }>): Step {
   const { source, id, bytes, totalBytes } = event;
   return { key: id, title: `${source}: verify ${id}`, bytes, totalBytes, estimated: false };
+}
+
+function uploadStep(event: Extract<RunEvent, { type: 'upload-progress' }>): Step {
+  const { source, id, destination, bytes, totalBytes } = event;
+  return {
+    key: `${destination}/${id}`,
+    title: `${source}: upload ${id} to ${destination}`,
+    bytes,
+    totalBytes,
+    estimated: false,
+  };
 }
 
 function bar({ bytes, totalBytes }: Activity): string {

@@ -200,6 +200,9 @@ function describeCommand(command: AppCommand): string {
     command.name === 'undo' || command.name === 'drop-previous'
       ? `restore --${command.name}`
       : command.name;
+  if (command.name === 'upload' && command.destination !== null) {
+    return `upload ${command.destination}`;
+  }
   const dryRun = 'dryRun' in command && command.dryRun ? ' --dry-run' : '';
   return 'source' in command && command.source !== null
     ? `${name} ${command.source}${dryRun}`

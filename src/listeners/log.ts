@@ -60,16 +60,25 @@ const DESCRIBERS: Describers = {
   'backup-warning': ({ source, warning: { code, message } }) =>
     entry('warn', 'backup has a warning', { source, code, warning: message }),
   'run-skipped': ({ source, reason }) => entry('warn', 'run skipped', { source, reason }),
-  'backup-removed': ({ source, id }) =>
-    entry('info', 'backup removed by retention', { source, id }),
-  'prune-held': ({ source, count }) =>
+  'backup-removed': ({ source, where, id }) =>
+    entry('info', 'backup removed by retention', { source, where, id }),
+  'prune-held': ({ source, where, count }) =>
     entry('error', 'mass removal held', {
       source,
+      where,
       count,
       hint: 'Look at "backupd prune --dry-run". If it is meant, run "backupd prune --yes".',
     }),
   'restore-finished': ({ source, id, into, durationMs }) =>
     entry('info', 'restore finished', { source, id, into, durationMs }),
+  uploaded: ({ source, destination, id, bytes, durationMs }) =>
+    entry('info', 'backup uploaded', { source, destination, id, bytes, durationMs }),
+  'upload-failed': ({ source, destination, id, failure: { code, message: error, hint } }) =>
+    entry('error', 'upload failed', { source, destination, id, code, error, hint }),
+  'copy-lost': ({ source, destination, id, message }) =>
+    entry('error', 'copy is lost', { source, destination, id, difference: message }),
+  'namespace-taken': ({ destination, from }) =>
+    entry('warn', 'namespace taken over', { destination, from }),
   verified: describeVerification,
   halted: ({ source, container, how }) =>
     entry('info', how === 'stop' ? 'container stopped' : 'container paused', { source, container }),
@@ -95,6 +104,7 @@ const DESCRIBERS: Describers = {
   'backup-progress': () => null,
   'restore-progress': () => null,
   'verify-progress': () => null,
+  'upload-progress': () => null,
 };
 
 /** Null for what is no news in a log. */

@@ -24,6 +24,7 @@ const catalog = openCatalog(storage);
 const context = {
   storage,
   catalog,
+  destinations: [],
   neighbours: NO_NEIGHBOURS,
   emit: () => {},
   backupdVersion: '0.0.0',

@@ -1,3 +1,4 @@
+import { listCopies } from '../../core/copies.ts';
 import { BackupdError } from '../../core/errors.ts';
 import {
   dumpBytes,
@@ -80,7 +81,7 @@ export function describeEntry(entry: CatalogEntry): Readonly<Record<string, unkn
     dumpBytes: dumpBytes(manifest),
     databases: manifest.databases,
     encryption: manifest.encryption,
-    copies: [],
+    copies: listCopies(entry),
     verifiedAt: verifiedAt(entry),
     drilledAt: null,
     pins: isPinned(entry) ? ['by-hand'] : [],
@@ -112,7 +113,9 @@ function entryTable(entries: readonly CatalogEntry[], nowMs: number): readonly L
         formatAge(manifest.startedAt, nowMs),
         manifest.kind,
         formatSize(storedBytes(manifest)),
-        '-',
+        listCopies(entry)
+          .map(({ destination }) => destination)
+          .join(', ') || '-',
         verified === null ? '-' : `${formatAge(verified, nowMs)} ago`,
         shorten(manifest.databases),
         notes(entry),

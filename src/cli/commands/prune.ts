@@ -1,6 +1,6 @@
-import type { Failure } from '../../core/errors.ts';
 import type { App } from '../../jobs/context.ts';
-import { prune, type PruneResult, type PruneVerdict } from '../../jobs/prune.ts';
+import { prune } from '../../jobs/prune.ts';
+import { LOCAL, type PruneResult, type PruneVerdict } from '../../jobs/prune-result.ts';
 import type { CommandOf } from '../arguments.ts';
 import { failureLines, firstExitCode } from '../failure-text.ts';
 import type { Output } from '../output.ts';
@@ -22,22 +22,21 @@ export async function pruneCommand(
   } else {
     out.note('no backups');
   }
-  for (const { source, failure } of failures) {
-    out.note(...failureLines({ ...failure, message: `${source}: ${failure.message}` }));
+  for (const { source, where, failure } of failures) {
+    const subject = [where === LOCAL ? null : where, source].filter((part) => part !== null);
+    out.note(...failureLines({ ...failure, message: `${subject.join(': ')}: ${failure.message}` }));
   }
   // A dry run that finds out that a prune would hold has done all that was asked of it.
   const reported = args.dryRun ? result.failures : failures;
   return firstExitCode(reported.map(({ failure }) => failure));
 }
 
-interface SourceFailure {
-  readonly source: string;
-  readonly failure: Failure;
-}
+type PruneFailure = PruneResult['failures'][number];
 
-function heldFailure({ source, count }: PruneResult['held'][number]): SourceFailure {
+function heldFailure({ source, where, count }: PruneResult['held'][number]): PruneFailure {
   return {
     source,
+    where,
     failure: {
       code: 'usage',
       message: `${count} backups would be removed, more than half of them, so none is`,
@@ -46,17 +45,17 @@ function heldFailure({ source, count }: PruneResult['held'][number]): SourceFail
   };
 }
 
-/** Each verdict, then a line without a backup for each source whose retention did not come to its end. */
+/** Each verdict, then a line without a backup for each source or place whose retention did not come to its end. */
 function describeResult(
   backups: readonly PruneVerdict[],
-  failures: readonly SourceFailure[],
+  failures: readonly PruneFailure[],
 ): readonly Readonly<Record<string, unknown>>[] {
   return [
     ...backups.map((verdict) => ({ ...verdict, error: null })),
-    ...failures.map(({ source, failure }) => ({
+    ...failures.map(({ source, where, failure }) => ({
       id: null,
       source,
-      where: 'local',
+      where,
       keep: true,
       reasons: [],
       removed: false,
@@ -67,10 +66,17 @@ function describeResult(
 
 function verdictTable(backups: readonly PruneVerdict[]): readonly Line[] {
   return tableLines(
-    [{ title: 'ID' }, { title: 'SOURCE' }, { title: 'VERDICT' }, { title: 'WHY' }],
+    [
+      { title: 'ID' },
+      { title: 'SOURCE' },
+      { title: 'WHERE' },
+      { title: 'VERDICT' },
+      { title: 'WHY' },
+    ],
     backups.map((verdict) => [
       verdict.id,
       verdict.source,
+      verdict.where,
       verdictSpan(verdict),
       verdict.reasons.join(', '),
     ]),

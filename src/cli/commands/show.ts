@@ -142,10 +142,25 @@ function volumeTable({ databases, facts }: Pick<Manifest, 'databases' | 'facts'>
 
 function receiptLine(receipt: Receipt): Line {
   const at = formatInstant(receipt.at);
-  if (receipt.type === 'damaged') {
-    return [{ text: 'damaged', format: 'red' }, ` ${at}: ${receipt.message}`];
+  switch (receipt.type) {
+    case 'damaged':
+      return [{ text: 'damaged', format: 'red' }, ` ${at}: ${receipt.message}`];
+    case 'verified':
+      return `verified (${receipt.depth}) ${at}`;
+    case 'uploaded':
+      return `uploaded to ${receipt.destination} ${at}`;
+    case 'lost':
+      return [
+        { text: 'lost', format: 'red' },
+        ` at ${receipt.destination} ${at}: ${receipt.message}`,
+      ];
+    case 'removed':
+      return `removed at ${receipt.destination} by retention ${at}`;
+    case 'pinned':
+    case 'unpinned':
+      return `${receipt.type} ${at}`;
+    default:
+      // Of a newer backupd.
+      return `${(receipt as Receipt).type} ${at}`;
   }
-  return receipt.type === 'verified'
-    ? `verified (${receipt.depth}) ${at}`
-    : `${receipt.type} ${at}`;
 }

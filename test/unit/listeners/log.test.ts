@@ -119,7 +119,7 @@ describe('events', () => {
   });
 
   test('a mass removal that was held says what to do', () => {
-    expect(logged({ type: 'prune-held', source: 'db', count: 12 })).toMatchObject({
+    expect(logged({ type: 'prune-held', source: 'db', where: 'local', count: 12 })).toMatchObject({
       level: 'error',
       count: 12,
       hint: expect.stringContaining('prune --yes') as string,
