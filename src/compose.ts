@@ -87,7 +87,12 @@ function configured(settings: DestinationSettings, dir: string): ConfiguredDesti
     settings,
     async open() {
       opened ??= openDestination(settings, here);
-      return opened;
+      try {
+        return await opened;
+      } catch (error) {
+        opened = null;
+        throw error;
+      }
     },
   };
 }

@@ -39,6 +39,11 @@ export function ownerKey(namespace: string): string {
   return `${namespace}/${STATE_FOLDER}/owner.json`;
 }
 
+/** Of what is written to see whether that can be, and removed at once. */
+export function probeKey(namespace: string, suffix: string): string {
+  return `${namespace}/${STATE_FOLDER}/check-${suffix}`;
+}
+
 /** A key below a backup. */
 export interface RemoteKey extends RemoteBackup {
   /** What follows the backup's prefix: `manifest.json`, `receipts/0001-pinned.json`. */

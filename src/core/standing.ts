@@ -1,3 +1,4 @@
+import { judgeCopies, judgeThreeTwoOne, type ObservedDestination } from './copy-standing.ts';
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
 import { dumpBytes, isDamaged, storedBytes, verifiedAt, type CatalogEntry } from './manifest.ts';
@@ -23,6 +24,7 @@ export interface Observed {
   };
   readonly previous: readonly Previous[];
   readonly lastRestore: LastRestore | null;
+  readonly destinations: readonly ObservedDestination[];
   /** Null where the daemon never saw it. */
   readonly schedule: ScheduleState | null;
 }
@@ -52,15 +54,9 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
             message: attempt.failure?.message ?? null,
           },
     lastRestore: observed.lastRestore,
-    copies: [],
+    copies: observed.destinations.map((each) => judgeCopies(each, observed, nowMs)),
     lastDrill: null,
-    threeTwoOne: {
-      holds: false,
-      missing:
-        lastGood === null
-          ? ['a backup', 'a third copy', 'a copy off this site']
-          : ['a third copy', 'a copy off this site'],
-    },
+    threeTwoOne: judgeThreeTwoOne(entries, lastGood, observed.destinations, nowMs),
     previous: observed.previous.flatMap(({ databases }) =>
       databases.flatMap(({ kept }) => (kept === null ? [] : [kept.name])),
     ),

@@ -1,4 +1,4 @@
-import type { FailureCode } from './errors.ts';
+import type { Failure, FailureCode } from './errors.ts';
 import type { Outcome } from './events.ts';
 import type { BackupId } from './layout.ts';
 import type { Engine } from './source.ts';
@@ -41,11 +41,7 @@ export interface SourceStatus {
   } | null;
   /** Null where there was none. */
   readonly lastRestore: LastRestore | null;
-  readonly copies: readonly {
-    readonly destination: string;
-    readonly state: 'ok' | 'pending' | 'lost';
-    readonly at: string | null;
-  }[];
+  readonly copies: readonly CopyStatus[];
   readonly lastDrill: { readonly at: string; readonly ok: boolean } | null;
   readonly threeTwoOne: { readonly holds: boolean; readonly missing: readonly string[] };
   /** Names of what restores replaced and kept. */
@@ -60,10 +56,54 @@ export interface SourceStatus {
   readonly damagedBackups: number;
 }
 
+/** How the copies of a source stand at a destination. */
+export interface CopyStatus {
+  readonly destination: string;
+  /** `lost`: one that is wanted there was, and is missing or altered. */
+  readonly state: 'ok' | 'pending' | 'lost';
+  /** When the newest of them was sent; null: there is none. */
+  readonly at: string | null;
+  readonly pendingBackups: number;
+  readonly pendingBytes: number;
+  /** When the oldest backup that is pending was done; null: none is. */
+  readonly oldestPendingAt: string | null;
+}
+
+/** How one destination stands, as far as is known without asking it. */
+export interface DestinationStatus {
+  readonly destination: string;
+  readonly kind: 's3' | 'directory';
+  /** What people call it; null before it was first reached. */
+  readonly place: string | null;
+  readonly state: 'ok' | 'running' | 'pending' | 'overdue' | 'failed' | 'lost' | 'never';
+  /** Whether this destination alone makes `status` unhealthy. */
+  readonly healthy: boolean;
+  /** Null before it was first reached. */
+  readonly isOffsite: boolean | null;
+  /** When all that was wanted was there last. */
+  readonly lastSuccessAt: string | null;
+  readonly lastAttempt: {
+    readonly at: string;
+    readonly outcome: 'success' | 'failed' | 'interrupted' | 'running';
+  } | null;
+  /** Why the last upload that came to its end failed; null: it did not. */
+  readonly failure: Failure | null;
+  readonly nextRunAt: string | null;
+  readonly pendingBackups: number;
+  readonly pendingBytes: number;
+  readonly oldestPendingAt: string | null;
+  readonly bytesTotal: number;
+  readonly failuresTotal: Readonly<Record<string, number>>;
+  /** By source. */
+  readonly removedTotal: Readonly<Record<string, number>>;
+  /** Why retention did not come to its end there; null: it did. */
+  readonly retentionFailure: Failure | null;
+}
+
 export interface StatusReport {
   readonly healthy: boolean;
   readonly sources: readonly SourceStatus[];
-  readonly destinations: readonly never[];
+  readonly destinations: readonly DestinationStatus[];
   readonly problems: readonly {
     readonly code: string;
     readonly message: string;

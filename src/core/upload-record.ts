@@ -12,6 +12,8 @@ export interface UploadRecord {
   /** Whether anything was ever put there. */
   readonly used: boolean;
   readonly lastAttempt: UploadAttempt | null;
+  /** Why the last attempt that came to its end failed; null: it did not, or there was none. */
+  readonly failure: Failure | null;
   /** When all that was pending was there last. */
   readonly lastSuccessAt: string | null;
   /** Attempts since then. One that is begun counts until it has succeeded, so that one which ends us counts too. */
@@ -30,8 +32,6 @@ export interface UploadAttempt {
   readonly at: string;
   /** Null while it runs, and where it was cut off: it is to be gone on with. */
   readonly finishedAt: string | null;
-  /** Null where all is there. */
-  readonly failure: Failure | null;
 }
 
 export const NO_UPLOADS: UploadRecord = {
@@ -39,6 +39,7 @@ export const NO_UPLOADS: UploadRecord = {
   facts: null,
   used: false,
   lastAttempt: null,
+  failure: null,
   lastSuccessAt: null,
   failedInRow: 0,
   bytesTotal: 0,
@@ -59,7 +60,7 @@ const MOST_CUT_OFF = 3;
  */
 export function uploadDueAt(
   schedule: Schedule,
-  record: Pick<UploadRecord, 'lastAttempt' | 'failedInRow'>,
+  record: Pick<UploadRecord, 'lastAttempt' | 'failure' | 'failedInRow'>,
   isWanted: boolean,
   nowMs: number,
 ): number | null {
@@ -67,11 +68,11 @@ export function uploadDueAt(
   if (next === null) {
     return null;
   }
-  const { lastAttempt, failedInRow } = record;
+  const { lastAttempt, failure, failedInRow } = record;
   if (lastAttempt === null) {
     return isWanted ? nowMs : next;
   }
-  const { at, finishedAt, failure } = lastAttempt;
+  const { at, finishedAt } = lastAttempt;
   if (finishedAt === null && failedInRow <= MOST_CUT_OFF) {
     return nowMs;
   }

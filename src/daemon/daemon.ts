@@ -14,6 +14,7 @@ import { daemonRoutes } from './routes.ts';
 import { backUpOnSchedule } from './scheduled-backup.ts';
 import { scheduler, type SchedulerOptions } from './scheduler.ts';
 import { troubleFields } from './trouble.ts';
+import { keepUploads } from './uploads.ts';
 
 /** Docker gives a container ten seconds to stop; the last one is for what comes after the runs. */
 const STOP_WITHIN_MS = 9000;
@@ -75,7 +76,11 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
     },
     'daemon started',
   );
-  const running = [followSources(loops, signal), keepSchedules(loops, signal)];
+  const running = [
+    followSources(loops, signal),
+    keepSchedules(loops, signal),
+    keepUploads(loops, signal),
+  ];
   await aborted(signal);
   queue.close();
   const isDone = await within(STOP_WITHIN_MS, Promise.all([...running, queue.idle()]));

@@ -12,7 +12,7 @@ import { troubleFields } from './trouble.ts';
 const LOOK_EVERY_MS = 30_000;
 const LOOK_TIMEOUT_MS = 30_000;
 /** The longest sleep: a clock that was set, or a machine that slept, is noticed after it. */
-const LONGEST_SLEEP_MS = 30_000;
+export const LONGEST_SLEEP_MS = 30_000;
 
 /** What the loops of a daemon share. */
 export interface Loops {
@@ -108,7 +108,7 @@ export async function keepSchedules(loops: Loops, signal: AbortSignal): Promise<
 }
 
 /** What fails is tried again in the next round: a daemon that ends makes no backups at all. */
-async function attempt(
+export async function attempt(
   { log }: Pick<Loops, 'log'>,
   failed: string,
   work: () => Promise<void>,

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { App, Discovery } from '../jobs/context.ts';
-import { collectProblems, listStatuses } from '../jobs/status.ts';
+import { collectProblems, listDestinations, listStatuses } from '../jobs/status.ts';
 import type { Metrics } from '../listeners/metrics.ts';
 import { plainText, type Answer, type Routes } from './http.ts';
 
@@ -25,8 +25,11 @@ export function daemonRoutes(
 }
 
 async function scrape(app: App, metrics: Metrics, discovery: Discovery): Promise<Answer> {
+  const now = new Date();
+  const sources = await listStatuses(app, discovery, now);
   const body = await metrics.render({
-    sources: await listStatuses(app, discovery, new Date()),
+    sources,
+    destinations: await listDestinations(app, sources, now),
     configProblems: collectProblems(app, discovery).length,
     disk: await app.context.storage.space(),
   });

@@ -9,30 +9,11 @@ import { storedBytes, type CatalogEntry, type ManifestSummary } from '../core/ma
 import { aheadMs } from '../core/newest.ts';
 import { nextRunAt } from '../core/schedule.ts';
 import type { TargetRef } from '../core/source.ts';
+import { checkDestination } from './check-destination.ts';
+import { failed, good, type Check } from './check-result.ts';
 import type { App, BoundSource, Discovery } from './context.ts';
 import { SPACE_MARGIN_BYTES } from './backup.ts';
 import { collectProblems } from './status.ts';
-
-/** One thing that must be in place; the hint says what to do where it is not. */
-interface Check {
-  readonly name:
-    | 'configuration'
-    | 'docker'
-    | 'sources'
-    | 'target'
-    | 'login'
-    | 'containers'
-    | 'schedule'
-    | 'directory'
-    | 'space'
-    | 'catalog'
-    | 'clock';
-  /** What was looked at: a source, an option, a path. */
-  readonly subject: string;
-  readonly ok: boolean;
-  readonly message: string;
-  readonly hint: string | null;
-}
 
 export interface CheckReport {
   /** Whether every check is. */
@@ -62,17 +43,14 @@ export async function check(app: App, signal: AbortSignal): Promise<CheckReport>
     const { message, hint } = app.storageFailure;
     checks.push({ name: 'directory', subject: dir, ok: false, message, hint });
   }
+  if (app.storageFailure === null) {
+    const found = await Promise.all(
+      app.context.destinations.map((each) => checkDestination(each, app.context, signal)),
+    );
+    checks.push(...found.flat());
+  }
   signal.throwIfAborted();
   return { ok: checks.every(({ ok }) => ok), checks };
-}
-
-function good(name: Check['name'], subject: string, message: string): Check {
-  return { name, subject, ok: true, message, hint: null };
-}
-
-function failed(name: Check['name'], subject: string, thrown: unknown): Check {
-  const { message, hint } = toFailure(thrown);
-  return { name, subject, ok: false, message, hint };
 }
 
 /** Unlike `status` this minds a mistyped option too: whoever runs it wants to know whether all is as meant. */

@@ -5,15 +5,17 @@ import { isBackupId } from '../core/layout.ts';
 import { formatDuration } from '../core/duration.ts';
 import { isPinned } from '../core/manifest.ts';
 import { aheadMs } from '../core/newest.ts';
-import { judgeSource } from '../core/standing.ts';
-import type { SourceStatus, StatusReport } from '../core/status.ts';
+import { judgeDestination, type ObservedDestination } from '../core/copy-standing.ts';
+import { judgeSource, type Observed } from '../core/standing.ts';
+import type { DestinationStatus, SourceStatus, StatusReport } from '../core/status.ts';
 import { readAttempts } from '../store/attempts.ts';
 import { knownSources } from '../store/known-sources.ts';
 import { readLastRestore } from '../store/last-restore.ts';
-import { readLock } from '../store/lock.ts';
+import { readDestinationLock, readLock } from '../store/lock.ts';
 import { readOwed } from '../store/owed.ts';
 import { readPrevious } from '../store/previous.ts';
 import { sourcesWith } from '../store/state-file.ts';
+import { readUploadRecord } from '../store/upload-record.ts';
 import type { App, Discovery } from './context.ts';
 import { readSchedule } from './schedule-record.ts';
 
@@ -37,11 +39,13 @@ export async function buildStatus(
     return { healthy: false, sources: [], destinations: [], problems };
   }
   const sources = await listStatuses(app, discovery, now);
+  const destinations = await listDestinations(app, sources, now);
   const storage = await describeStorage(app, sources);
   const grave = [
     ...storage.grave,
     ...describeFuture(sources, now.getTime()),
     ...(await describeOwed(app.context.storage.dir)),
+    ...destinations.flatMap((destination) => describeTrouble(destination)),
     ...describeConfig(config.filter(({ severity }) => severity !== 'loud')),
     ...(discovery.docker === null ? [] : [discovery.docker]),
     ...(sources.length === 0 && discovery.docker === null ? [NO_SOURCE] : []),
@@ -49,12 +53,13 @@ export async function buildStatus(
   const said = [
     ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
     ...(await describeSuspicious(app, sources)),
+    ...destinations.flatMap((destination) => describeRetention(destination)),
     ...storage.said,
   ];
   return {
     healthy: grave.length === 0 && sources.every(({ healthy }) => healthy),
     sources,
-    destinations: [],
+    destinations,
     problems: [...grave, ...said],
   };
 }
@@ -69,14 +74,39 @@ export async function listStatuses(
   now: Date,
 ): Promise<readonly SourceStatus[]> {
   const jobs = await listJobs(app, discovery, collectProblems(app, discovery));
+  const destinations = await observeDestinations(app.context);
   const sources: SourceStatus[] = [];
   for (const { job, present } of jobs) {
-    const status = await readSource(app, job, { present, nowMs: now.getTime() });
+    const seen = { present, destinations, nowMs: now.getTime() };
+    const status = await readSource(app, job, seen);
     if (present || status.backups > 0) {
       sources.push(status);
     }
   }
   return sources;
+}
+
+/** How every destination stands, with what is pending there of these sources; asks none of them. */
+export async function listDestinations(
+  { context }: Pick<App, 'context'>,
+  sources: readonly SourceStatus[],
+  now: Date,
+): Promise<readonly DestinationStatus[]> {
+  const observed = await observeDestinations(context);
+  return observed.map((each) => judgeDestination(each, sources, now.getTime()));
+}
+
+async function observeDestinations({
+  destinations,
+  storage,
+}: App['context']): Promise<readonly ObservedDestination[]> {
+  return Promise.all(
+    destinations.map(async ({ settings }) => ({
+      settings,
+      record: await readUploadRecord(storage.dir, settings.name),
+      running: (await readDestinationLock(storage.dir, settings.name))?.alive === true,
+    })),
+  );
 }
 
 /** The problems of the configuration and those that looking at the containers found, each once. */
@@ -166,6 +196,46 @@ async function describeOwed(dir: string): Promise<readonly StatusProblem[]> {
   return problems;
 }
 
+/** Copies that are not made are a failure as backups that are not made: the host may burn down tonight. */
+function describeTrouble(destination: DestinationStatus): readonly StatusProblem[] {
+  const { state, failure, lastSuccessAt, pendingBackups } = destination;
+  const name = destination.destination;
+  const pending = `${pendingBackups} ${pendingBackups === 1 ? 'backup is' : 'backups are'} pending`;
+  if (failure !== null) {
+    const { code, message, hint } = failure;
+    return [{ code, message: `the last upload to ${name} failed: ${message}; ${pending}`, hint }];
+  }
+  if (state === 'overdue') {
+    return [
+      {
+        code: 'upload-overdue',
+        message: `the last upload to ${name} was at ${lastSuccessAt}, and ${pending}`,
+        hint: 'Look whether the daemon runs. By hand: "backupd upload".',
+      },
+    ];
+  }
+  return state === 'lost'
+    ? [
+        {
+          code: 'copy-lost',
+          message: `copies at ${name} are missing or altered; ${pending}`,
+          hint: '"backupd show ID" says what was found. They are sent again by the next upload; look for who changes objects there.',
+        },
+      ]
+    : [];
+}
+
+function describeRetention({
+  destination,
+  retentionFailure,
+}: DestinationStatus): readonly StatusProblem[] {
+  if (retentionFailure === null) {
+    return [];
+  }
+  const { code, message, hint } = retentionFailure;
+  return [{ code, message: `retention at ${destination} failed: ${message}`, hint }];
+}
+
 interface StorageProblems {
   /** What is wrong with a backup that is as new as the one that counts as the last good one, or newer. */
   readonly grave: readonly StatusProblem[];
@@ -224,8 +294,9 @@ async function listJobs(
 async function readSource(
   { context }: Pick<App, 'context'>,
   job: Job,
-  { present, nowMs }: { readonly present: boolean; readonly nowMs: number },
+  seen: Pick<Observed, 'present' | 'destinations'> & { readonly nowMs: number },
 ): Promise<SourceStatus> {
+  const { present, destinations, nowMs } = seen;
   const { dir } = context.storage;
   const [entries, record, lock, previous, lastRestore, schedule] = await Promise.all([
     context.catalog.entries(job.source),
@@ -237,7 +308,7 @@ async function readSource(
   ]);
   const running = lock?.alive === true && lock.run !== null;
   return judgeSource(
-    { job, present, running, entries, record, previous, lastRestore, schedule },
+    { job, present, running, entries, record, previous, lastRestore, destinations, schedule },
     nowMs,
   );
 }

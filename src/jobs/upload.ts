@@ -138,7 +138,7 @@ async function recorded(
   const at = new Date().toISOString();
   await changeUploadRecord(dir, name, (record) => ({
     ...record,
-    lastAttempt: { at, finishedAt: null, failure: null },
+    lastAttempt: { at, finishedAt: null },
     failedInRow: record.failedInRow + 1,
   }));
   let result: UploadResult;
@@ -174,7 +174,8 @@ async function recordEnd(
   const finishedAt = new Date().toISOString();
   await changeUploadRecord(context.storage.dir, name, (record) => ({
     ...record,
-    lastAttempt: { at, finishedAt, failure },
+    lastAttempt: { at, finishedAt },
+    failure,
     ...(failure === null
       ? {
           lastSuccessAt: finishedAt,

@@ -1,9 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
-import type { SourceStatus } from '../core/status.ts';
+import type { DestinationStatus, SourceStatus } from '../core/status.ts';
 
 /** What is true at the moment of a scrape. */
 export interface Snapshot {
   readonly sources: readonly SourceStatus[];
+  readonly destinations: readonly DestinationStatus[];
   readonly configProblems: number;
   readonly disk: { readonly freeBytes: number; readonly sizeBytes: number };
 }
@@ -30,7 +31,8 @@ export function metrics(version: string): Metrics {
       // A registry for each scrape: a source that was forgotten leaves no series behind.
       const registry = new Registry();
       describeBackupd(registry, version, snapshot);
-      describeSources(registry, snapshot.sources);
+      describeSources(registry, snapshot);
+      describeDestinations(registry, snapshot.destinations);
       return `${await registry.metrics()}${await own.metrics()}`;
     },
   };
@@ -130,7 +132,10 @@ const SOURCE_GAUGES: readonly (readonly [
   ],
 ];
 
-function describeSources(registry: Registry, sources: readonly SourceStatus[]): void {
+function describeSources(
+  registry: Registry,
+  { sources, destinations }: Pick<Snapshot, 'sources' | 'destinations'>,
+): void {
   for (const [name, help, value] of SOURCE_GAUGES) {
     const series = gauge(registry, name, help, ['source']);
     for (const status of sources) {
@@ -164,6 +169,68 @@ function describeSources(registry: Registry, sources: readonly SourceStatus[]): 
       runs.inc({ source, result }, count);
     }
     removed.inc({ source, destination: 'local' }, removedTotal);
+    for (const { destination, removedTotal: bySource } of destinations) {
+      removed.inc({ source, destination }, bySource[source] ?? 0);
+    }
+  }
+}
+
+/** Gauges with one value for each destination. */
+const DESTINATION_GAUGES: readonly (readonly [
+  name: string,
+  help: string,
+  value: (status: DestinationStatus) => number,
+])[] = [
+  [
+    'backupd_upload_last_success_timestamp_seconds',
+    'When all that was wanted there was there last; 0: never.',
+    ({ lastSuccessAt }) => seconds(lastSuccessAt),
+  ],
+  [
+    'backupd_upload_pending_backups',
+    'Backups that are wanted there and are not there yet.',
+    ({ pendingBackups }) => pendingBackups,
+  ],
+  [
+    'backupd_upload_pending_bytes',
+    'Stored size of the backups that are pending.',
+    ({ pendingBytes }) => pendingBytes,
+  ],
+  [
+    'backupd_upload_oldest_pending_timestamp_seconds',
+    'When the oldest backup that is pending was done; 0: none is.',
+    ({ oldestPendingAt }) => seconds(oldestPendingAt),
+  ],
+];
+
+/** Failures that a rate can be taken of from the first one on. */
+const USUAL_FAILURES = ['destination-unavailable', 'destination-denied'];
+
+function describeDestinations(
+  registry: Registry,
+  destinations: readonly DestinationStatus[],
+): void {
+  for (const [name, help, value] of DESTINATION_GAUGES) {
+    const series = gauge(registry, name, help, ['destination']);
+    for (const status of destinations) {
+      series.set({ destination: status.destination }, value(status));
+    }
+  }
+  const bytes = counter(
+    registry,
+    'backupd_upload_bytes_total',
+    'Bytes of files that were sent and arrived.',
+    ['destination'],
+  );
+  const failures = counter(registry, 'backupd_upload_failures_total', 'Uploads that failed.', [
+    'destination',
+    'code',
+  ]);
+  for (const { destination, bytesTotal, failuresTotal } of destinations) {
+    bytes.inc({ destination }, bytesTotal);
+    for (const code of new Set([...USUAL_FAILURES, ...Object.keys(failuresTotal)])) {
+      failures.inc({ destination, code }, failuresTotal[code] ?? 0);
+    }
   }
 }
 

@@ -8,8 +8,10 @@ import { parseDestinationVariable } from '../../src/config/destination-schema.ts
 import { globalSchema } from '../../src/config/schema.ts';
 import { parseSourceVariable, sourceKeys, toLabel } from '../../src/config/source-schema.ts';
 import { FAILURES } from '../../src/core/errors.ts';
+import { judgeDestination } from '../../src/core/copy-standing.ts';
 import { judgeSource } from '../../src/core/standing.ts';
 import { STEPS } from '../../src/core/steps.ts';
+import { NO_UPLOADS } from '../../src/core/upload-record.ts';
 import { metrics } from '../../src/listeners/metrics.ts';
 import { STATE_KINDS } from '../../src/store/state-file.ts';
 import {
@@ -22,6 +24,7 @@ import {
   section,
   shellCommands,
 } from '../support/documents.ts';
+import { destinationSettings } from '../support/copies.ts';
 import { backupId, SAMPLE_ARCHIVE, sampleJob, sampleManifest } from '../support/storage.ts';
 
 const DOCUMENTS = await readDocuments();
@@ -125,6 +128,7 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
     id: backupId(1),
     warnings: [{ code: 'shrunk', message: 'it shrank' }],
   });
+  const destination = { settings: destinationSettings(), record: NO_UPLOADS, running: false };
   const totals = { success: 1, failed: 0, skipped: 0, interrupted: 0 };
   const status = judgeSource(
     {
@@ -135,12 +139,14 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
       record: { attempts: [], totals, removedTotal: 0 },
       previous: [],
       lastRestore: null,
+      destinations: [destination],
       schedule: null,
     },
     Date.parse(manifest.finishedAt),
   );
   const text = await metrics('1.2.3').render({
     sources: [status],
+    destinations: [judgeDestination(destination, [status], Date.parse(manifest.finishedAt))],
     configProblems: 0,
     disk: { freeBytes: 1, sizeBytes: 2 },
   });

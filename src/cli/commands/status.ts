@@ -1,10 +1,15 @@
 import { FAILURES } from '../../core/errors.ts';
-import type { SourceState, SourceStatus, StatusReport } from '../../core/status.ts';
+import type {
+  DestinationStatus,
+  SourceState,
+  SourceStatus,
+  StatusReport,
+} from '../../core/status.ts';
 import type { App } from '../../jobs/context.ts';
 import { buildStatus } from '../../jobs/status.ts';
 import type { CommandOf } from '../arguments.ts';
 import { hintLine } from '../failure-text.ts';
-import { formatAge, formatInstant, formatOptionalSize } from '../format.ts';
+import { formatAge, formatInstant, formatOptionalSize, formatSize } from '../format.ts';
 import type { Output } from '../output.ts';
 import { tableLines } from '../table.ts';
 import type { Format, Line } from '../text.ts';
@@ -36,6 +41,9 @@ const FORMATS: Readonly<Record<SourceState, Format>> = {
 export function statusLines(report: StatusReport, nowMs: number): readonly Line[] {
   return [
     ...(report.sources.length === 0 ? [] : sourceTable(report.sources, nowMs)),
+    ...(report.destinations.length === 0
+      ? []
+      : ['', ...destinationTable(report.destinations, nowMs), '']),
     ...report.sources.flatMap((source) => detailLines(source)),
     ...report.problems.flatMap(({ message, hint }) => problemLines(message, hint)),
     report.healthy ? { text: 'healthy', format: 'green' } : { text: 'not healthy', format: 'red' },
@@ -65,6 +73,44 @@ function sourceTable(sources: readonly SourceStatus[], nowMs: number): readonly 
       source.copies.map(({ destination, state }) => `${destination} ${state}`).join(', ') || '-',
       source.lastDrill === null ? '-' : source.lastDrill.ok ? 'ok' : 'failed',
       source.threeTwoOne.holds ? 'yes' : `no: ${source.threeTwoOne.missing.join(', ')}`,
+    ]),
+  );
+}
+
+const DESTINATION_FORMATS: Readonly<Record<DestinationStatus['state'], Format>> = {
+  ok: 'green',
+  running: 'cyan',
+  pending: 'yellow',
+  overdue: 'red',
+  failed: 'red',
+  lost: 'red',
+  never: 'yellow',
+};
+
+function destinationTable(
+  destinations: readonly DestinationStatus[],
+  nowMs: number,
+): readonly Line[] {
+  return tableLines(
+    [
+      { title: 'DESTINATION' },
+      { title: 'STATE' },
+      { title: 'LAST UPLOAD', align: 'right' },
+      { title: 'PENDING', align: 'right' },
+      { title: 'NEXT RUN' },
+      { title: 'OFF-SITE' },
+      { title: 'PLACE' },
+    ],
+    destinations.map((status) => [
+      status.destination,
+      { text: status.state, format: DESTINATION_FORMATS[status.state] },
+      status.lastSuccessAt === null ? '-' : `${formatAge(status.lastSuccessAt, nowMs)} ago`,
+      status.pendingBackups === 0
+        ? '-'
+        : `${status.pendingBackups} (${formatSize(status.pendingBytes)})`,
+      formatInstant(status.nextRunAt),
+      status.isOffsite === null ? '-' : status.isOffsite ? 'yes' : 'no',
+      status.place ?? '-',
     ]),
   );
 }

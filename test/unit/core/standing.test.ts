@@ -38,6 +38,7 @@ function judge(change: Partial<Observed>, hour: number): SourceStatus {
     record: { attempts: [], totals: NO_RUNS, removedTotal: 0 },
     previous: [],
     lastRestore: null,
+    destinations: [],
     schedule: null,
   };
   return judgeSource({ ...nothing, ...change }, Date.UTC(2026, 0, 1, hour));

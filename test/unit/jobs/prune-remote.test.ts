@@ -8,7 +8,7 @@ import type { PruneResult } from '../../../src/jobs/prune-result.ts';
 import { readUploadRecord } from '../../../src/store/upload-record.ts';
 import { copiesStage, copyKeys, type CopiesStage } from '../../support/copies.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
-import { backupId, commitBackup, sampleJob } from '../../support/storage.ts';
+import { backupId, sampleJob } from '../../support/storage.ts';
 import { policy } from '../core/retention-samples.ts';
 
 const OWNER = 'demo/.backupd/owner.json';
@@ -230,18 +230,25 @@ describe('where versions are kept', () => {
 
 describe('retention here', () => {
   test('the newest backup that a destination has not yet stays, and no older one', async () => {
-    await using stage = await copiesStage();
+    await using stage = await copiesStage({ settings: { keep: { all: true } } });
     await stage.add(1, 2, 3);
     await stage.upload();
-    await stage.add(4, 5);
+    const at = '2026-01-01T04:00:00.000Z';
+    for (const hour of [1, 2]) {
+      const entry = await stage.catalog.find(backupId(hour));
+      await stage.catalog.addReceipt(entry, {
+        type: 'lost',
+        at,
+        destination: 's3',
+        message: 'it is missing there',
+      });
+    }
     const job = sampleJob({ keep: policy({ last: 1 }) });
-    // Nothing there gives up any of them, so all are pending but for those that were sent.
-    const context = { ...stage.app.context };
-    await commitBackup(stage.catalog, { id: backupId(6), suspicious: true });
-    await pruneAfterBackup({ ...job, keep: policy({ last: 1 }) }, context, never);
-    expect((await stage.catalog.entries('db')).map(({ manifest }) => manifest.id)).toEqual([
-      backupId(6),
-      backupId(5),
+    const { backups } = await pruneAfterBackup(job, stage.app.context, never);
+    expect(backups.map(({ reasons, removed }) => [reasons.at(-1), removed])).toEqual([
+      ['last 1', false],
+      ['newest not yet at "s3"', false],
+      ['nothing keeps it', true],
     ]);
   });
 

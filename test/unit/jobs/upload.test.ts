@@ -139,7 +139,7 @@ describe('a backup that is damaged here', () => {
     ]);
     expect((await stage.receipts(1)).map(({ type }) => type)).toEqual(['damaged']);
     expect(stage.place.keys()).toEqual([OWNER, ...copyKeys(backupId(2))]);
-    expect((await readUploadRecord(stage.dir, 's3')).lastAttempt?.failure?.code).toBe(
+    expect((await readUploadRecord(stage.dir, 's3')).failure?.code).toBe(
       'archive-corrupt',
     );
     // It is not wanted any more, and nothing of it stays behind.
@@ -176,13 +176,13 @@ describe('a destination that fails', () => {
       lastSuccessAt: null,
       failedInRow: 1,
       failuresTotal: { 'destination-unavailable': 1 },
-      lastAttempt: { failure: { code: 'destination-unavailable', message: 'it is down' } },
+      failure: { code: 'destination-unavailable', message: 'it is down' },
     });
     stage.place.onRequest = () => undefined;
     expect(await sent(stage)).toEqual([[backupId(1), 'ok']]);
     expect(await readUploadRecord(stage.dir, 's3')).toMatchObject({
       failedInRow: 0,
-      lastAttempt: { failure: null },
+      failure: null,
     });
   });
 

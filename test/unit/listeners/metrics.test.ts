@@ -19,6 +19,7 @@ function observed(source: string, change: Partial<Observed> = {}): Observed {
     },
     previous: [],
     lastRestore: null,
+    destinations: [],
     schedule: null,
     ...change,
   };
@@ -27,6 +28,7 @@ function observed(source: string, change: Partial<Observed> = {}): Observed {
 async function scrape(sources: readonly Observed[]): Promise<string> {
   const snapshot: Snapshot = {
     sources: sources.map((source) => judgeSource(source, NOW_MS)),
+    destinations: [],
     configProblems: 2,
     disk: { freeBytes: 10, sizeBytes: 100 },
   };
@@ -115,8 +117,13 @@ describe('a scrape', () => {
     const own = metrics('1.2.3');
     const disk = { freeBytes: 1, sizeBytes: 1 };
     const sources = ['a', 'b'].map((name) => judgeSource(observed(name, RUN), NOW_MS));
-    const before = await own.render({ sources, configProblems: 0, disk });
-    const after = await own.render({ sources: sources.slice(1), configProblems: 0, disk });
+    const before = await own.render({ sources, destinations: [], configProblems: 0, disk });
+    const after = await own.render({
+      sources: sources.slice(1),
+      destinations: [],
+      configProblems: 0,
+      disk,
+    });
     expect(before).toContain('source="a"');
     expect(after).not.toContain('source="a"');
     expect(series(after)['backupd_backup_runs_total{source="b",result="success"}']).toBe('5');

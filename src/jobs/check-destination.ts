@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { formatDuration } from '../core/duration.ts';
+import { BackupdError } from '../core/errors.ts';
+import { probeKey } from '../core/remote-keys.ts';
+import { reachDestination, type AtDestination } from './at-destination.ts';
+import { failed, good, type Check } from './check-result.ts';
+import type { ConfiguredDestination, JobContext } from './context.ts';
+import { findOwner } from './owner.ts';
+
+/** Beyond which locks would be reckoned wrongly and signatures are refused. */
+const MOST_APART_MS = 300_000;
+
+/** Whether copies can be sent to a destination and removed there; leaves nothing behind. */
+export async function checkDestination(
+  configured: ConfiguredDestination,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<readonly Check[]> {
+  const subject = configured.settings.name;
+  let at: AtDestination;
+  try {
+    at = await reachDestination(configured, context, signal);
+  } catch (error) {
+    return [failed('destination', subject, error)];
+  }
+  return [
+    good('destination', subject, describePlace(at)),
+    ...checkClock(at),
+    await checkOwner(at, signal),
+    await checkAccess(at, signal),
+  ];
+}
+
+function describePlace({ destination, facts }: AtDestination): string {
+  const { region, isOffsite, keepsVersions, locksObjects } = facts;
+  return [
+    destination.place,
+    ...(region === null ? [] : [`in ${region}`]),
+    isOffsite ? 'off-site' : 'not off-site',
+    ...(keepsVersions === true ? ['keeps versions'] : []),
+    ...(locksObjects === true ? ['locks objects'] : []),
+  ].join(', ');
+}
+
+function checkClock({ destination, facts }: AtDestination): readonly Check[] {
+  const { clockAheadMs } = facts;
+  const subject = destination.name;
+  if (clockAheadMs === null) {
+    return [];
+  }
+  const apart = formatDuration(Math.abs(clockAheadMs));
+  const message = `the clock there is ${apart} ${clockAheadMs < 0 ? 'behind' : 'ahead'}`;
+  return Math.abs(clockAheadMs) <= MOST_APART_MS
+    ? [good('clock', subject, message)]
+    : [failed('clock', subject, new BackupdError('unhealthy', message, { hint: 'Set the clock of this host right.' }))];
+}
+
+async function checkOwner(at: AtDestination, signal: AbortSignal): Promise<Check> {
+  const subject = at.destination.name;
+  const { namespace } = at.context.storage;
+  try {
+    const owner = await findOwner(at, signal);
+    if (owner === null) {
+      return good('owner', subject, `namespace "${namespace}" there has no owner yet`);
+    }
+    if (owner.isOurs) {
+      return good('owner', subject, `namespace "${namespace}" there is that of this /backups`);
+    }
+    return failed(
+      'owner',
+      subject,
+      new BackupdError('locked', `namespace "${namespace}" there belongs to ${owner.text}`, {
+        hint: `Where that host is still in use, give this one another BACKUPD_NAMESPACE. Where this one replaces it, run "backupd upload ${subject} --take-over".`,
+      }),
+    );
+  } catch (error) {
+    return failed('owner', subject, error);
+  }
+}
+
+/** Rights are told by using them: something is written, read back and removed for good. */
+async function checkAccess(at: AtDestination, signal: AbortSignal): Promise<Check> {
+  const { destination, context, facts } = at;
+  const subject = destination.name;
+  if (facts.locksObjects === true) {
+    return good('access', subject, 'not tried: what is written there is locked, and would stay');
+  }
+  const key = probeKey(context.storage.namespace, randomBytes(4).toString('hex'));
+  const bytes = Buffer.from('backupd check\n');
+  try {
+    await destination.put(key, bytes, { ifAbsent: false }, signal);
+    const there = await destination.head(key, null, signal);
+    const read = await destination.get(key, null, signal);
+    const removal = await destination.remove(key, there?.versionId ?? null, signal);
+    if (there === null || read?.equals(bytes) !== true) {
+      throw new BackupdError('destination-unavailable', 'it did not give back what was written', {
+        hint: 'Something between here and there changes what is sent: look for it.',
+      });
+    }
+    const isGone = removal.outcome === 'removed';
+    return isGone
+      ? good('access', subject, 'can be written, read and removed')
+      : good('access', subject, `can be written and read; what was written is ${removal.outcome}`);
+  } catch (error) {
+    return failed('access', subject, error);
+  }
+}
