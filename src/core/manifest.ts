@@ -118,7 +118,33 @@ export type Receipt =
   | { readonly type: 'pinned'; readonly at: string }
   | { readonly type: 'unpinned'; readonly at: string }
   | { readonly type: 'verified'; readonly at: string; readonly depth: 'stored' | 'content' }
-  | { readonly type: 'damaged'; readonly at: string; readonly message: string };
+  | { readonly type: 'damaged'; readonly at: string; readonly message: string }
+  | {
+      readonly type: 'uploaded';
+      readonly at: string;
+      readonly destination: string;
+      /** All that was sent, the manifest too, as the destination shows it: what differs from it later was altered. */
+      readonly files: readonly SentFile[];
+    }
+  /** The copy there was found missing or altered. */
+  | {
+      readonly type: 'lost';
+      readonly at: string;
+      readonly destination: string;
+      readonly message: string;
+    }
+  /** Retention removed the copy there. */
+  | { readonly type: 'removed'; readonly at: string; readonly destination: string };
+
+/** A file of a backup as it lies at a destination. */
+export interface SentFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** What the destination calls its content; changes whenever the object does. */
+  readonly etag: string;
+  /** Null where the destination keeps no versions. */
+  readonly versionId: string | null;
+}
 
 /** A manifest without what only a restore needs: facts of thousands of tables in thousands of backups fill a memory. */
 export type ManifestSummary = Omit<Manifest, 'facts' | 'engineFacts'>;

@@ -16,6 +16,8 @@ export interface Candidate {
   readonly pinned: boolean;
   /** Dated in the future: a clock was wrong when it was made, or is wrong now. */
   readonly ahead: boolean;
+  /** Why it stays whatever the policy, beside pins. */
+  readonly holds: readonly string[];
 }
 
 /** Keep or remove, with every reason to keep it, or why there is none. */
@@ -31,7 +33,15 @@ export function toCandidate(entry: CatalogEntry, nowMs: number): Candidate {
   const flaw = isDamaged(entry) ? 'damaged' : suspicious ? 'suspicious' : kind;
   const good = isGood(entry);
   const ahead = aheadMs(startedAt, nowMs) > 0;
-  return { id, startedAt, good, flaw: good ? null : flaw, pinned: isPinned(entry), ahead };
+  return {
+    id,
+    startedAt,
+    good,
+    flaw: good ? null : flaw,
+    pinned: isPinned(entry),
+    ahead,
+    holds: [],
+  };
 }
 
 /**
@@ -90,7 +100,7 @@ type Keep = (id: BackupId, reason: string) => void;
 function keepAlways(newestFirst: readonly Candidate[], keep: Keep): void {
   const lastGood = newestFirst.find((candidate) => candidate.good);
   const [newest] = newestFirst;
-  for (const { id, pinned } of newestFirst) {
+  for (const { id, pinned, holds } of newestFirst) {
     if (id === lastGood?.id) {
       keep(id, 'last good backup');
     }
@@ -99,6 +109,9 @@ function keepAlways(newestFirst: readonly Candidate[], keep: Keep): void {
     }
     if (pinned) {
       keep(id, 'pinned');
+    }
+    for (const hold of holds) {
+      keep(id, hold);
     }
   }
 }

@@ -131,14 +131,17 @@ function damageFound(entry: CatalogEntry): string | null {
   return last === undefined ? null : `was found damaged at ${last.at}: ${last.message}`;
 }
 
+/** Kinds of state of which each source or destination has a folder. */
+const IN_FOLDERS: ReadonlySet<StateKind> = new Set(['copies', 'previous', 'uploads']);
+
 /** A journal that is not understood stops its source, so there it is not enough that it parses. */
 async function isDamagedState(kind: StateKind, entry: Dirent, path: string): Promise<boolean> {
   if (!entry.name.endsWith('.json')) {
     return false;
   }
   if (entry.isDirectory()) {
-    // What restores kept is in a folder for each source, which may have such a name.
-    return kind !== 'previous';
+    // A source or a destination may have such a name.
+    return !IN_FOLDERS.has(kind);
   }
   const stored = await readJson(path);
   const isJournal =

@@ -6,7 +6,7 @@ import { catalogIndex, readManifest } from './catalog-index.ts';
 import { findProblems, findWrongFile, type CatalogProblem } from './catalog-problems.ts';
 import { openDraft, type Draft } from './draft.ts';
 import { readFolderNames, readNames } from './folder.ts';
-import { writeReceipt } from './receipts.ts';
+import { readReceiptFiles, writeReceipt } from './receipts.ts';
 import { removeBackup, sweepSource } from './removal.ts';
 import { onStorage } from './storage-error.ts';
 import type { Storage } from './storage.ts';
@@ -47,6 +47,8 @@ export interface Catalog {
     backup: CatalogEntry | { readonly manifest: BackupRef },
     receipt: Receipt,
   ): Promise<void>;
+  /** The receipts of a backup by the names of their files, in their order. */
+  receiptFiles(backup: BackupRef): Promise<readonly (readonly [file: string, receipt: Receipt])[]>;
   /** Removes a backup; false where it stays, since somebody pinned it meanwhile. */
   remove(backup: BackupRef): Promise<boolean>;
   /** Removes drafts and half-done removals that earlier lives left; their names. */
@@ -86,6 +88,10 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
     async addReceipt({ manifest }, receipt) {
       await writeReceipt(join(dir, manifest.source, manifest.id), receipt);
       index.invalidate(manifest.source, manifest.id);
+    },
+    receiptFiles: ({ source, id }) => {
+      const folder = join(dir, source, id);
+      return onStorage(folder, () => readReceiptFiles(folder));
     },
     remove: (backup) => removeBackup(dir, backup),
     sweep: (source) => sweepSource(dir, source),

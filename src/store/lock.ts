@@ -76,6 +76,16 @@ export async function acquireDaemonLock(
   return acquire({ dir, kind: 'daemon', name: 'backupd' }, request, signal);
 }
 
+/** Takes the lock of whoever sends to a destination or removes there; otherwise as {@link acquireLock}. */
+export async function acquireDestinationLock(
+  dir: string,
+  destination: string,
+  request: LockRequest,
+  signal: AbortSignal,
+): Promise<Lock> {
+  return acquire({ dir, kind: 'destination', name: destination }, request, signal);
+}
+
 /**
  * Takes the lock of those that hold other containers still, which many may want at once: whoever waits is let in by the
  * one before. Otherwise as {@link acquireLock}.
@@ -98,11 +108,22 @@ export async function acquireStateLock(dir: string, name: string): Promise<Lock>
  * Who holds the lock of a source, or null where nobody does. Whether a holder in another container lives is told by the
  * age of its heartbeat, which is good enough to show; nothing is taken over because of it.
  */
-export async function readLock(
+export async function readLock(dir: string, source: string): Promise<SeenHolder | null> {
+  return readHolder(lockPlace(dir, 'source', source));
+}
+
+/** Who sends to a destination or removes there, as {@link readLock}. */
+export async function readDestinationLock(
   dir: string,
-  source: string,
-): Promise<(LockHolder & { readonly alive: boolean }) | null> {
-  const { held, holder, beatAtMs } = await lookAtLock(lockPlace(dir, 'source', source));
+  destination: string,
+): Promise<SeenHolder | null> {
+  return readHolder(lockPlace(dir, 'destination', destination));
+}
+
+type SeenHolder = LockHolder & { readonly alive: boolean };
+
+async function readHolder(place: LockPlace): Promise<SeenHolder | null> {
+  const { held, holder, beatAtMs } = await lookAtLock(place);
   if (!held || holder === null) {
     return null;
   }
@@ -112,7 +133,7 @@ export async function readLock(
 
 interface Wanted {
   readonly dir: string;
-  readonly kind: 'source' | 'daemon' | 'state';
+  readonly kind: 'source' | 'destination' | 'daemon' | 'state';
   readonly name: string;
 }
 

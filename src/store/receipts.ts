@@ -85,24 +85,55 @@ export interface Receipts {
 
 /** The receipts of the backup in this folder. Types that only a newer backupd knows come along as they are. */
 export async function readReceipts(backup: string): Promise<Receipts> {
-  const folder = receiptsFolder(backup);
-  const receipts: Receipt[] = [];
-  const damaged: string[] = [];
+  const read = await readAll(receiptsFolder(backup));
+  return {
+    receipts: read.flatMap(([, receipt]) => receipt ?? []),
+    damaged: read.flatMap(([file, receipt]) => (receipt === null ? [file] : [])),
+  };
+}
+
+/** Receipts by the names of their files, in the order of their numbers; damaged ones are left out. */
+export async function readReceiptFiles(
+  backup: string,
+): Promise<readonly (readonly [file: string, receipt: Receipt])[]> {
+  return (await readAll(receiptsFolder(backup))).flatMap(([file, receipt]) =>
+    receipt === null ? [] : [[file, receipt] as const],
+  );
+}
+
+/** Null for a file that is none. */
+async function readAll(
+  folder: string,
+): Promise<readonly (readonly [file: string, receipt: Receipt | null])[]> {
   const files = (await readNames(folder)).filter((file) => RECEIPT_FILE.test(file));
+  const read: [string, Receipt | null][] = [];
   for (const file of files.toSorted((one, other) => takenNumber(one) - takenNumber(other))) {
     const stored = await readJson(join(folder, file));
-    if (stored.state === 'present' && isReceipt(stored.value)) {
-      receipts.push(stored.value);
-    } else {
-      damaged.push(file);
-    }
+    read.push([file, stored.state === 'present' && isReceipt(stored.value) ? stored.value : null]);
   }
-  return { receipts, damaged };
+  return read;
 }
 
 function isReceipt(value: unknown): value is Receipt {
-  const { type, at } = (value ?? {}) as Partial<Receipt>;
-  return typeof type === 'string' && typeof at === 'string' && !Number.isNaN(Date.parse(at));
+  const receipt = (value ?? {}) as Partial<Receipt>;
+  const { type, at } = receipt;
+  return (
+    typeof type === 'string' &&
+    typeof at === 'string' &&
+    !Number.isNaN(Date.parse(at)) &&
+    isCopyWhole(receipt)
+  );
+}
+
+/** What is said of copies is of use only where it says of which. */
+function isCopyWhole(receipt: Partial<Receipt>): boolean {
+  if (receipt.type === 'uploaded') {
+    return typeof receipt.destination === 'string' && Array.isArray(receipt.files);
+  }
+  return (
+    (receipt.type !== 'lost' && receipt.type !== 'removed') ||
+    typeof receipt.destination === 'string'
+  );
 }
 
 /** A receipt by its text; null for what is none. */

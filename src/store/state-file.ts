@@ -5,15 +5,18 @@ import { ensureFolder, readJson, writeJson } from './atomic-file.ts';
 import { readNames } from './folder.ts';
 import { onStorage } from './storage-error.ts';
 
-/** The folders of our own state that hold JSON files, one for each source unless it says otherwise. */
+/** The folders of our own state that hold JSON files, one for each source or destination, or a folder of them. */
 export const STATE_KINDS = [
   'attempts',
+  'copies',
+  'destinations',
   'journals',
   'owed',
   'previous',
   'restores',
   'schedule',
   'sources',
+  'uploads',
 ] as const;
 export type StateKind = (typeof STATE_KINDS)[number];
 

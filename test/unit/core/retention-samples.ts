@@ -20,5 +20,5 @@ export function candidate(
   serial = (serial + 1) % 65_536;
   const suffix = serial.toString(16).padStart(4, '0');
   const id = formatBackupId({ startedAt: new Date(startedAt), kind: 'full', suffix });
-  return { id, startedAt, good: flaw === null, flaw, pinned, ahead: false };
+  return { id, startedAt, good: flaw === null, flaw, pinned, ahead: false, holds: [] };
 }
