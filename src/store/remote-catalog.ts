@@ -1,7 +1,14 @@
 import { atOnce } from '../core/at-once.ts';
+import { isMirrored } from '../core/copies.ts';
 import type { Destination, ListedVersion } from '../core/destination.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
-import { isBackupId, isSourceName, MANIFEST_FILE, type BackupId } from '../core/layout.ts';
+import {
+  isBackupId,
+  isSourceName,
+  MANIFEST_FILE,
+  RECEIPTS_FOLDER,
+  type BackupId,
+} from '../core/layout.ts';
 import {
   isArchiveName,
   parseManifest,
@@ -11,6 +18,7 @@ import {
   type ManifestSummary,
   type Receipt,
 } from '../core/manifest.ts';
+import { parseKey, sourcePrefix } from '../core/remote-keys.ts';
 import { parseReceipt, RECEIPT_FILE } from './receipts.ts';
 import { openRemoteCache, type RemoteCache } from './remote-cache.ts';
 
@@ -61,9 +69,6 @@ export interface UnreadableRemote {
 
 /** How many small objects are fetched side by side. */
 const WIDTH = 32;
-
-/** Receipts that are about the bytes on the disk of whoever wrote them, and not about the copy here. */
-const ABOUT_ELSEWHERE: ReadonlySet<string> = new Set(['damaged', 'uploaded', 'lost', 'removed']);
 
 /**
  * Looks at what a destination holds: one listing, then each manifest and receipt that was not fetched before. Objects
@@ -170,15 +175,13 @@ async function listBackups(
 ): Promise<readonly ListedBackup[]> {
   const found = new Map<string, { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }>();
   const { namespace, source } = query;
-  const prefix = source === null ? `${namespace}/` : `${namespace}/${source}/`;
+  const prefix = source === null ? `${namespace}/` : sourcePrefix(namespace, source);
   for await (const version of await listVersions(query, prefix, signal)) {
-    const [of = '', id = '', ...rest] = version.key.slice(namespace.length + 1).split('/');
-    const name = rest.join('/');
-    if (isSourceName(of) && isBackupId(id) && isOfBackup(name)) {
-      const folder = `${of}/${id}`;
-      const backup = found.get(folder) ?? { source: of, id, objects: new Map() };
-      const versions = backup.objects.get(name) ?? [];
-      backup.objects.set(name, [...versions, version]);
+    const key = parseKey(version.key);
+    if (key !== null && isOfBackup(key.name)) {
+      const folder = `${key.source}/${key.id}`;
+      const backup = found.get(folder) ?? { source: key.source, id: key.id, objects: new Map() };
+      backup.objects.set(key.name, [...(backup.objects.get(key.name) ?? []), version]);
       found.set(folder, backup);
     }
   }
@@ -190,7 +193,7 @@ function isOfBackup(name: string): boolean {
   return name === MANIFEST_FILE || isArchiveName(name) || receiptOf(name) !== null;
 }
 
-const RECEIPTS = 'receipts/';
+const RECEIPTS = `${RECEIPTS_FOLDER}/`;
 
 /** Number and type, by the name in the folder of a backup; null for what is no receipt. */
 function receiptOf(name: string): { readonly number: number; readonly type: string } | null {
@@ -315,28 +318,67 @@ function findFlaw(manifest: ManifestSummary, objects: RemoteObjects): string | n
   return null;
 }
 
+/**
+ * The receipts of a backup there, by the names of their files: `0001-pinned.json`.
+ * @throws BackupdError what the destination throws
+ */
+export async function readRemoteReceipts(
+  destination: Destination,
+  { objects }: Pick<RemoteEntry, 'objects'>,
+  signal: AbortSignal,
+): Promise<readonly { readonly file: string; readonly receipt: Receipt }[]> {
+  const found: { readonly file: string; readonly receipt: Receipt }[] = [];
+  for (const { name, version } of mirrored(objects)) {
+    const receipt = await fetchReceipt(destination, version, signal);
+    if (receipt !== null) {
+      found.push({ file: name.slice(RECEIPTS.length), receipt });
+    }
+  }
+  return found;
+}
+
+interface MirroredReceipt {
+  readonly name: string;
+  readonly number: number;
+  readonly version: ListedVersion;
+}
+
+function mirrored(objects: RemoteObjects): readonly MirroredReceipt[] {
+  return [...objects.keys()].flatMap((name) => {
+    const named = receiptOf(name);
+    const [version] = whole(objects, name);
+    return named !== null && version !== undefined && isMirrored(named)
+      ? [{ name, number: named.number, version }]
+      : [];
+  });
+}
+
+/** Null for what is gone, or none. */
+async function fetchReceipt(
+  destination: Destination,
+  { key, versionId }: ListedVersion,
+  signal: AbortSignal,
+): Promise<Receipt | null> {
+  const bytes = await destination.get(key, versionId, signal);
+  return bytes === null ? null : parseReceipt(bytes.toString('utf8'));
+}
+
 async function readReceipts(
   { objects, id }: { readonly objects: RemoteObjects; readonly id: BackupId },
   { destination, cache }: Reading,
   signal: AbortSignal,
 ): Promise<readonly Receipt[]> {
   const found: { readonly number: number; readonly receipt: Receipt }[] = [];
-  for (const name of objects.keys()) {
-    const named = receiptOf(name);
-    const [version] = whole(objects, name);
-    if (named === null || version === undefined || ABOUT_ELSEWHERE.has(named.type)) {
-      continue;
-    }
+  for (const { name, number, version } of mirrored(objects)) {
     const object = { name: `${id}/${name}`, version };
-    let receipt = cache.get(object) as Receipt | null;
-    if (receipt === null) {
-      const bytes = await destination.get(version.key, version.versionId, signal);
-      receipt = bytes === null ? null : parseReceipt(bytes.toString('utf8'));
-      // What is no receipt says nothing; that it is none need not be found out again.
-      await cache.add(object, receipt ?? {});
+    let known = cache.get(object) as Receipt | { readonly type: null } | null;
+    if (known === null) {
+      // That it is none need not be found out again.
+      known = (await fetchReceipt(destination, version, signal)) ?? { type: null };
+      await cache.add(object, known);
     }
-    if (receipt !== null && 'type' in receipt) {
-      found.push({ number: named.number, receipt });
+    if (known.type !== null) {
+      found.push({ number, receipt: known });
     }
   }
   // Two hosts may have used one number.
