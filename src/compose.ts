@@ -2,17 +2,20 @@ import type Docker from 'dockerode';
 import { sourceBinder } from './bind-sources.ts';
 import { processEnvironment, type Environment } from './config/environment.ts';
 import { loadConfig } from './config/load.ts';
+import type { DestinationSettings } from './core/destination-settings.ts';
 import type { ConfigProblem } from './core/discovery.ts';
 import { toFailure, type Failure } from './core/errors.ts';
 import type { Emit } from './core/events.ts';
 import type { Settings } from './core/settings.ts';
+import { openDestination } from './destinations/open.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
-import type { App } from './jobs/context.ts';
+import type { App, ConfiguredDestination } from './jobs/context.ts';
 import { neighbours } from './neighbours.ts';
 import { loadEngine } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
 import { recordSource } from './store/known-sources.ts';
 import { openStorage, type Storage } from './store/storage.ts';
+import { destinationMemory } from './store/upload-record.ts';
 import { surroundingsOf, type Surroundings } from './surroundings.ts';
 
 /** How long to ask Docker which compose project this is. */
@@ -56,6 +59,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
     context: {
       storage,
       catalog: openCatalog(storage),
+      destinations: config.settings.destinations.map((each) => configured(each, storage.dir)),
       neighbours: neighbours(docker, surroundings),
       emit: options.emit,
       backupdVersion: options.version,
@@ -73,6 +77,18 @@ export async function openApp(options: OpenOptions): Promise<App> {
     bind: sources.bind,
     reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     ping: async (signal) => pingDocker(docker, signal),
+  };
+}
+
+function configured(settings: DestinationSettings, dir: string): ConfiguredDestination {
+  let opened: ReturnType<typeof openDestination> | null = null;
+  const here = { backupsDir: dir, memory: destinationMemory(dir, settings.name) };
+  return {
+    settings,
+    async open() {
+      opened ??= openDestination(settings, here);
+      return opened;
+    },
   };
 }
 

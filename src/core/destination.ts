@@ -132,6 +132,11 @@ export interface FileToPut {
 export interface PutFileOptions {
   /** Of this key alone, kept by the caller until the object was put. */
   readonly journal: UploadJournal;
+  /**
+   * ETag of an object under this key that is known not to be this file: it is replaced whatever its metadata say. Null:
+   * nothing is known against what may be there.
+   */
+  readonly wrongEtag: string | null;
   /** Told whenever there is more: bytes of this file that the destination has, those it had before included. */
   readonly onProgress: (doneBytes: number) => void;
 }

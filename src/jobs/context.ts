@@ -1,3 +1,5 @@
+import type { DestinationSettings } from '../core/destination-settings.ts';
+import type { Destination } from '../core/destination.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { Emit } from '../core/events.ts';
 import type { Failure } from '../core/errors.ts';
@@ -9,10 +11,18 @@ import type { Engine, Source, StreamReader } from '../core/source.ts';
 import type { Catalog } from '../store/catalog.ts';
 import type { Storage } from '../store/storage.ts';
 
+/** A place for copies as it is configured. */
+export interface ConfiguredDestination {
+  readonly settings: DestinationSettings;
+  /** The place itself; asks nobody yet, and loads what speaks to it the first time. */
+  open(): Promise<Destination>;
+}
+
 /** What every job works with. */
 export interface JobContext {
   readonly storage: Storage;
   readonly catalog: Catalog;
+  readonly destinations: readonly ConfiguredDestination[];
   readonly neighbours: Neighbours;
   readonly emit: Emit;
   readonly backupdVersion: string;

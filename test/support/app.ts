@@ -3,7 +3,7 @@ import type { ConfigProblem } from '../../src/core/discovery.ts';
 import type { RunEvent } from '../../src/core/events.ts';
 import type { Job } from '../../src/core/job.ts';
 import type { Source } from '../../src/core/source.ts';
-import type { App } from '../../src/jobs/context.ts';
+import type { App, ConfiguredDestination } from '../../src/jobs/context.ts';
 import type { Catalog } from '../../src/store/catalog.ts';
 import { NO_NEIGHBOURS, sampleJob } from './storage.ts';
 
@@ -14,6 +14,7 @@ export interface AppOptions {
   readonly jobs?: readonly Job[];
   readonly problems?: readonly ConfigProblem[];
   readonly docker?: Failure | null;
+  readonly destinations?: readonly ConfiguredDestination[];
 }
 
 export interface SampleApp extends App {
@@ -41,6 +42,7 @@ export function sampleApp(options: AppOptions): SampleApp {
       logFormat: 'json',
       keep: sampleJob().keep,
       schedule: sampleJob().schedule,
+      destinations: [],
     },
     options: [],
     problems: [],
@@ -53,6 +55,7 @@ export function sampleApp(options: AppOptions): SampleApp {
         space: () => Promise.resolve({ freeBytes: 1e9, sizeBytes: 2e9 }),
       },
       catalog,
+      destinations: options.destinations ?? [],
       neighbours: NO_NEIGHBOURS,
       emit: (event) => events.push(event),
       backupdVersion: '0.0.0',

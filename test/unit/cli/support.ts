@@ -9,7 +9,7 @@ import { BackupdError, type Failure } from '../../../src/core/errors.ts';
 import type { Emit } from '../../../src/core/events.ts';
 import type { Manifest } from '../../../src/core/manifest.ts';
 import type { Settings } from '../../../src/core/settings.ts';
-import type { App, BoundSource } from '../../../src/jobs/context.ts';
+import type { App, BoundSource, ConfiguredDestination } from '../../../src/jobs/context.ts';
 import { openCatalog } from '../../../src/store/catalog.ts';
 import { openStorage } from '../../../src/store/storage.ts';
 import { NO_NEIGHBOURS } from '../../support/storage.ts';
@@ -95,6 +95,7 @@ export interface FakeApp extends AsyncDisposable {
 export async function fakeApp(
   change: Partial<Pick<App, 'problems' | 'options' | 'storageFailure'>> & {
     readonly emit?: Emit;
+    readonly destinations?: readonly ConfiguredDestination[];
   } = {},
 ): Promise<FakeApp> {
   const dir = await mkdtemp(join(tmpdir(), 'backupd-cli-'));
@@ -113,6 +114,7 @@ export async function fakeApp(
     context: {
       storage,
       catalog,
+      destinations: change.destinations ?? [],
       neighbours: NO_NEIGHBOURS,
       emit: change.emit ?? (() => undefined),
       backupdVersion: '9.9.9',
@@ -159,6 +161,7 @@ function settings(dir: string): Settings {
     logFormat: 'auto',
     keep: { all: true },
     schedule: SCHEDULE,
+    destinations: [],
   };
 }
 

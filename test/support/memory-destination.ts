@@ -1,0 +1,448 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import {
+  isKey,
+  type Destination,
+  type ListedVersion,
+  type ObjectFacts,
+  type PlaceFacts,
+  type UploadState,
+} from '../../src/core/destination.ts';
+import { BackupdError } from '../../src/core/errors.ts';
+
+export interface MemoryOptions {
+  readonly name?: string;
+  readonly keepsVersions?: boolean;
+  /** What is written is locked until then; null: it is not. */
+  readonly lockedUntil?: string | null;
+  readonly facts?: Partial<PlaceFacts>;
+  /** Of the parts in which files are put. */
+  readonly partBytes?: number;
+}
+
+/** What is about to be asked of a destination. */
+export interface MemoryRequest {
+  readonly method:
+    | 'inspect'
+    | 'putPart'
+    | 'completeFile'
+    | 'put'
+    | 'list'
+    | 'listVersions'
+    | 'head'
+    | 'get'
+    | 'read'
+    | 'retrieve'
+    | 'remove'
+    | 'listUploads'
+    | 'abortUpload';
+  /** The prefix, of a listing. */
+  readonly key: string;
+}
+
+/** A destination in the memory of a test, as a bucket is that keeps versions or not. */
+export interface MemoryDestination extends Destination {
+  /** Everything that was asked of it, in its order. */
+  readonly requests: MemoryRequest[];
+  /** Told of each request before it is done; what it throws is what comes of it. Default: nothing. */
+  onRequest: (request: MemoryRequest) => void | Promise<void>;
+  /** Bytes that were sent to it, manifests and receipts too. */
+  sentBytes: number;
+  /** The keys that are there now, sorted. */
+  keys(): readonly string[];
+  /** What is there now. */
+  text(key: string): string | null;
+  /** Puts bytes there as somebody else might, with the metadata of what was there. */
+  alter(key: string, bytes: string | Uint8Array): void;
+  /** Removes an object as somebody else might. */
+  lose(key: string): void;
+  /** From now on an object is in an archive, until it is asked back and `returnAll` is called. */
+  archive(key: string): void;
+  returnAll(): void;
+  /** Begins an upload of somebody who never finishes it. */
+  beginUpload(key: string, beganAt: string): string;
+}
+
+interface Version {
+  readonly versionId: string;
+  readonly bytes: Buffer;
+  readonly etag: string;
+  readonly sha256: string | null;
+  readonly modifiedAt: string;
+  readonly isDeleteMarker: boolean;
+  lockedUntil: string | null;
+  retrieval: ObjectFacts['retrieval'];
+}
+
+interface Upload {
+  readonly key: string;
+  readonly beganAt: string;
+  readonly parts: Map<number, Buffer>;
+}
+
+const MIB = 1024 * 1024;
+
+interface Store {
+  /** Newest first. */
+  readonly versions: Map<string, Version[]>;
+  readonly uploads: Map<string, Upload>;
+  readonly keepsVersions: boolean;
+  readonly lockedUntil: string | null;
+  readonly partBytes: number;
+  ask(method: MemoryRequest['method'], key: string, signal: AbortSignal): Promise<void>;
+  count(bytes: number): void;
+}
+
+/** An empty one. */
+export function memoryDestination(options: MemoryOptions = {}): MemoryDestination {
+  const requests: MemoryRequest[] = [];
+  const store: Store = {
+    versions: new Map(),
+    uploads: new Map(),
+    keepsVersions: options.keepsVersions ?? false,
+    lockedUntil: options.lockedUntil ?? null,
+    partBytes: options.partBytes ?? 16 * MIB,
+    async ask(method, key, signal) {
+      signal.throwIfAborted();
+      requests.push({ method, key });
+      await destination.onRequest({ method, key });
+      signal.throwIfAborted();
+    },
+    count(bytes) {
+      destination.sentBytes += bytes;
+    },
+  };
+  const facts: PlaceFacts = {
+    region: 'eu-central-1',
+    isOffsite: true,
+    keepsVersions: store.keepsVersions,
+    locksObjects: store.lockedUntil !== null,
+    clockAheadMs: 0,
+    ...options.facts,
+  };
+  const destination: MemoryDestination = {
+    name: options.name ?? 's3',
+    kind: 's3',
+    place: `memory of ${options.name ?? 's3'}`,
+    requests,
+    onRequest: () => undefined,
+    sentBytes: 0,
+    async inspect(signal) {
+      await store.ask('inspect', '', signal);
+      return facts;
+    },
+    ...writer(store),
+    ...lister(store),
+    ...reader(store),
+    ...handle(store),
+  };
+  return destination;
+}
+
+function writer(store: Store): Pick<Destination, 'putFile' | 'put' | 'remove'> {
+  return {
+    async putFile(key, file, how, signal) {
+      checkKey(key);
+      await store.ask('head', key, signal);
+      const there = current(store, key);
+      if (
+        there !== null &&
+        there.sha256 === file.sha256 &&
+        there.bytes.length === file.bytes &&
+        there.etag !== how.wrongEtag
+      ) {
+        how.onProgress(file.bytes);
+        return { etag: there.etag, versionId: shownId(store, there), sentBytes: 0 };
+      }
+      const recorded = await how.journal.read();
+      const known = recorded === null ? undefined : store.uploads.get(recorded.uploadId);
+      const uploadId = known === undefined ? beginUpload(store, key) : (recorded?.uploadId ?? '');
+      const state: UploadState = {
+        key,
+        uploadId,
+        partBytes: store.partBytes,
+        bytes: file.bytes,
+        sha256: file.sha256,
+        etags: {},
+      };
+      await how.journal.write(state);
+      const upload = store.uploads.get(uploadId) as Upload;
+      const sentBytes = await sendParts(store, { upload, state, path: file.path, how }, signal);
+      const bytes = Buffer.concat([...upload.parts].toSorted(byNumber).map(([, part]) => part));
+      if (bytes.length !== file.bytes || sha256(bytes) !== file.sha256) {
+        store.uploads.delete(uploadId);
+        await how.journal.clear();
+        throw new BackupdError('archive-corrupt', `${file.path} is not what was stored`);
+      }
+      await store.ask('completeFile', key, signal);
+      store.uploads.delete(uploadId);
+      const version = add(store, key, bytes, { sha256: file.sha256 });
+      await how.journal.clear();
+      return { etag: version.etag, versionId: shownId(store, version), sentBytes };
+    },
+    async put(key, bytes, { ifAbsent }, signal) {
+      checkKey(key);
+      await store.ask('put', key, signal);
+      if (ifAbsent && current(store, key) !== null) {
+        return 'exists';
+      }
+      store.count(bytes.length);
+      add(store, key, Buffer.from(bytes), { sha256: sha256(bytes) });
+      return 'put';
+    },
+    async remove(key, versionId, signal) {
+      await store.ask('remove', key, signal);
+      return removeVersion(store, key, versionId);
+    },
+  };
+}
+
+async function sendParts(
+  store: Store,
+  {
+    upload,
+    state,
+    path,
+    how,
+  }: {
+    readonly upload: Upload;
+    readonly state: UploadState;
+    readonly path: string;
+    readonly how: Parameters<Destination['putFile']>[2];
+  },
+  signal: AbortSignal,
+): Promise<number> {
+  let sentBytes = 0;
+  await using handle = await open(path, 'r');
+  for (let from = 0, number = 1; from < state.bytes; from += state.partBytes, number += 1) {
+    if (!upload.parts.has(number)) {
+      await store.ask('putPart', upload.key, signal);
+      const part = Buffer.alloc(Math.min(state.partBytes, state.bytes - from));
+      const { bytesRead } = await handle.read(part, 0, part.length, from);
+      upload.parts.set(number, part.subarray(0, bytesRead));
+      sentBytes += bytesRead;
+      store.count(bytesRead);
+      await how.journal.write({ ...state, etags: { [number]: `part-${number}` } });
+    }
+    how.onProgress(Math.min(from + state.partBytes, state.bytes));
+  }
+  return sentBytes;
+}
+
+function lister(
+  store: Store,
+): Pick<Destination, 'list' | 'listVersions' | 'listFolders' | 'listUploads'> {
+  function versionsBelow(prefix: string): readonly ListedVersion[] {
+    return [...store.versions]
+      .filter(([key]) => key.startsWith(prefix))
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .flatMap(([key, versions]) => versions.map((version) => listed(store, key, version)));
+  }
+  return {
+    async *list(prefix, signal) {
+      await store.ask('list', prefix, signal);
+      for (const { isLatest, isDeleteMarker, ...object } of versionsBelow(prefix)) {
+        if (isLatest && !isDeleteMarker) {
+          const { versionId: _versionId, ...shown } = object;
+          yield shown;
+        }
+      }
+    },
+    async *listVersions(prefix, signal) {
+      await store.ask('listVersions', prefix, signal);
+      yield* versionsBelow(prefix);
+    },
+    async listFolders(prefix, signal) {
+      await store.ask('list', prefix, signal);
+      const names = versionsBelow(prefix)
+        .map(({ key }) => key.slice(prefix.length).split('/'))
+        .flatMap(([name = '', ...below]) => (below.length > 0 ? [name] : []));
+      return [...new Set(names)];
+    },
+    async *listUploads(prefix, signal) {
+      await store.ask('listUploads', prefix, signal);
+      for (const [uploadId, { key, beganAt }] of store.uploads) {
+        if (key.startsWith(prefix)) {
+          yield { key, uploadId, beganAt };
+        }
+      }
+    },
+  };
+}
+
+function reader(store: Store): Pick<Destination, 'head' | 'get' | 'read' | 'retrieve'> {
+  return {
+    async head(key, versionId, signal) {
+      await store.ask('head', key, signal);
+      const version = find(store, key, versionId);
+      return version === null
+        ? null
+        : {
+            ...listed(store, key, version),
+            sha256: version.sha256,
+            storageClass: null,
+            retrieval: version.retrieval,
+            lockedUntil: version.lockedUntil,
+          };
+    },
+    async get(key, versionId, signal) {
+      await store.ask('get', key, signal);
+      const version = find(store, key, versionId);
+      return version === null ? null : readable(key, version);
+    },
+    async read(object, { from, bytes }, signal) {
+      await store.ask('read', object.key, signal);
+      const version = find(store, object.key, object.versionId);
+      if (version === null || version.etag !== object.etag) {
+        throw new BackupdError('destination-unavailable', `${object.key} was replaced meanwhile`);
+      }
+      return Readable.from([readable(object.key, version).subarray(from, from + bytes)]);
+    },
+    async retrieve({ key, versionId }, _how, signal) {
+      await store.ask('retrieve', key, signal);
+      const version = find(store, key, versionId);
+      if (version === null || version.retrieval === 'readable') {
+        return 'readable';
+      }
+      version.retrieval = 'returning';
+      return 'returning';
+    },
+  };
+}
+
+function readable(key: string, { retrieval, bytes }: Version): Buffer {
+  if (retrieval !== 'readable') {
+    throw new BackupdError('retrieval-pending', `${key} is archived`);
+  }
+  return bytes;
+}
+
+/** What only a test can do, and the end of uploads. */
+function handle(
+  store: Store,
+): Pick<
+  MemoryDestination,
+  'abortUpload' | 'keys' | 'text' | 'alter' | 'lose' | 'archive' | 'returnAll' | 'beginUpload'
+> {
+  return {
+    async abortUpload({ key, uploadId }, signal) {
+      await store.ask('abortUpload', key, signal);
+      store.uploads.delete(uploadId);
+    },
+    keys: () => [...store.versions.keys()].filter((key) => current(store, key) !== null).toSorted(),
+    text: (key) => current(store, key)?.bytes.toString('utf8') ?? null,
+    alter(key, bytes) {
+      add(store, key, Buffer.from(bytes), { sha256: current(store, key)?.sha256 ?? null });
+    },
+    lose(key) {
+      removeVersion(store, key, null);
+    },
+    archive(key) {
+      const version = current(store, key);
+      if (version !== null) {
+        version.retrieval = 'archived';
+      }
+    },
+    returnAll() {
+      for (const version of [...store.versions.values()].flat()) {
+        version.retrieval = 'readable';
+      }
+    },
+    beginUpload: (key, beganAt) => beginUpload(store, key, beganAt),
+  };
+}
+
+function checkKey(key: string): void {
+  if (!isKey(key)) {
+    throw new Error(`no key: ${key}`);
+  }
+}
+
+function beginUpload(store: Store, key: string, beganAt = new Date().toISOString()): string {
+  const uploadId = randomBytes(8).toString('hex');
+  store.uploads.set(uploadId, { key, beganAt, parts: new Map() });
+  return uploadId;
+}
+
+function add(
+  store: Store,
+  key: string,
+  bytes: Buffer,
+  { sha256, isDeleteMarker = false }: { sha256: string | null; isDeleteMarker?: boolean },
+): Version {
+  const version: Version = {
+    versionId: randomBytes(8).toString('hex'),
+    bytes,
+    etag: `"${createHash('md5').update(bytes).digest('hex')}"`,
+    sha256,
+    modifiedAt: new Date().toISOString(),
+    isDeleteMarker,
+    lockedUntil: isDeleteMarker ? null : store.lockedUntil,
+    retrieval: 'readable',
+  };
+  const before = store.keepsVersions ? (store.versions.get(key) ?? []) : [];
+  store.versions.set(key, [version, ...before]);
+  return version;
+}
+
+function removeVersion(
+  store: Store,
+  key: string,
+  versionId: string | null,
+): Awaited<ReturnType<Destination['remove']>> {
+  const versions = store.versions.get(key) ?? [];
+  if (store.keepsVersions && versionId === null) {
+    add(store, key, Buffer.alloc(0), { sha256: null, isDeleteMarker: true });
+    return { outcome: 'hidden' };
+  }
+  const gone = store.keepsVersions
+    ? versions.filter((version) => version.versionId === versionId)
+    : versions;
+  const locked = gone.find(({ lockedUntil }) => lockedUntil !== null);
+  if (locked !== undefined) {
+    return { outcome: 'locked', until: locked.lockedUntil };
+  }
+  const left = versions.filter((version) => !gone.includes(version));
+  if (left.length === 0) {
+    store.versions.delete(key);
+  } else {
+    store.versions.set(key, left);
+  }
+  return { outcome: 'removed' };
+}
+
+function current(store: Store, key: string): Version | null {
+  const [newest] = store.versions.get(key) ?? [];
+  return newest === undefined || newest.isDeleteMarker ? null : newest;
+}
+
+function find(store: Store, key: string, versionId: string | null): Version | null {
+  return versionId === null
+    ? current(store, key)
+    : (store.versions.get(key)?.find((version) => version.versionId === versionId) ?? null);
+}
+
+function listed(store: Store, key: string, version: Version): ListedVersion {
+  return {
+    key,
+    bytes: version.bytes.length,
+    etag: version.etag,
+    modifiedAt: version.modifiedAt,
+    versionId: shownId(store, version),
+    isLatest: store.versions.get(key)?.[0] === version,
+    isDeleteMarker: version.isDeleteMarker,
+  };
+}
+
+function shownId(store: Store, version: Version): string | null {
+  return store.keepsVersions ? version.versionId : null;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function byNumber([one]: readonly [number, Buffer], [other]: readonly [number, Buffer]): number {
+  return one - other;
+}
