@@ -1,5 +1,6 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { toFailure } from '../core/errors.ts';
+import { parseDestinationVariable } from './destination-schema.ts';
 import { globalSchema } from './schema.ts';
 import { parseSourceVariable } from './source-schema.ts';
 
@@ -39,8 +40,17 @@ const MAY_BE_EMPTY: ReadonlySet<string> = new Set(
     .map((option) => option.env),
 );
 
+/** Those of destinations can be left empty too. */
+function mayBeEmpty(name: string): boolean {
+  return MAY_BE_EMPTY.has(name) || parseDestinationVariable(name) !== null;
+}
+
 function isVariable(name: string): boolean {
-  return GLOBAL_VARIABLES.has(name) || parseSourceVariable(name) !== null;
+  return (
+    GLOBAL_VARIABLES.has(name) ||
+    parseSourceVariable(name) !== null ||
+    parseDestinationVariable(name) !== null
+  );
 }
 
 /** The variable whose value a file has by this name; null where it is none of those: `password_file` is an option itself. */
@@ -60,7 +70,7 @@ export async function readEnvironment(
   const ours = Object.entries(environment).filter(([name]) => name.startsWith('BACKUPD_'));
   for (const [name, value] of ours) {
     const variable = variableOfFile(name);
-    if (value === undefined || (value === '' && MAY_BE_EMPTY.has(variable ?? name))) {
+    if (value === undefined || (value === '' && mayBeEmpty(variable ?? name))) {
       continue;
     }
     if (variable !== null) {

@@ -3,6 +3,7 @@ import type { ConfigProblem } from '../core/discovery.ts';
 import { toFailure } from '../core/errors.ts';
 import { isSourceName } from '../core/layout.ts';
 import { suggest } from '../core/suggest.ts';
+import { DESTINATION_KEYS, type DestinationKey } from './destination-schema.ts';
 import type { ReadText } from './environment.ts';
 import { nameList, plainName } from './formats.ts';
 import { unknownOption, wrongValue, type Origin } from './problems.ts';
@@ -10,13 +11,16 @@ import { globalSchema, type GlobalKey } from './schema.ts';
 import { sourceKeys, sourceSchema, type SourceKey } from './source-schema.ts';
 
 /** The entry of one source, as written. */
-type FileEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;
+type SourceEntry = Readonly<Partial<Record<SourceKey, string | readonly string[]>>>;
+/** The entry of one destination, as written. */
+type DestinationEntry = Readonly<Partial<Record<DestinationKey, string>>>;
 
 /** What a configuration file says, as written; what means nothing is left out and told. */
 export interface ConfigFile {
   readonly path: string;
   readonly settings: Readonly<Partial<Record<GlobalKey, string>>>;
-  readonly sources: ReadonlyMap<string, FileEntry>;
+  readonly sources: ReadonlyMap<string, SourceEntry>;
+  readonly destinations: ReadonlyMap<string, DestinationEntry>;
   readonly problems: readonly ConfigProblem[];
 }
 
@@ -24,11 +28,36 @@ type Mapping = Readonly<Record<string, unknown>>;
 
 /** Keys at the top of the file that hold a text. */
 const SETTINGS = (Object.keys(globalSchema) as GlobalKey[]).filter(
-  (key) => key !== 'sources' && key !== 'config',
+  (key) => key !== 'sources' && key !== 'destinations' && key !== 'config',
 );
-const TOP_KEYS: readonly string[] = [...SETTINGS, 'sources'];
-/** Options whose value may be a list. */
-const LISTS = sourceKeys('file').filter((key) => sourceSchema[key].kind === nameList);
+const TOP_KEYS: readonly string[] = [...SETTINGS, 'sources', 'destinations'];
+
+/** A mapping of names to entries, each with options. */
+interface Section<Key extends string> {
+  readonly title: 'sources' | 'destinations';
+  /** What an entry is about. */
+  readonly of: string;
+  readonly keys: readonly Key[];
+  /** Options whose value may be a list. */
+  readonly lists: readonly Key[];
+  /** Whom a wrong entry concerns; null: everything. */
+  concerns(name: string): string | null;
+}
+
+const SOURCES: Section<SourceKey> = {
+  title: 'sources',
+  of: 'source',
+  keys: sourceKeys('file'),
+  lists: sourceKeys('file').filter((key) => sourceSchema[key].kind === nameList),
+  concerns: (name) => name,
+};
+const DESTINATIONS: Section<DestinationKey> = {
+  title: 'destinations',
+  of: 'destination',
+  keys: DESTINATION_KEYS,
+  lists: [],
+  concerns: () => null,
+};
 
 /** Reads a configuration file, YAML or JSON: the option keys in camelCase, and `sources` by their names. */
 export async function readConfigFile(path: string, readText: ReadText): Promise<ConfigFile> {
@@ -70,7 +99,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
 }
 
 function withProblem(path: string, problem: ConfigProblem): ConfigFile {
-  return { path, settings: {}, sources: new Map(), problems: [problem] };
+  return { path, settings: {}, sources: new Map(), destinations: new Map(), problems: [problem] };
 }
 
 function unreadable(path: string, what: string): ConfigProblem {
@@ -98,58 +127,83 @@ function readMapping(mapping: Mapping, path: string): ConfigFile {
     } else if (setting !== undefined) {
       const { expected } = globalSchema[setting].kind;
       problems.push(wrongShape(value, `a text: ${expected}`, { source: null, option }));
-    } else if (key !== 'sources') {
+    } else if (key !== 'sources' && key !== 'destinations') {
       problems.push(
         unknownOption({ source: null, option }, `"${key}" is no option`, suggest(key, TOP_KEYS)),
       );
     }
   }
-  const entries = readSources(mapping['sources'], path);
-  return { path, settings, sources: entries.sources, problems: [...problems, ...entries.problems] };
+  const sources = readSection(mapping['sources'], path, SOURCES);
+  const destinations = readSection(mapping['destinations'], path, DESTINATIONS);
+  return {
+    path,
+    settings,
+    sources: sources.entries,
+    // Those have no lists.
+    destinations: destinations.entries as ReadonlyMap<string, DestinationEntry>,
+    problems: [...problems, ...sources.problems, ...destinations.problems],
+  };
 }
 
-function readSources(value: unknown, path: string): Pick<ConfigFile, 'sources' | 'problems'> {
-  const sources = new Map<string, FileEntry>();
+type Entry<Key extends string> = Readonly<Partial<Record<Key, string | readonly string[]>>>;
+
+function readSection<Key extends string>(
+  value: unknown,
+  path: string,
+  section: Section<Key>,
+): {
+  readonly entries: ReadonlyMap<string, Entry<Key>>;
+  readonly problems: readonly ConfigProblem[];
+} {
+  const entries = new Map<string, Entry<Key>>();
   const problems: ConfigProblem[] = [];
   // An empty `sources:` is an empty text.
   if (value === undefined || value === '') {
-    return { sources, problems };
+    return { entries, problems };
   }
   if (!isMapping(value)) {
-    const origin = { source: null, option: `sources in ${path}` };
-    const expected = 'a mapping of names to options of sources';
-    return { sources, problems: [wrongShape(value, expected, origin)] };
+    const origin = { source: null, option: `${section.title} in ${path}` };
+    const expected = `a mapping of names to options of ${section.title}`;
+    return { entries, problems: [wrongShape(value, expected, origin)] };
   }
   for (const [name, entry] of Object.entries(value)) {
-    const option = `sources.${name} in ${path}`;
+    const option = `${section.title}.${name} in ${path}`;
     if (!isSourceName(name)) {
       problems.push(wrongValue(plainName, name, { source: null, option, detail: '' }));
     } else if (isMapping(entry)) {
-      sources.set(name, readEntry(entry, { name, path, problems }));
+      entries.set(name, readEntry(entry, { name, path, problems, section }));
     } else if (entry !== '') {
-      problems.push(wrongShape(entry, 'a mapping of options', { source: name, option }));
+      const origin = { source: section.concerns(name), option };
+      problems.push(wrongShape(entry, 'a mapping of options', origin));
     }
   }
-  return { sources, problems };
+  return { entries, problems };
 }
 
-function readEntry(
+function readEntry<Key extends string>(
   entry: Mapping,
-  { name, path, problems }: { name: string; path: string; problems: ConfigProblem[] },
-): FileEntry {
-  const known = sourceKeys('file');
-  const read: Partial<Record<SourceKey, string | readonly string[]>> = {};
+  within: {
+    readonly name: string;
+    readonly path: string;
+    readonly problems: ConfigProblem[];
+    readonly section: Section<Key>;
+  },
+): Entry<Key> {
+  const { name, path, problems, section } = within;
+  const read: Partial<Record<Key, string | readonly string[]>> = {};
   for (const [key, value] of Object.entries(entry)) {
-    const origin = { source: name, option: `sources.${name}.${key} in ${path}` };
-    const found = known.find((candidate) => candidate === key);
+    const origin = {
+      source: section.concerns(name),
+      option: `${section.title}.${name}.${key} in ${path}`,
+    };
+    const found = section.keys.find((candidate) => candidate === key);
     if (found === undefined) {
-      problems.push(
-        unknownOption(origin, `"${key}" is no option of a source`, suggest(key, known)),
-      );
-    } else if (typeof value === 'string' || (LISTS.includes(found) && isTextList(value))) {
+      const message = `"${key}" is no option of a ${section.of}`;
+      problems.push(unknownOption(origin, message, suggest(key, section.keys)));
+    } else if (typeof value === 'string' || (section.lists.includes(found) && isTextList(value))) {
       read[found] = value;
     } else {
-      const expected = LISTS.includes(found) ? 'a text or a list of texts' : 'a text';
+      const expected = section.lists.includes(found) ? 'a text or a list of texts' : 'a text';
       problems.push(wrongShape(value, expected, origin));
     }
   }

@@ -2,6 +2,7 @@ import convict from 'convict';
 import { readFile } from 'node:fs/promises';
 import type { ConfigProblem } from '../core/discovery.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
+import { loadDestinations } from './destinations.ts';
 import { readEnvironment, type Environment, type ReadText, type Variable } from './environment.ts';
 import type { ConfigFile } from './file.ts';
 import { FormatError } from './formats.ts';
@@ -69,16 +70,21 @@ export async function loadConfig(
   const layers: Layers = { variables, file, zone: zone.name };
   const global = loadGlobal(layers);
   const sources = readSources(layers);
+  const { destinations, ...found } = loadDestinations(
+    { variables, file, environment },
+    global.values,
+  );
   return {
-    settings: toSettings(global.values),
+    settings: { ...toSettings(global.values), destinations },
     values: global.values,
-    options: KEYS.map((key) => inForce(key, global.texts[key], layers)),
+    options: [...KEYS.map((key) => inForce(key, global.texts[key], layers)), ...found.options],
     problems: [
       ...problems,
       ...(file?.problems ?? []),
       ...zone.problems,
       ...global.problems,
       ...sources.problems,
+      ...found.problems,
       ...unknown.map((name) => describeUnknown(name)),
     ],
     sources: sources.config,
@@ -177,7 +183,7 @@ function parseAll(texts: Readonly<Record<GlobalKey, string | null>>): GlobalValu
   return Object.fromEntries(entries) as unknown as GlobalValues;
 }
 
-function toSettings(values: GlobalValues): Settings {
+function toSettings(values: GlobalValues): Omit<Settings, 'destinations'> {
   const { dir, namespace, discover, concurrency, httpPort, logLevel, logFormat, keep } = values;
   return {
     dir,

@@ -10,6 +10,7 @@ import {
   wholeNumber,
   type Format,
 } from './formats.ts';
+import { destinationNames, regionList } from './destination-formats.ts';
 import { keep } from './keep-format.ts';
 import { schedule, timezone } from './schedule-format.ts';
 
@@ -129,6 +130,25 @@ export const globalSchema = {
     default: '1.5x',
     env: 'BACKUPD_MAX_AGE',
     kind: maxAge,
+  }),
+  destinations: option({
+    doc: 'Where copies are sent to, by name, besides the destination `s3`, which has variables of its own. In the file `destinations:` is a mapping instead, see below.',
+    default: null,
+    env: 'BACKUPD_DESTINATIONS',
+    kind: destinationNames,
+  }),
+  uploadSchedule: option({
+    doc: 'When copies are sent to destinations, as `BACKUPD_SCHEDULE` says it; or `off`.',
+    default: '0 */6 * * *',
+    env: 'BACKUPD_UPLOAD_SCHEDULE',
+    kind: schedule,
+  }),
+  allowedRegions: option({
+    doc: 'The regions that buckets may be in. One that is elsewhere, or whose store does not say where it is, gets nothing. Directories have no region, and are not asked.',
+    default: null,
+    otherwise: 'any',
+    env: 'BACKUPD_ALLOWED_REGIONS',
+    kind: regionList,
   }),
   httpPort: option({
     doc: 'The port of `/metrics`, `/healthz` and `/readyz`; it only ever shows, nothing can be changed through it. `off`: none.',

@@ -33,7 +33,12 @@ export interface Destination {
    * The file is the caller's and must not change meanwhile. What is sent is hashed: a file that is not what its SHA-256
    * says is never put (`archive-corrupt`).
    */
-  putFile(key: string, file: FileToPut, how: PutFileOptions, signal: AbortSignal): Promise<PutResult>;
+  putFile(
+    key: string,
+    file: FileToPut,
+    how: PutFileOptions,
+    signal: AbortSignal,
+  ): Promise<PutResult>;
 
   /**
    * Puts a few bytes (a manifest, a receipt, the owner): atomically, durably, in the class that is read at once. Replaces
@@ -104,7 +109,10 @@ export interface Destination {
   listUploads(prefix: string, signal: AbortSignal): AsyncIterable<UnfinishedUpload>;
 
   /** Ends an unfinished upload and frees what it holds. Idempotent. */
-  abortUpload(upload: Pick<UnfinishedUpload, 'key' | 'uploadId'>, signal: AbortSignal): Promise<void>;
+  abortUpload(
+    upload: Pick<UnfinishedUpload, 'key' | 'uploadId'>,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** A place as it is now. */
@@ -215,6 +223,13 @@ export interface UnfinishedUpload {
   readonly uploadId: string;
   /** ISO 8601. */
   readonly beganAt: string;
+}
+
+/** Whether a destination was in use before, remembered elsewhere than in it: what is empty then is not mounted. */
+export interface DestinationMemory {
+  wasUsed(): Promise<boolean>;
+  /** Durable before it resolves; idempotent. */
+  noteUse(): Promise<void>;
 }
 
 /** Whether a text can be a key, see {@link Destination}. */

@@ -1,3 +1,4 @@
+import type { DestinationSettings } from './destination-settings.ts';
 import type { RetentionPolicy, Schedule } from './job.ts';
 
 /** What is configured for backupd as a whole; what concerns one source is its Job. */
@@ -18,6 +19,8 @@ export interface Settings {
   /** For sources that are gone, and as the default of all others. */
   readonly keep: RetentionPolicy;
   readonly schedule: Schedule;
+  /** Where copies are sent to. */
+  readonly destinations: readonly DestinationSettings[];
 }
 
 /** One option in force, as `backupd config` shows it; a secret's value is `[hidden]`. */

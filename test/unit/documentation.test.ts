@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseCommand } from '../../src/cli/arguments.ts';
 import { COMMANDS, COMMAND_NAMES, COMMON_OPTIONS } from '../../src/cli/command-table.ts';
+import { parseDestinationVariable } from '../../src/config/destination-schema.ts';
 import { globalSchema } from '../../src/config/schema.ts';
 import { parseSourceVariable, sourceKeys, toLabel } from '../../src/config/source-schema.ts';
 import { FAILURES } from '../../src/core/errors.ts';
@@ -188,7 +189,12 @@ describe('configuration', () => {
       for (const [name] of text.matchAll(/\bBACKUPD_[A-Z_]*[A-Z]\b(?!_?<)/g)) {
         const plain = name.replace(/_FILE$/, '');
         const exists =
-          [name, plain].some((one) => known.has(one) || parseSourceVariable(one) !== null) ||
+          [name, plain].some(
+            (one) =>
+              known.has(one) ||
+              parseSourceVariable(one) !== null ||
+              parseDestinationVariable(one) !== null,
+          ) ||
           // The mark of a process, not an option.
           name === 'BACKUPD_RUN';
         expect(exists, `${path}: ${name}`).toBe(true);

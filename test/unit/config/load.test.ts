@@ -39,6 +39,7 @@ describe('loadConfig', () => {
         withinMs: 0,
       },
       schedule: { patterns: ['0 2 * * *'], timezone: 'UTC', catchUpMs: 86_400_000 },
+      destinations: [],
     });
     expect(config.values).toMatchObject({
       timeout: 21_600_000,
@@ -47,7 +48,7 @@ describe('loadConfig', () => {
       facts: 'exact',
       maxAge: { intervals: 1.5 },
     });
-    expect(config.options).toHaveLength(18);
+    expect(config.options).toHaveLength(21);
     expect(config.options.every((option) => option.from === 'default')).toBe(true);
   });
 

@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { DestinationSettings } from '../../core/destination-settings.ts';
+import { isKey, type Destination, type ListedObject } from '../../core/destination.ts';
+import { rateOf, type Rate } from '../rate.ts';
+import { inDirectory } from './failures.ts';
+import { removeBelow } from './files.ts';
+import { isInUse, prepareToWrite, type DirectoryRoot } from './mounted.ts';
+import {
+  listBelow,
+  listPartials,
+  openRange,
+  partialFolder,
+  readWhole,
+  statObject,
+} from './objects.ts';
+import { putFileInto, putInto, removeFrom } from './writes.ts';
+
+/**
+ * A directory on another disk. It mirrors the keys as paths, so none can be the beginning of another one that goes on
+ * with `/`. What is ours alone is in `.backupd`: the mark by which a disk is known to be mounted, what is not finished, and
+ * the SHA-256 of what is.
+ */
+export function directoryDestination(
+  settings: DestinationSettings,
+  root: DirectoryRoot,
+): Destination {
+  return {
+    name: root.name,
+    kind: 'directory',
+    place: root.path,
+    inspect: async (signal) =>
+      inDirectory(root, signal, async () => {
+        await isInUse(root);
+        return {
+          region: null,
+          isOffsite: settings.isOffsite ?? false,
+          keepsVersions: false,
+          locksObjects: false,
+          clockAheadMs: null,
+        };
+      }),
+    ...readers(root),
+    ...writers(root, settings.rateBytes === null ? null : rateOf(settings.rateBytes)),
+  };
+}
+
+/** Nothing is there before the first use. */
+async function reading<T>(
+  root: DirectoryRoot,
+  { signal, otherwise }: { readonly signal: AbortSignal; readonly otherwise: T },
+  work: () => Promise<T>,
+): Promise<T> {
+  return inDirectory(root, signal, async () => ((await isInUse(root)) ? work() : otherwise));
+}
+
+async function writing<T>(
+  root: DirectoryRoot,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  return inDirectory(root, signal, async () => {
+    await prepareToWrite(root);
+    return work();
+  });
+}
+
+type Readers = Pick<Destination, 'list' | 'listVersions' | 'listUploads' | 'head' | 'get' | 'read'>;
+
+function readers(root: DirectoryRoot): Readers {
+  const { path } = root;
+
+  async function* list(prefix: string, signal: AbortSignal): AsyncGenerator<ListedObject> {
+    yield* within(root, signal, () => listBelow(path, prefix));
+  }
+
+  return {
+    list,
+    async *listVersions(prefix, signal) {
+      for await (const object of list(prefix, signal)) {
+        yield { ...object, versionId: null, isLatest: true, isDeleteMarker: false };
+      }
+    },
+    async *listUploads(prefix, signal) {
+      yield* within(root, signal, () => listPartials(path, prefix));
+    },
+    async head(key, _versionId, signal) {
+      checkKey(key);
+      return reading(root, { signal, otherwise: null }, async () => statObject(path, key));
+    },
+    async get(key, _versionId, signal) {
+      checkKey(key);
+      return reading(root, { signal, otherwise: null }, async () => readWhole(root, key));
+    },
+    async read(object, range, signal) {
+      checkKey(object.key);
+      const pieces = await inDirectory(root, signal, async () => {
+        await isInUse(root);
+        return openRange(root, object, range);
+      });
+      return Readable.from(
+        within(root, signal, () => pieces),
+        { objectMode: false, signal },
+      );
+    },
+  };
+}
+
+type Writers = Pick<Destination, 'putFile' | 'put' | 'remove' | 'abortUpload'>;
+
+function writers(root: DirectoryRoot, rate: Rate | null): Writers {
+  const { path } = root;
+  return {
+    async putFile(key, file, { onProgress }, signal) {
+      checkKey(key);
+      return writing(root, signal, async () =>
+        putFileInto(root, { key, file, rate, onProgress }, signal),
+      );
+    },
+    async put(key, bytes, how, signal) {
+      checkKey(key);
+      return writing(root, signal, async () => putInto(root, { key, bytes }, how));
+    },
+    async remove(key, _versionId, signal) {
+      checkKey(key);
+      await reading(root, { signal, otherwise: undefined }, async () => removeFrom(root, key));
+      return { outcome: 'removed' };
+    },
+    async abortUpload({ key, uploadId }, signal) {
+      checkKey(key);
+      await reading(root, { signal, otherwise: undefined }, async () =>
+        removeBelow(path, join(partialFolder(path, key), uploadId)),
+      );
+    },
+  };
+}
+
+/** What is made piece by piece, with the errors of this destination. */
+async function* within<T>(
+  root: DirectoryRoot,
+  signal: AbortSignal,
+  make: () => AsyncGenerator<T>,
+): AsyncGenerator<T> {
+  const isUsed = await inDirectory(root, signal, async () => isInUse(root));
+  if (!isUsed) {
+    return;
+  }
+  const made = make();
+  try {
+    for (;;) {
+      const next = await inDirectory(root, signal, async () => made.next());
+      if (next.done === true) {
+        return;
+      }
+      yield next.value;
+    }
+  } finally {
+    await made.return(undefined);
+  }
+}
+
+function checkKey(key: string): void {
+  if (!isKey(key)) {
+    throw new Error(`${JSON.stringify(key)} can be no key`);
+  }
+}

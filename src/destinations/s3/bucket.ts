@@ -1,0 +1,141 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { BucketSettings, DestinationSettings } from '../../core/destination-settings.ts';
+import { isKey } from '../../core/destination.ts';
+import { storeFailure, type Asked, type AskedStore } from './failures.ts';
+import type { StoreClock } from './http.ts';
+
+/** The SDK is loaded where a bucket is used: it takes tens of megabytes. */
+export type Sdk = typeof import('@aws-sdk/client-s3');
+
+/** What is given to every request. */
+export interface SendOptions {
+  readonly abortSignal: AbortSignal;
+}
+
+/** A bucket, with all that it takes to ask it something. */
+export interface Bucket {
+  readonly settings: DestinationSettings;
+  readonly place: BucketSettings;
+  readonly sdk: Sdk;
+  readonly client: S3Client;
+  readonly isAws: boolean;
+  readonly clock: StoreClock;
+  /** The whole key of one that is relative to the prefix. */
+  fullKey(key: string): string;
+  /** The beginning of whole keys. */
+  fullPrefix(prefix: string): string;
+  /** The key of a whole one. */
+  relativeKey(fullKey: string): string;
+  /**
+   * Sends one request; what is transient was tried again by the SDK, and by nobody else.
+   * @throws BackupdError by what the store says; its cause is the error of the SDK
+   */
+  ask<Answer>(
+    asked: Asked,
+    signal: AbortSignal,
+    send: (options: SendOptions) => Promise<Answer>,
+  ): Promise<Answer>;
+}
+
+/** How long a connection may take, and how long nothing may happen on one. */
+export interface Patience {
+  readonly connectMs: number;
+  readonly idleMs: number;
+}
+
+const PATIENCE: Patience = { connectMs: 10_000, idleMs: 60_000 };
+/** The first one included; they follow within seconds. */
+const ATTEMPTS = 3;
+/** What other stores take for any region. */
+const ANY_REGION = 'us-east-1';
+
+/** Whether an address is one of Amazon's own. */
+function isAmazon(endpoint: string | null): boolean {
+  return endpoint === null || /\.amazonaws\.com(?:\.cn)?$/.test(new URL(endpoint).hostname);
+}
+
+/** How the place is called: `s3://bucket/prefix at minio.example.com:9000`. */
+export function placeName({ bucket, prefix, endpoint }: BucketSettings): string {
+  const at = endpoint === null ? '' : ` at ${new URL(endpoint).host}`;
+  return `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}${at}`;
+}
+
+/** Makes ready to ask a bucket; sends nothing yet. */
+export async function openBucket(
+  settings: DestinationSettings,
+  place: BucketSettings,
+  patience: Patience = PATIENCE,
+): Promise<Bucket> {
+  const [sdk, { requestHandler }, { rateOf }] = await Promise.all([
+    import('@aws-sdk/client-s3'),
+    import('./http.ts'),
+    import('../rate.ts'),
+  ]);
+  const isAws = isAmazon(place.endpoint);
+  const rate = settings.rateBytes === null ? null : rateOf(settings.rateBytes);
+  const { handler, clock } = requestHandler({ ca: place.ca, rate, ...patience });
+  const checksums = isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED';
+  const region = place.region ?? (isAws ? null : ANY_REGION);
+  const client = new sdk.S3Client({
+    ...(region === null ? {} : { region }),
+    ...(place.endpoint === null ? {} : { endpoint: place.endpoint }),
+    ...(place.credentials === null
+      ? {}
+      : {
+          credentials: {
+            accessKeyId: place.credentials.accessKeyId,
+            secretAccessKey: place.credentials.secretAccessKey.reveal(),
+          },
+        }),
+    forcePathStyle: place.pathStyle ?? !isAws,
+    // The trailers and checksums that the SDK would add by itself are refused by other stores.
+    requestChecksumCalculation: checksums,
+    responseChecksumValidation: checksums,
+    maxAttempts: ATTEMPTS,
+    retryMode: 'standard',
+    // The handler does not wait for the answer to it; a refusal is read all the same.
+    expectContinueHeader: false,
+    requestHandler: handler,
+  });
+  const prefix = place.prefix === '' ? '' : `${place.prefix}/`;
+  const store: AskedStore = {
+    name: settings.name,
+    place: placeName(place),
+    bucket: place.bucket,
+    host: place.endpoint === null ? 'AWS' : new URL(place.endpoint).host,
+    variables: variablesOf(settings.name),
+    clock,
+  };
+  return {
+    settings,
+    place,
+    sdk,
+    client,
+    isAws,
+    clock,
+    fullKey(key) {
+      if (!isKey(key)) {
+        throw new Error(`${JSON.stringify(key)} can be no key`);
+      }
+      return `${prefix}${key}`;
+    },
+    fullPrefix: (beginning) => `${prefix}${beginning}`,
+    relativeKey: (fullKey) => fullKey.slice(prefix.length),
+    async ask(asked, signal, send) {
+      signal.throwIfAborted();
+      try {
+        return await send({ abortSignal: signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        throw storeFailure(error, asked, store);
+      }
+    },
+  };
+}
+
+/** How the variables of a destination begin. */
+function variablesOf(name: string): string {
+  return name === 's3'
+    ? 'BACKUPD_S3_'
+    : `BACKUPD_DEST_${name.toUpperCase().replaceAll(/[-.]/g, '_')}_`;
+}

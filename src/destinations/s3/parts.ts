@@ -1,0 +1,151 @@
+import type { Part } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import type { FileToPut } from '../../core/destination.ts';
+import { toError } from '../../core/errors.ts';
+import { damaged, readPiece } from '../local-file.ts';
+import type { Bucket } from './bucket.ts';
+import type { UploadRecord } from './upload-record.ts';
+import { checksumOf, type Writing } from './writing.ts';
+
+/** Parts at once, as long as what they hold together is no more than this. */
+const MOST_WORKERS = 4;
+const MOST_HELD_BYTES = 128 * 1024 * 1024;
+
+/** A part as the store is told of it in the end. */
+interface SentPart {
+  readonly PartNumber: number;
+  readonly ETag: string;
+  readonly ChecksumCRC32?: string;
+}
+
+export interface PartsToSend {
+  readonly key: string;
+  readonly file: FileToPut;
+  readonly handle: FileHandle;
+  readonly record: UploadRecord;
+  /** What the store has of this upload, by number. */
+  readonly there: ReadonlyMap<number, Part>;
+  readonly writing: Writing;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/**
+ * Sends what the store does not have yet. All of the file is read, in its order, and hashed: parts that are there are
+ * compared, and nothing is finished that is not the file it is meant to be.
+ * @throws BackupdError `archive-corrupt` where the file is not what its SHA-256 says, or what the store says; then no part
+ * is on its way any more
+ */
+export async function sendParts(
+  bucket: Bucket,
+  upload: PartsToSend,
+  signal: AbortSignal,
+): Promise<{ readonly parts: readonly SentPart[]; readonly sentBytes: number }> {
+  const { file, record, handle } = upload;
+  const { partBytes } = record.state;
+  const count = Math.ceil(file.bytes / partBytes);
+  const hash = createHash('sha256');
+  const parts: SentPart[] = [];
+  let next = 1;
+  let doneBytes = 0;
+  let sentBytes = 0;
+  let failure: Error | null = null;
+  let reading: Promise<unknown> = Promise.resolve();
+
+  async function sendNext(buffer: Buffer): Promise<void> {
+    const number = next;
+    next += 1;
+    const from = (number - 1) * partBytes;
+    const read = reading.then(async () => {
+      const piece = await readPiece(handle, file, { buffer, from });
+      hash.update(piece);
+      return piece;
+    });
+    // The next part is read after this one, also where this one fails: then it is not sent.
+    reading = read;
+    const piece = await read;
+    const checksum = checksumOf(piece, upload.writing);
+    let etag = sameEtag(piece, upload.there.get(number), record.state.etags[number]);
+    if (etag === null) {
+      etag = await sendPart(bucket, { ...upload, number, piece, checksum }, signal);
+      sentBytes += piece.length;
+      record.note(number, etag);
+    }
+    parts.push({ PartNumber: number, ETag: etag, ...checksum });
+    doneBytes += piece.length;
+    upload.onProgress(doneBytes);
+  }
+
+  async function work(): Promise<void> {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(partBytes, file.bytes));
+    while (next <= count && failure === null) {
+      try {
+        await sendNext(buffer);
+      } catch (error) {
+        failure ??= toError(error);
+      }
+    }
+  }
+
+  const workers = Math.min(
+    count,
+    MOST_WORKERS,
+    Math.max(1, Math.floor(MOST_HELD_BYTES / partBytes)),
+  );
+  await Promise.all(Array.from({ length: workers }, work));
+  await record.settle();
+  if (failure !== null) {
+    throw failure as Error;
+  }
+  if (hash.digest('hex') !== file.sha256) {
+    throw damaged(file, 'its bytes are not those that were stored');
+  }
+  return { parts: parts.toSorted((one, other) => one.PartNumber - other.PartNumber), sentBytes };
+}
+
+/**
+ * What the store calls a part that is there, where it is this piece: as recorded when it was sent, else by its own checksum,
+ * else by the MD5 that most stores call it. Null: it has to be sent.
+ */
+function sameEtag(
+  piece: Buffer,
+  there: Part | undefined,
+  recorded: string | undefined,
+): string | null {
+  const etag = there?.ETag;
+  if (there === undefined || etag === undefined || there.Size !== piece.length) {
+    return null;
+  }
+  const isSame =
+    recorded === etag ||
+    (there.ChecksumCRC32 !== undefined &&
+      there.ChecksumCRC32 === checksumOf(piece, { checksums: true }).ChecksumCRC32) ||
+    etag.replaceAll('"', '') === createHash('md5').update(piece).digest('hex');
+  return isSame ? etag : null;
+}
+
+async function sendPart(
+  bucket: Bucket,
+  part: PartsToSend & {
+    readonly number: number;
+    readonly piece: Buffer;
+    readonly checksum: { readonly ChecksumCRC32?: string };
+  },
+  signal: AbortSignal,
+): Promise<string> {
+  const command = new bucket.sdk.UploadPartCommand({
+    Bucket: bucket.place.bucket,
+    Key: bucket.fullKey(part.key),
+    UploadId: part.record.state.uploadId,
+    PartNumber: part.number,
+    Body: part.piece,
+    ContentLength: part.piece.length,
+    ...part.checksum,
+  });
+  const { ETag } = await bucket.ask(
+    { action: 's3:PutObject', key: part.key },
+    signal,
+    async (options) => bucket.client.send(command, options),
+  );
+  return ETag ?? '';
+}

@@ -1,0 +1,11 @@
+import { memoryDestination } from '../support/memory-destination.ts';
+import { describeDestination } from './destination-contract.ts';
+
+describeDestination('in memory', () => {
+  const one = memoryDestination();
+  return Promise.resolve({
+    open: () => Promise.resolve(one),
+    what: { excludes: true, listsUploadsByPrefix: true, keepsVersions: false },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+});
