@@ -132,6 +132,14 @@ function noteLines(event: RunEvent): readonly Line[] {
   if (event.type === 'recovered') {
     return [`${event.source}: cleared up after a process that had died: ${event.what}`];
   }
+  if (event.type === 'copy-taken') {
+    const { source, id, destination, why } = event;
+    return [
+      warningLine(
+        `${source}: backup ${id} is damaged here (${why}): the copy at ${destination} is taken`,
+      ),
+    ];
+  }
   return event.type === 'recovery-postponed'
     ? [warningLine(`${event.source}: could not clear up yet: ${event.reason}`)]
     : [];

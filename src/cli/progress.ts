@@ -147,6 +147,11 @@ function stepReader(): StepReader {
       if (event.type === 'verify-progress') {
         return verifyStep(event);
       }
+      if (event.type === 'retrieval-awaited') {
+        const { source, id, message } = event;
+        const title = `${source}: waiting: ${message}`;
+        return { key: `${id}/archive`, title, bytes: null, totalBytes: null, estimated: false };
+      }
       return event.type === 'restore-progress' ? restoreStep(event) : null;
     },
   };

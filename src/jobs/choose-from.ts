@@ -3,10 +3,10 @@ import { BackupdError } from '../core/errors.ts';
 import type { CatalogEntry, Warning } from '../core/manifest.ts';
 import { readAttempts } from '../store/attempts.ts';
 import { findNamespaces, type RemoteEntry, type RemoteLook } from '../store/remote-catalog.ts';
-import { chooseBackup, looksLikeId } from './choose.ts';
-import { copyWarnings, flawOf, type Chosen, type Wish } from './choose-restore.ts';
+import { chooseBackup, flawOf, looksLikeId } from './choose.ts';
+import type { Chosen, Wish } from './chosen.ts';
 import type { App } from './context.ts';
-import { lookAt, openCopy } from './find-copy.ts';
+import { copyWarnings, lookAt, openCopy } from './find-copy.ts';
 import { namedDestination } from './named-destination.ts';
 
 /**

@@ -1,41 +1,14 @@
 import { basename, dirname, join } from 'node:path';
 import { BackupdError, toFailure, type FailureCode } from '../core/errors.ts';
 import { isBackupId } from '../core/layout.ts';
-import {
-  isDamaged,
-  isGood,
-  type CatalogEntry,
-  type Manifest,
-  type Warning,
-} from '../core/manifest.ts';
+import { isDamaged, type CatalogEntry, type Warning } from '../core/manifest.ts';
 import { readAttempts } from '../store/attempts.ts';
 import type { RemoteEntry } from '../store/remote-catalog.ts';
-import { chooseBackup, looksLikeId, type Choice } from './choose.ts';
+import { chooseBackup, flawOf, looksLikeId, type Choice } from './choose.ts';
 import { chooseFrom } from './choose-from.ts';
+import type { Chosen, Wish } from './chosen.ts';
 import type { App } from './context.ts';
-import { describeFailures, searchCopies, type Copy, type Search } from './find-copy.ts';
-
-/** What is to be restored, as far as that says which backup. */
-export interface Wish {
-  /** Null: the only one there is. */
-  readonly source: string | null;
-  /** `latest`, an id or the beginning of one, or an instant. */
-  readonly at: string;
-  /** The destination whose backups count too; null: those here. */
-  readonly from: string | null;
-}
-
-/** The backup that is restored. */
-export interface Chosen {
-  readonly manifest: Manifest;
-  /** What it lacks of the instant asked for; null where nothing. */
-  readonly gap: string | null;
-  /** Where it is to be fetched from first; null: it is here. */
-  readonly copy: Copy | null;
-  /** What is wrong with its files here at a glance; null: nothing, or it is fetched. */
-  readonly damage: string | null;
-  readonly warnings: readonly Warning[];
-}
+import { copyWarnings, describeFailures, searchCopies, type Copy } from './find-copy.ts';
 
 /**
  * Decides which backup is restored, and from where. Where what is here is damaged, or not here any more, the destinations
@@ -126,25 +99,13 @@ function pick(
   }
 }
 
-function describeCopy({ ...copy }: Copy, gap: string | null, why: string): Chosen {
+function describeCopy(copy: Copy, gap: string | null, why: string): Chosen {
   const { manifest, destination } = copy;
   const warning = {
     code: 'copy-taken',
     message: `${why}: the copy of ${manifest.id} at ${destination.name} is taken`,
   };
   return { manifest, gap, copy, damage: null, warnings: [warning, ...copyWarnings(copy)] };
-}
-
-/** What whoever restores a copy has to know. */
-export function copyWarnings({ entry, destination }: Copy): readonly Warning[] {
-  return entry.isHidden
-    ? [
-        {
-          code: 'earlier-version',
-          message: `at ${destination.name} some of it was deleted or overwritten: what was there before is taken`,
-        },
-      ]
-    : [];
 }
 
 interface LocalChoice extends Choice {
@@ -275,16 +236,3 @@ async function passedOver(
       message: `backup ${id} is newer and not used: ${why}`,
     }));
 }
-
-export function flawOf(entry: CatalogEntry): string {
-  if (isDamaged(entry)) {
-    return 'it is damaged';
-  }
-  if (isGood(entry)) {
-    return 'it is dated in the future, and others were made since';
-  }
-  return entry.manifest.suspicious
-    ? 'it is suspicious, the source had shrunk'
-    : `it is of kind "${entry.manifest.kind}"`;
-}
-

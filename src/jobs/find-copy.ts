@@ -1,7 +1,7 @@
 import type { Destination } from '../core/destination.ts';
 import { toFailure, type Failure } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
-import { storedBytes, type Manifest } from '../core/manifest.ts';
+import type { Manifest, Warning } from '../core/manifest.ts';
 import {
   lookAtRemote,
   readRemoteManifest,
@@ -104,14 +104,21 @@ export async function openCopy(
   return { destination, entry, manifest };
 }
 
-/** ` (s3 could not be asked: ...)`; empty where all were. */
+/** ` s3 could not be asked: ...`; empty where all were. */
 export function describeFailures({ failures }: Search): string {
   return failures
     .map(({ destination, failure }) => ` ${destination} could not be asked: ${failure.message}.`)
     .join('');
 }
 
-/** All that is to be fetched where nothing of it is here, in bytes. */
-export function copyBytes({ manifest }: Copy): number {
-  return storedBytes(manifest);
+/** What whoever restores a copy has to know. */
+export function copyWarnings({ entry, destination }: Copy): readonly Warning[] {
+  return entry.isHidden
+    ? [
+        {
+          code: 'earlier-version',
+          message: `at ${destination.name} some of it was deleted or overwritten: what was there before is taken`,
+        },
+      ]
+    : [];
 }

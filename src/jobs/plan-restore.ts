@@ -1,16 +1,10 @@
-import { basename, dirname, join } from 'node:path';
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
+import type { RetrievalTier } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { HaltedContainer } from '../core/halts.ts';
+import type { BackupId } from '../core/layout.ts';
+import { storedBytes, type Manifest, type Warning } from '../core/manifest.ts';
 import { newRestoreRun } from '../core/restore-run.ts';
-import { isBackupId, type BackupId } from '../core/layout.ts';
-import {
-  isDamaged,
-  isGood,
-  type CatalogEntry,
-  type Manifest,
-  type Warning,
-} from '../core/manifest.ts';
 import {
   containerOfTarget,
   targetName,
@@ -18,15 +12,14 @@ import {
   type Source,
   type TargetRef,
 } from '../core/source.ts';
-import { readAttempts } from '../store/attempts.ts';
-import { chooseBackup, chooseDatabases, looksLikeId } from './choose.ts';
+import { describePending, findArchived } from './bring-back.ts';
+import { chooseDatabases } from './choose.ts';
+import { chooseRestore } from './choose-restore.ts';
+import type { Wish } from './chosen.ts';
 import type { App, JobContext } from './context.ts';
+import type { Copy } from './find-copy.ts';
 
-export interface RestoreRequest {
-  /** Null: the only one there is. */
-  readonly source: string | null;
-  /** `latest`, an id or the beginning of one, or an instant. */
-  readonly at: string;
+export interface RestoreRequest extends Wish {
   /** Empty: all of the backup. */
   readonly databases: readonly string[];
   readonly as: string | null;
@@ -34,7 +27,9 @@ export interface RestoreRequest {
   readonly into: string | null;
   /** Containers to be stopped before the swap, and started after it. */
   readonly stop: readonly string[];
-  /** How long to wait for another run of the source; 0: not at all. */
+  /** How archived files are asked back. */
+  readonly tier: RetrievalTier;
+  /** How long to wait for another run of the source, and for archived files; 0: not at all. */
   readonly waitMs: number;
 }
 
@@ -60,7 +55,11 @@ export interface RestoreDecision {
   readonly warnings: readonly Warning[];
   /** What is wrong with the files of the backup at a glance; null: nothing. The restore reads them, and writes it down. */
   readonly damage: string | null;
+  /** Where it is fetched from first, so many bytes of it at most; null: it is here. */
+  readonly fetch: { readonly destination: string; readonly bytes: number } | null;
   /** For runRestore. */
+  readonly copy: Copy | null;
+  readonly tier: RetrievalTier;
   readonly bound: { readonly source: Source; readonly target: TargetRef };
   readonly manifest: Manifest;
   /** The containers to be stopped, as they were named. */
@@ -77,18 +76,7 @@ export async function planRestore(
   app: App,
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
-  const { catalog } = app.context;
-  const name = request.source ?? (await onlySource(app));
-  const entries = await entriesOf(name, app);
-  if (looksLikeId(request.at)) {
-    // Among the entries one that cannot be read would only be missing; this says what is wrong with it.
-    await catalog.find(`${name}/${request.at}`);
-  } else if (entries.length === 0) {
-    await refuseUnreadable(name, app);
-  }
-  const { attempts } = await readAttempts(app.context.storage.dir, name);
-  const { entry, gap } = chooseBackup({ entries, attempts }, request.at, app.settings.timezone);
-  const manifest = await catalog.manifest(name, entry.manifest.id);
+  const { manifest, gap, copy, damage, warnings } = await chooseRestore(request, app, signal);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
   const target = await (source.destination?.(manifest, signal) ?? source.locate(signal));
@@ -106,7 +94,7 @@ export async function planRestore(
     throw new BackupdError(problem.code, problem.message + also, { hint: problem.hint });
   }
   return {
-    source: name,
+    source: manifest.source,
     id: manifest.id,
     startedAt: manifest.startedAt,
     into: targetName(target),
@@ -118,15 +106,31 @@ export async function planRestore(
     })),
     stops: running.map(({ container }) => container),
     warnings: [
-      ...(request.at === 'latest' ? await passedOver(entry, entries, app) : []),
+      ...warnings,
+      ...(copy === null ? [] : await warnOfArchive(copy, request.tier, signal)),
       ...manifest.warnings,
     ],
-    damage: await catalog.wrongFile(entry),
+    damage,
+    fetch:
+      copy === null ? null : { destination: copy.destination.name, bytes: storedBytes(manifest) },
+    copy,
+    tier: request.tier,
     bound: { source, target },
     manifest,
     stop: request.stop,
     waitMs: request.waitMs,
   };
+}
+
+async function warnOfArchive(
+  copy: Copy,
+  tier: RetrievalTier,
+  signal: AbortSignal,
+): Promise<readonly Warning[]> {
+  const archived = await findArchived(copy, signal);
+  return archived.length === 0
+    ? []
+    : [{ code: 'archived', message: describePending(copy, archived, tier) }];
 }
 
 /** Those of the containers to be stopped that run. @throws BackupdError `usage` where the target is among them */

@@ -24,7 +24,8 @@ const catalog = openCatalog(storage);
 const context = {
   storage,
   catalog,
-  neighbours: NO_NEIGHBOURS,
+  destinations: [],
+        neighbours: NO_NEIGHBOURS,
   emit: () => {},
   backupdVersion: '0.0.0',
   command: 'test',

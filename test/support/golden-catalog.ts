@@ -35,6 +35,7 @@ export async function goldenCatalog(): Promise<GoldenCatalog> {
       context: {
         storage,
         catalog,
+        destinations: [],
         neighbours: NO_NEIGHBOURS,
         emit: (event) => events.push(event),
         backupdVersion: '0.0.0',

@@ -98,7 +98,17 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
 
   async function plan(request: SomeRestore, signal = deadline()): Promise<RestoreDecision> {
     return planRestore(
-      { at: 'latest', databases: [], as: null, into: null, stop: [], waitMs: 0, ...request },
+      {
+        at: 'latest',
+        from: null,
+        tier: 'standard',
+        databases: [],
+        as: null,
+        into: null,
+        stop: [],
+        waitMs: 0,
+        ...request,
+      },
       app,
       signal,
     );
