@@ -219,16 +219,7 @@ function buildRestore(given: Given): Command {
       ...common,
     };
   }
-  const alone = [
-    'undo',
-    'drop-previous',
-    'at',
-    'database',
-    'as',
-    'into',
-    'from',
-    'tier',
-  ] as const;
+  const alone = ['undo', 'drop-previous', 'at', 'database', 'as', 'into', 'from', 'tier'] as const;
   // An undo swaps as a restore does; to drop something disturbs nobody.
   const beside = [...alone, ...(name === 'undo' ? [] : (['stop'] as const))].filter(
     (option) => option !== name && given.has(option),

@@ -39,9 +39,7 @@ export async function findArchived(
   for (const file of manifest.files) {
     const [version] = versionsOf(entry, file);
     const facts =
-      version === undefined
-        ? null
-        : await destination.head(version.key, version.versionId, signal);
+      version === undefined ? null : await destination.head(version.key, version.versionId, signal);
     if (facts !== null && facts.retrieval !== 'readable') {
       archived.push(facts);
     }

@@ -2,7 +2,12 @@ import type { Destination } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { CatalogEntry, Warning } from '../core/manifest.ts';
 import { readAttempts } from '../store/attempts.ts';
-import { findNamespaces, type RemoteEntry, type RemoteLook } from '../store/remote-catalog.ts';
+import {
+  findNamespaces,
+  findRemoteSources,
+  type RemoteEntry,
+  type RemoteLook,
+} from '../store/remote-catalog.ts';
 import { chooseBackup, flawOf, looksLikeId } from './choose.ts';
 import type { Chosen, Wish } from './chosen.ts';
 import type { App } from './context.ts';
@@ -47,7 +52,13 @@ export async function chooseFrom(
     };
   }
   const copy = await openCopy(destination, entry, context, signal);
-  return { manifest: copy.manifest, gap, copy, damage: null, warnings: [...copyWarnings(copy), ...newer] };
+  return {
+    manifest: copy.manifest,
+    gap,
+    copy,
+    damage: null,
+    warnings: [...copyWarnings(copy), ...newer],
+  };
 }
 
 function isRemote(entry: CatalogEntry | RemoteEntry): entry is RemoteEntry {
@@ -96,13 +107,18 @@ async function nothingThere(
   const { name, place } = destination;
   const [unusable] = flaws(source, look, destination);
   if (unusable !== undefined) {
-    return new BackupdError('backup-not-found', `no backup of "${source}" at ${name} is whole: ${unusable.why}`, {
-      hint: `Run "backupd list --from ${name}" to see what is there.`,
-    });
+    return new BackupdError(
+      'backup-not-found',
+      `no backup of "${source}" at ${name} is whole: ${unusable.why}`,
+      {
+        hint: `Run "backupd list --from ${name}" to see what is there.`,
+      },
+    );
   }
-  if (look.sources.length > 0) {
+  const sources = await findRemoteSources(destination, storage.namespace, signal);
+  if (sources.length > 0) {
     return new BackupdError('source-not-found', `${name} has no backups of a source "${source}"`, {
-      hint: `There are: ${look.sources.join(', ')}.`,
+      hint: `There are: ${sources.join(', ')}.`,
     });
   }
   const others = await findNamespaces(destination, signal);
@@ -124,7 +140,11 @@ interface Flaw {
 }
 
 /** What is at the destination and cannot be restored; newest first. */
-function flaws(source: string, { entries, unreadable }: RemoteLook, { name }: Destination): readonly Flaw[] {
+function flaws(
+  source: string,
+  { entries, unreadable }: RemoteLook,
+  { name }: Destination,
+): readonly Flaw[] {
   return [
     ...entries.flatMap(({ manifest, flaw }) =>
       flaw !== null && manifest.source === source

@@ -32,7 +32,12 @@ export async function chooseRestore(wish: Wish, app: App, signal: AbortSignal): 
   const { source } = local.entry.manifest;
   const search = await searchCopies(
     source,
-    (entries) => pick(entries.filter(({ manifest }) => flawed.has(manifest.id)), wish.at, app)?.entry ?? null,
+    (entries) =>
+      pick(
+        entries.filter(({ manifest }) => flawed.has(manifest.id)),
+        wish.at,
+        app,
+      )?.entry ?? null,
     app.context,
     signal,
   );

@@ -40,7 +40,7 @@ export interface Search {
 /**
  * Looks for a copy in all destinations, in their order. One that cannot be asked does not keep the others from it.
  * @param choose among the backups that are whole there, newest first; null: none is wanted
- * @throws the signal's reason
+ * @throws the signal's reason, and what `choose` throws
  */
 export async function searchCopies(
   source: string | null,
@@ -49,20 +49,31 @@ export async function searchCopies(
   signal: AbortSignal,
 ): Promise<Search> {
   const failures: { destination: string; failure: Failure }[] = [];
-  for (const { settings, open } of context.destinations) {
+
+  async function attempt<T>(destination: string, work: () => Promise<T>): Promise<T | null> {
     try {
-      const destination = await open();
-      const look = await lookAt(destination, source, context, signal);
-      const entry = choose(
-        look.entries.filter(({ flaw }) => flaw === null),
-        look,
-      );
-      if (entry !== null) {
-        return { copy: await openCopy(destination, entry, context, signal), failures };
-      }
+      return await work();
     } catch (error) {
       signal.throwIfAborted();
-      failures.push({ destination: settings.name, failure: toFailure(error) });
+      failures.push({ destination, failure: toFailure(error) });
+      return null;
+    }
+  }
+
+  for (const { settings, open } of context.destinations) {
+    const looked = await attempt(settings.name, async () => {
+      const destination = await open();
+      return { destination, look: await lookAt(destination, source, context, signal) };
+    });
+    const whole = looked?.look.entries.filter(({ flaw }) => flaw === null) ?? [];
+    const entry = looked === null ? null : choose(whole, looked.look);
+    if (looked !== null && entry !== null) {
+      const copy = await attempt(settings.name, () =>
+        openCopy(looked.destination, entry, context, signal),
+      );
+      if (copy !== null) {
+        return { copy, failures };
+      }
     }
   }
   return { copy: null, failures };

@@ -122,10 +122,15 @@ async function fetchRanges(
 
   const missing = indexes.filter((index) => !record.has(index));
   await atOnce(missing, WIDTH, async (index) => {
-    await fetchRange(fetching, index, (bytes) => {
-      doneBytes += bytes;
-      onBytes(doneBytes);
-    }, signal);
+    await fetchRange(
+      fetching,
+      index,
+      (bytes) => {
+        doneBytes += bytes;
+        onBytes(doneBytes);
+      },
+      signal,
+    );
     await record.add(index);
     reach('range-fetched');
     hashing = hashing.then(hashOn);
@@ -165,7 +170,7 @@ async function hashRange(
   signal: AbortSignal,
 ): Promise<void> {
   const buffer = Buffer.allocUnsafe(Math.min(HASH_BYTES, bytes));
-  for (let done = 0; done < bytes; ) {
+  for (let done = 0; done < bytes;) {
     signal.throwIfAborted();
     const length = Math.min(buffer.length, bytes - done);
     const { bytesRead } = await data.read(buffer, 0, length, from + done);
@@ -190,7 +195,11 @@ interface RangeRecord extends AsyncDisposable {
 async function openRecord(path: string, version: ListedVersion): Promise<RangeRecord> {
   const { key, versionId, etag, bytes } = version;
   const about = JSON.stringify({ key, versionId, etag, bytes, rangeBytes: RANGE_BYTES });
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, FILE_MODE);
+  const file = await open(
+    path,
+    constants.O_RDWR | constants.O_CREAT | constants.O_APPEND,
+    FILE_MODE,
+  );
   await setMode(file);
   const [first, ...lines] = (await file.readFile('utf8')).split('\n');
   const isResumed = first === about && lines.length > 1;

@@ -68,7 +68,11 @@ interface Places {
   readonly final: string;
 }
 
-async function make({ files, final }: Places, manifest: Manifest, { receipts }: Arrived): Promise<void> {
+async function make(
+  { files, final }: Places,
+  manifest: Manifest,
+  { receipts }: Arrived,
+): Promise<void> {
   if (receipts.length > 0) {
     const folder = join(files, RECEIPTS_FOLDER);
     await ensureFolder(folder);

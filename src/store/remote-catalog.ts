@@ -44,7 +44,10 @@ export interface RemoteLook {
   readonly sources: readonly string[];
   /** Newest first; of all sources, source by source. */
   readonly entries: readonly RemoteEntry[];
-  /** What is named as a backup and has no manifest that can be used: interrupted, or damaged. */
+  /**
+   * What is named as a backup and has no manifest that can be used: damaged, or (with `backup-not-found`) without any, since
+   * its upload is under way or was interrupted.
+   */
   readonly unreadable: readonly UnreadableRemote[];
 }
 
@@ -108,6 +111,15 @@ export async function lookAtRemote(query: RemoteQuery, signal: AbortSignal): Pro
   };
 }
 
+/** The names of all sources of a namespace of which there is anything, sorted. @throws BackupdError as the one above */
+export async function findRemoteSources(
+  destination: Destination,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return (await destination.listFolders(`${namespace}/`, signal)).filter(isSourceName).toSorted();
+}
+
 /**
  * The namespaces that hold backups there.
  * @throws BackupdError `destination-unavailable`, `destination-denied`
@@ -118,8 +130,7 @@ export async function findNamespaces(
 ): Promise<readonly string[]> {
   const found: string[] = [];
   for (const name of (await destination.listFolders('', signal)).filter(isSourceName)) {
-    const sources = (await destination.listFolders(`${name}/`, signal)).filter(isSourceName);
-    for (const source of sources) {
+    for (const source of await findRemoteSources(destination, name, signal)) {
       if ((await destination.listFolders(`${name}/${source}/`, signal)).some(isBackupId)) {
         found.push(name);
         break;
@@ -173,7 +184,10 @@ async function listBackups(
   query: RemoteQuery,
   signal: AbortSignal,
 ): Promise<readonly ListedBackup[]> {
-  const found = new Map<string, { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }>();
+  const found = new Map<
+    string,
+    { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }
+  >();
   const { namespace, source } = query;
   const prefix = source === null ? `${namespace}/` : sourcePrefix(namespace, source);
   for await (const version of await listVersions(query, prefix, signal)) {
@@ -233,13 +247,16 @@ async function readBackup(
   signal: AbortSignal,
 ): Promise<RemoteEntry | UnreadableRemote | null> {
   const { source, id, objects } = backup;
-  let error = new BackupdError('archive-corrupt', `${id} has no ${MANIFEST_FILE} there`, {
+  const there = `${id} at ${reading.destination.name}`;
+  let error = new BackupdError('backup-not-found', `${there} has no ${MANIFEST_FILE}`, {
     hint: 'It is no backup: its upload was interrupted, or its removal.',
   });
   for (const version of whole(objects, MANIFEST_FILE)) {
     try {
       const manifest = await readSummary(backup, version, reading, signal);
-      return manifest === null ? null : await describe(backup, { manifest, version }, reading, signal);
+      return manifest === null
+        ? null
+        : await describe(backup, { manifest, version }, reading, signal);
     } catch (thrown) {
       error = asUnusable(thrown);
     }
@@ -279,7 +296,9 @@ async function readSummary(
     throw new BackupdError(
       'archive-corrupt',
       `${where} is the manifest of ${manifest.namespace}/${manifest.source}/${manifest.id}`,
-      { hint: 'A backup was copied or renamed there: move it back to the place its manifest names.' },
+      {
+        hint: 'A backup was copied or renamed there: move it back to the place its manifest names.',
+      },
     );
   }
   await cache.add(object, manifest);
@@ -292,10 +311,9 @@ async function describe(
   reading: Reading,
   signal: AbortSignal,
 ): Promise<RemoteEntry> {
-  const used = [
-    version,
-    ...manifest.files.map((file) => versionsOf({ objects }, file)[0]),
-  ].filter((one) => one !== undefined);
+  const used = [version, ...manifest.files.map((file) => versionsOf({ objects }, file)[0])].filter(
+    (one) => one !== undefined,
+  );
   return {
     manifest,
     receipts: await readReceipts({ objects, id: manifest.id }, reading, signal),
@@ -383,7 +401,9 @@ async function readReceipts(
   }
   // Two hosts may have used one number.
   return found
-    .toSorted((one, other) => one.number - other.number || compare(one.receipt.at, other.receipt.at))
+    .toSorted(
+      (one, other) => one.number - other.number || compare(one.receipt.at, other.receipt.at),
+    )
     .map(({ receipt }) => receipt);
 }
 

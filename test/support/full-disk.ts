@@ -25,7 +25,7 @@ const context = {
   storage,
   catalog,
   destinations: [],
-        neighbours: NO_NEIGHBOURS,
+  neighbours: NO_NEIGHBOURS,
   emit: () => {},
   backupdVersion: '0.0.0',
   command: 'test',

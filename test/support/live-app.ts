@@ -162,14 +162,18 @@ async function openWith(
   const before = { ...process.env };
   Object.assign(process.env, variables);
   try {
-    return await openApp({
-      command: 'test',
-      access: 'write',
-      admit: () => undefined,
-      emit: (event) => events.push(event),
-      version: '0.0.0',
-      helperImage,
-    });
+    return await openApp(
+      {
+        command: 'test',
+        access: 'write',
+        from: null,
+        admit: () => undefined,
+        emit: (event) => events.push(event),
+        version: '0.0.0',
+        helperImage,
+      },
+      deadline(),
+    );
   } finally {
     for (const name of Object.keys(variables)) {
       delete process.env[name];

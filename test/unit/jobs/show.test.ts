@@ -8,7 +8,7 @@ test('showBackup gives the whole manifest and the receipts', async () => {
   const backup = await here.add(1);
   const pinned: Receipt = { type: 'pinned', at: '2026-02-01T00:00:00.000Z' };
   await here.app.context.catalog.addReceipt({ manifest: backup }, pinned);
-  expect(await showBackup(backup.id.slice(0, 15), here.app)).toEqual({
+  expect(await showBackup(backup.id.slice(0, 15), here.app, NEVER)).toEqual({
     manifest: backup,
     receipts: [pinned],
   });
