@@ -148,12 +148,12 @@ function flaws(
   return [
     ...entries.flatMap(({ manifest, flaw }) =>
       flaw !== null && manifest.source === source
-        ? [{ id: manifest.id as string, why: `at ${name} ${flaw}` }]
+        ? [{ id: manifest.id, why: `at ${name} ${flaw}` }]
         : [],
     ),
     ...unreadable
       .filter((one) => one.source === source)
-      .map(({ id, error }) => ({ id: id as string, why: error.message })),
+      .map(({ id, error }) => ({ id, why: error.message })),
   ].toSorted((one, other) => (one.id < other.id ? 1 : -1));
 }
 

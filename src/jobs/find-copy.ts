@@ -60,15 +60,16 @@ export async function searchCopies(
     }
   }
 
-  for (const { settings, open } of context.destinations) {
-    const looked = await attempt(settings.name, async () => {
-      const destination = await open();
+  for (const configured of context.destinations) {
+    const { name } = configured.settings;
+    const looked = await attempt(name, async () => {
+      const destination = await configured.open();
       return { destination, look: await lookAt(destination, source, context, signal) };
     });
     const whole = looked?.look.entries.filter(({ flaw }) => flaw === null) ?? [];
     const entry = looked === null ? null : choose(whole, looked.look);
     if (looked !== null && entry !== null) {
-      const copy = await attempt(settings.name, () =>
+      const copy = await attempt(name, () =>
         openCopy(looked.destination, entry, context, signal),
       );
       if (copy !== null) {

@@ -194,9 +194,9 @@ async function listBackups(
     const key = parseKey(version.key);
     if (key !== null && isOfBackup(key.name)) {
       const folder = `${key.source}/${key.id}`;
-      const backup = found.get(folder) ?? { source: key.source, id: key.id, objects: new Map() };
-      backup.objects.set(key.name, [...(backup.objects.get(key.name) ?? []), version]);
-      found.set(folder, backup);
+      const objects = found.get(folder)?.objects ?? new Map<string, ListedVersion[]>();
+      objects.set(key.name, [...(objects.get(key.name) ?? []), version]);
+      found.set(folder, { source: key.source, id: key.id, objects });
     }
   }
   return [...found.values()];

@@ -3,6 +3,8 @@ import type { Receipt } from '../../../src/core/manifest.ts';
 import { showBackup } from '../../../src/jobs/show.ts';
 import { goldenCatalog } from '../../support/golden-catalog.ts';
 
+const NEVER = new AbortController().signal;
+
 test('showBackup gives the whole manifest and the receipts', async () => {
   await using here = await goldenCatalog();
   const backup = await here.add(1);
