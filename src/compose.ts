@@ -9,7 +9,9 @@ import type { Emit } from './core/events.ts';
 import type { Settings } from './core/settings.ts';
 import { openDestination } from './destinations/open.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
+import { adoptNamespace } from './jobs/adopt-namespace.ts';
 import type { App, ConfiguredDestination } from './jobs/context.ts';
+import { namedDestination } from './jobs/named-destination.ts';
 import { neighbours } from './neighbours.ts';
 import { loadEngine } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
@@ -26,6 +28,8 @@ export interface OpenOptions {
   readonly command: string;
   /** `report` reads, and opens the app also where the directory cannot be: the app says why. */
   readonly access: 'read' | 'write' | 'report';
+  /** The destination that is read from, whose namespace an unused directory takes over; null: none. */
+  readonly from: string | null;
   /** Told what is wrong with the configuration before anything is opened; throws where that must not be. */
   readonly admit: (problems: readonly ConfigProblem[]) => void;
   readonly emit: Emit;
@@ -35,14 +39,21 @@ export interface OpenOptions {
 }
 
 /** Puts everything together. Docker is not asked before something needs it. */
-export async function openApp(options: OpenOptions): Promise<App> {
+export async function openApp(options: OpenOptions, signal: AbortSignal): Promise<App> {
   const environment = processEnvironment();
   const config = await loadConfig(environment);
   const { docker, problems: dockerProblems } = clientOf(environment);
   const problems = [...config.problems, ...dockerProblems];
   options.admit(problems);
   const surroundings = surroundingsOf(docker);
-  const { storage, failure } = await openDirectory(config.settings, options, surroundings);
+  const destinations = config.settings.destinations.map((each) =>
+    configured(each, config.settings.dir),
+  );
+  const { storage, failure } = await openDirectory(
+    config.settings,
+    { ...options, destinations, surroundings },
+    signal,
+  );
   const sources = sourceBinder({
     config: { ...config, problems },
     docker,
@@ -59,7 +70,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
     context: {
       storage,
       catalog: openCatalog(storage),
-      destinations: config.settings.destinations.map((each) => configured(each, storage.dir)),
+      destinations,
       neighbours: neighbours(docker, surroundings),
       emit: options.emit,
       backupdVersion: options.version,
@@ -114,19 +125,21 @@ function clientOf(environment: Environment): {
   }
 }
 
+interface Opening extends OpenOptions {
+  readonly destinations: readonly ConfiguredDestination[];
+  readonly surroundings: Surroundings;
+}
+
 async function openDirectory(
   { dir, namespace }: Settings,
-  { access }: OpenOptions,
-  surroundings: Surroundings,
+  opening: Opening,
+  signal: AbortSignal,
 ): Promise<{ readonly storage: Storage; readonly failure: Failure | null }> {
+  const { access } = opening;
   try {
     const storage = await openStorage(dir, {
       namespace,
-      // A reader records nothing, so it need not ask Docker.
-      fallbackNamespace: async () =>
-        (access === 'write'
-          ? await surroundings.project(AbortSignal.timeout(OWN_TIMEOUT_MS))
-          : null) ?? 'default',
+      fallbackNamespace: () => findNamespace(opening, signal),
       access: access === 'write' ? 'write' : 'read',
     });
     return { storage, failure: null };
@@ -136,6 +149,18 @@ async function openDirectory(
     }
     return { storage: unopened(dir, namespace, error), failure: toFailure(error) };
   }
+}
+
+async function findNamespace(
+  { access, from, destinations, surroundings }: Opening,
+  signal: AbortSignal,
+): Promise<string> {
+  // A reader records nothing, so it need not ask Docker.
+  const own =
+    access === 'write' ? await surroundings.project(AbortSignal.timeout(OWN_TIMEOUT_MS)) : null;
+  return from === null
+    ? (own ?? 'default')
+    : adoptNamespace(await namedDestination(from, destinations), own, signal);
 }
 
 /** Stands for a directory that could not be opened. */

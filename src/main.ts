@@ -12,9 +12,9 @@ process.exit(
   await runCommand(process.argv.slice(2), {
     io: processIo(),
     version,
-    async openApp(options) {
+    async openApp(options, signal) {
       const { openApp } = await import('./compose.ts');
-      return openApp({ ...options, version });
+      return openApp({ ...options, version }, signal);
     },
     async runDaemon(app) {
       const { runDaemon } = await import('./daemon/daemon.ts');

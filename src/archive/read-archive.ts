@@ -9,6 +9,17 @@ import { corruptArchive, errnoOf, explainFailure } from './failures.ts';
 import { plainMeter, storedMeter, type PlainMeter } from './meters.ts';
 import { tap, type Tap } from './tap.ts';
 
+/** Where the stored bytes of a file are: its path, or what gives them from elsewhere. */
+export type StoredAt = string | RemoteStored;
+
+/** A stored file that is not on this disk. */
+export interface RemoteStored {
+  /** As messages call it: `s3:20261122T020000Z-full-3fa9/shop.dump.zst`. */
+  readonly name: string;
+  /** Its bytes from one end to the other, as many as are recorded. */
+  open(): Readable;
+}
+
 const READ_BYTES = 256 * 1024;
 /** Where stored bytes go on as they are, what a piece of them becomes has to be small. */
 const STORED_READ_BYTES = 64 * 1024;
@@ -21,12 +32,12 @@ const BUFFER_BYTES = 1024 * 1024;
  * after it gave bytes. Opens the file when it is read from. The consumer owns the stream and may destroy it at any time.
  */
 export function openArchive(
-  path: string,
+  at: StoredAt,
   file: ArchiveFile,
   options: { readonly reader: StreamReader | null },
   signal: AbortSignal,
 ): Readable {
-  return Readable.from(readPlain(path, file, options.reader), {
+  return Readable.from(readPlain(at, file, options.reader), {
     objectMode: false,
     highWaterMark: BUFFER_BYTES,
     signal,
@@ -38,13 +49,13 @@ export function openArchive(
  * ends only where everything held. What it gave before that may be damaged.
  */
 export function openCompressed(
-  path: string,
+  at: StoredAt,
   file: ArchiveFile & { readonly compression: Encoded },
   options: { readonly reader: StreamReader | null },
   signal: AbortSignal,
 ): CompressedArchive {
-  const plain = checkedPlain(path, file, options.reader);
-  const stream = Readable.from(readCompressed(path, file, plain), {
+  const plain = checkedPlain(nameOf(at), file, options.reader);
+  const stream = Readable.from(readCompressed(at, file, plain), {
     objectMode: false,
     highWaterMark: STORED_READ_BYTES,
     signal,
@@ -57,20 +68,20 @@ export function openCompressed(
  * @throws BackupdError `archive-corrupt`, `storage-unavailable`
  */
 export async function checkStored(
-  path: string,
+  at: StoredAt,
   file: ArchiveFile,
   signal: AbortSignal,
 ): Promise<void> {
   const checked = throughAll([
-    await openStored(path, file, READ_BYTES),
-    tap(checkedStored(path, file)),
+    await openStored(at, file, READ_BYTES),
+    tap(checkedStored(nameOf(at), file)),
   ]);
   try {
     await finished(checked.resume(), { signal, writable: false });
   } catch (error) {
     checked.destroy();
     signal.throwIfAborted();
-    throw explainFailure(error, path);
+    throw explainFailure(error, nameOf(at));
   }
 }
 
@@ -81,12 +92,12 @@ export async function checkStored(
  * @throws BackupdError `archive-corrupt`, `storage-unavailable`
  */
 export async function checkContent(
-  path: string,
+  at: StoredAt,
   file: ArchiveFile,
   how: { readonly reader: StreamReader; readonly onBytes: (bytes: number) => void },
   signal: AbortSignal,
 ): Promise<number> {
-  const plain = openArchive(path, file, { reader: how.reader }, signal);
+  const plain = openArchive(at, file, { reader: how.reader }, signal);
   plain.on('data', (bytes: Buffer) => {
     how.onBytes(bytes.length);
   });
@@ -100,32 +111,32 @@ export async function checkContent(
 }
 
 async function* readPlain(
-  path: string,
+  at: StoredAt,
   file: ArchiveFile,
   reader: StreamReader | null,
 ): AsyncGenerator<Buffer> {
   const plain = throughAll([
-    await openStored(path, file, READ_BYTES),
-    tap(checkedStored(path, file)),
+    await openStored(at, file, READ_BYTES),
+    tap(checkedStored(nameOf(at), file)),
     ...(file.compression === 'none'
       ? []
       : [tap(singleFrame(file.compression)), decoder(file.compression)]),
-    tap(checkedPlain(path, file, reader)),
+    tap(checkedPlain(nameOf(at), file, reader)),
   ]);
-  yield* explained(plain, path);
+  yield* explained(plain, nameOf(at));
 }
 
 async function* readCompressed(
-  path: string,
+  at: StoredAt,
   file: ArchiveFile & { readonly compression: Encoded },
   plain: Tap,
 ): AsyncGenerator<Buffer> {
   const stored = throughAll([
-    await openStored(path, file, STORED_READ_BYTES),
-    tap(checkedStored(path, file)),
+    await openStored(at, file, STORED_READ_BYTES),
+    tap(checkedStored(nameOf(at), file)),
     decodeAlongside(file.compression, plain),
   ]);
-  yield* explained(stored, path);
+  yield* explained(stored, nameOf(at));
 }
 
 async function* explained(stream: Readable, path: string): AsyncGenerator<Buffer> {
@@ -146,8 +157,16 @@ function throughAll(streams: readonly [Readable, ...Transform[]]): Readable {
   return streams.at(-1) ?? streams[0];
 }
 
+function nameOf(at: StoredAt): string {
+  return typeof at === 'string' ? at : at.name;
+}
+
 /** The stored bytes, if there are as many as recorded; the stream closes the file when it ends or is destroyed. */
-async function openStored(path: string, file: ArchiveFile, readBytes: number): Promise<Readable> {
+async function openStored(at: StoredAt, file: ArchiveFile, readBytes: number): Promise<Readable> {
+  return typeof at === 'string' ? openFile(at, file, readBytes) : at.open();
+}
+
+async function openFile(path: string, file: ArchiveFile, readBytes: number): Promise<Readable> {
   try {
     const handle = await open(path, 'r');
     const stored = handle.createReadStream({ highWaterMark: readBytes });

@@ -1,3 +1,4 @@
+import { RETRIEVAL_TIERS, type RetrievalTier } from '../core/destination.ts';
 import { parseDurationMs } from '../core/duration.ts';
 import { COMMAND_NAMES, OPTIONS, type CommandName } from './command-table.ts';
 import { didYouMean, operand, readOptions, usage, type Given } from './given.ts';
@@ -19,6 +20,9 @@ export interface RestoreArguments {
   readonly databases: readonly string[];
   readonly as: string | null;
   readonly into: string | null;
+  /** A destination; null: what is here. */
+  readonly from: string | null;
+  readonly tier: RetrievalTier;
   readonly stop: readonly string[];
   readonly dryRun: boolean;
   readonly yes: boolean;
@@ -68,10 +72,10 @@ export type Command =
   | RestoreArguments
   | UndoArguments<'undo'>
   | UndoArguments<'drop-previous'>
-  | { readonly name: 'list'; readonly source: string | null }
+  | { readonly name: 'list'; readonly source: string | null; readonly from: string | null }
   | IdArguments<'show'>
   | { readonly name: 'cat'; readonly id: string; readonly file: string }
-  | { readonly name: 'verify'; readonly subject: string | null }
+  | { readonly name: 'verify'; readonly subject: string | null; readonly from: string | null }
   | PruneArguments
   | UploadArguments
   | IdArguments<'pin'>
@@ -171,10 +175,14 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
     waitMs: waitMs(given),
   }),
   restore: buildRestore,
-  list: (given) => ({ name: 'list', source: given.operands[0] ?? null }),
+  list: (given) => ({ name: 'list', source: given.operands[0] ?? null, from: given.value('from') }),
   show: (given) => ({ name: 'show', id: operand(given, 0) }),
   cat: (given) => ({ name: 'cat', id: operand(given, 0), file: operand(given, 1) }),
-  verify: (given) => ({ name: 'verify', subject: given.operands[0] ?? null }),
+  verify: (given) => ({
+    name: 'verify',
+    subject: given.operands[0] ?? null,
+    from: given.value('from'),
+  }),
   prune: (given) => ({
     name: 'prune',
     source: given.operands[0] ?? null,
@@ -221,10 +229,12 @@ function buildRestore(given: Given): Command {
       databases,
       as: given.value('as'),
       into: given.value('into'),
+      from: given.value('from'),
+      tier: tier(given),
       ...common,
     };
   }
-  const alone = ['undo', 'drop-previous', 'at', 'database', 'as', 'into'] as const;
+  const alone = ['undo', 'drop-previous', 'at', 'database', 'as', 'into', 'from', 'tier'] as const;
   // An undo swaps as a restore does; to drop something disturbs nobody.
   const beside = [...alone, ...(name === 'undo' ? [] : (['stop'] as const))].filter(
     (option) => option !== name && given.has(option),
@@ -242,6 +252,15 @@ function buildRestore(given: Given): Command {
     );
   }
   return name === 'undo' ? { name, source, ...common } : { name, source, ...common };
+}
+
+function tier(given: Given): RetrievalTier {
+  const text = given.value('tier') ?? 'standard';
+  const known = RETRIEVAL_TIERS.find((name) => name === text.toLowerCase());
+  if (known === undefined) {
+    throw usage(`--tier "${text}" is none`, `Write one of ${RETRIEVAL_TIERS.join(', ')}.`);
+  }
+  return known;
 }
 
 function waitMs(given: Given): number {

@@ -36,6 +36,16 @@ export const OPTIONS = {
     about:
       'stop this container before the swap and start it again after it; may be given several times',
   },
+  from: {
+    type: 'string',
+    value: 'DESTINATION',
+    about: 'what this destination holds: s3, or the name of another one',
+  },
+  tier: {
+    type: 'string',
+    value: 'TIER',
+    about: 'how fast archived files are asked back: expedited, standard (the default) or bulk',
+  },
   undo: { type: 'boolean', about: 'swap back what the last restore replaced; twice is a redo' },
   'drop-previous': { type: 'boolean', about: 'drop for good what restores replaced and kept' },
   'take-over': {
@@ -47,7 +57,8 @@ export const OPTIONS = {
   wait: {
     type: 'string',
     value: 'DURATION',
-    about: 'wait so long (30s, 10m) for another run of the source or at the destination; without it: do not wait',
+    about:
+      'wait so long (30s, 10m) for another run of the source or at the destination, and for archived files; without it: do not wait',
   },
   json: { type: 'boolean', about: 'one JSON document on stdout and nothing else' },
   help: { type: 'boolean', about: 'this text' },
@@ -105,7 +116,9 @@ export const COMMANDS = {
       'database',
       'as',
       'into',
+      'from',
       'stop',
+      'tier',
       'undo',
       'drop-previous',
       'dry-run',
@@ -117,6 +130,7 @@ export const COMMANDS = {
       ['backupd restore db --at 2026-11-22T02:00 --dry-run', 'what would be restored'],
       ['backupd restore db --database shop --as shop_old', 'beside what is there'],
       ['backupd restore db --stop app', 'app is stopped for the moment of the swap'],
+      ['backupd restore db --from s3 --into new-db', 'what a bucket holds, into another container'],
       ['backupd restore db --undo', 'the way back'],
     ],
     failures: [
@@ -127,10 +141,14 @@ export const COMMANDS = {
       'target-unavailable',
       'restore-failed',
       'verification-failed',
+      'destination-unavailable',
+      'destination-denied',
+      'retrieval-pending',
       'no-space',
       'cancelled',
     ],
     notes: [
+      'A backup that is damaged here, or not here any more, is fetched from a destination that has a copy of it.',
       'Everything is loaded beside and compared before the first database is swapped in; a failure before that changes nothing.',
       'SOURCE may be left out when there is only one. --undo and --drop-previous need it.',
     ],
@@ -138,12 +156,18 @@ export const COMMANDS = {
   list: {
     about: 'Lists backups, newest first.',
     operands: ['[SOURCE]'],
-    options: [],
+    options: ['from'],
     examples: [
       ['backupd list', 'the backups of every source'],
       ['backupd list db --json', 'those of db, for a script'],
+      ['backupd list --from s3', 'those that a bucket holds'],
     ],
-    failures: ['source-not-found', 'storage-unavailable'],
+    failures: [
+      'source-not-found',
+      'destination-unavailable',
+      'destination-denied',
+      'storage-unavailable',
+    ],
   },
   show: {
     about: 'Shows one backup: manifest, files, facts, receipts.',
@@ -154,6 +178,7 @@ export const COMMANDS = {
       ['backupd show 20261122T02', 'a unique beginning is enough'],
     ],
     failures: READING,
+    notes: ['One that is not here is looked for at the destinations.'],
   },
   cat: {
     about: 'Writes a file of a backup to stdout, decompressed.',
@@ -165,6 +190,7 @@ export const COMMANDS = {
     ],
     failures: [...READING, 'archive-corrupt'],
     notes: [
+      'Of a backup that is not here it is read from a destination that has a copy.',
       'Ends with a failure when anything was wrong with the file, also after bytes were written: look at the exit code.',
       'With --json only errors are JSON.',
     ],
@@ -172,13 +198,21 @@ export const COMMANDS = {
   verify: {
     about: 'Reads backups back: hashes, decompression, and the format to its end.',
     operands: ['[SOURCE|ID]'],
-    options: [],
+    options: ['from'],
     examples: [
       ['backupd verify', 'every backup of every source'],
       ['backupd verify db', 'those of db'],
       ['backupd verify 20261122T02', 'one'],
+      ['backupd verify db --from s3', 'the copies in a bucket; nothing of them is kept'],
     ],
-    failures: ['backup-not-found', 'archive-corrupt', 'source-not-found', 'storage-unavailable'],
+    failures: [
+      'backup-not-found',
+      'archive-corrupt',
+      'source-not-found',
+      'destination-unavailable',
+      'destination-denied',
+      'storage-unavailable',
+    ],
   },
   prune: {
     about: 'Removes what retention does not keep, here and at destinations, with the reason for every verdict.',

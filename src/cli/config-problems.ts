@@ -31,12 +31,22 @@ export function checkProblems(
   );
 }
 
+/**
+ * The needs of what reads from a destination: its variables (`BACKUPD_S3_*`), its entry in the file (`destinations.s3.*`),
+ * and the list of the names.
+ */
+export function destinationNeeds(name: string): readonly string[] {
+  const prefix = name === 's3' ? 'S3' : `DEST_${name.toUpperCase().replaceAll(/[-.]/g, '_')}`;
+  return [`BACKUPD_${prefix}_*`, `destinations.${name}.*`, 'BACKUPD_DESTINATIONS'];
+}
+
 /** Whether a problem is about one of these variables, also where its value stands in a file: `dir in /etc/backupd.yml`. */
 function concerns({ option }: ConfigProblem, needs: readonly string[]): boolean {
   const [name = ''] = option.split(' ');
   return needs.some(
     (need) =>
       name === need ||
+      (need.endsWith('*') && name.startsWith(need.slice(0, -1))) ||
       name === `${need}_FILE` ||
       name === need.slice('BACKUPD_'.length).toLowerCase(),
   );

@@ -9,7 +9,7 @@ type Run<C> = (command: C, app: App, out: Output, signal: AbortSignal) => Promis
 export interface Handler<C> {
   /** `read` changes nothing in `/backups`; `report` is the same, and does without it where it cannot be opened. */
   readonly access: 'read' | 'write' | 'report';
-  /** The variables whose wrong value stops this command; null: any. */
+  /** The variables whose wrong value stops this command, beside those of a destination that it names; null: any. */
   readonly needs: readonly string[] | null;
   /** Modules are loaded when they are needed: `--version` and `--help` are to be there at once. */
   load(): Promise<Run<C>>;

@@ -140,6 +140,14 @@ function noteLines(event: RunEvent): readonly Line[] {
     const { destination, from } = event;
     return from === null ? [] : [`${destination}: taken over from ${from}`];
   }
+  if (event.type === 'copy-taken') {
+    const { source, id, destination, why } = event;
+    return [
+      warningLine(
+        `${source}: backup ${id} is damaged here (${why}): the copy at ${destination} is taken`,
+      ),
+    ];
+  }
   return event.type === 'recovery-postponed'
     ? [warningLine(`${event.source}: could not clear up yet: ${event.reason}`)]
     : [];

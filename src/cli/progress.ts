@@ -150,6 +150,11 @@ function stepReader(): StepReader {
       if (event.type === 'upload-progress') {
         return uploadStep(event);
       }
+      if (event.type === 'retrieval-awaited') {
+        const { source, id, message } = event;
+        const title = `${source}: waiting: ${message}`;
+        return { key: `${id}/archive`, title, bytes: null, totalBytes: null, estimated: false };
+      }
       return event.type === 'restore-progress' ? restoreStep(event) : null;
     },
   };

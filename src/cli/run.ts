@@ -4,7 +4,7 @@ import type { Emit } from '../core/events.ts';
 import type { App } from '../jobs/context.ts';
 import { parseCommand, wantsJson, type Command } from './arguments.ts';
 import type { CommandLog } from './command-log.ts';
-import { checkProblems } from './config-problems.ts';
+import { checkProblems, destinationNeeds } from './config-problems.ts';
 import {
   bugLines,
   exitCodeOf,
@@ -26,6 +26,8 @@ export interface AppOptions {
    * where it cannot be opened.
    */
   readonly access: 'read' | 'write' | 'report';
+  /** The destination that the command reads from, whose namespace an unused directory takes over; null: none. */
+  readonly from: string | null;
   /** Told what is wrong with the configuration before anything is opened; throws where that must not be. */
   readonly admit: (problems: readonly ConfigProblem[]) => void;
   /** Told what happens, beside the listeners that the app has of its own. */
@@ -35,7 +37,7 @@ export interface AppOptions {
 /** What the command line needs of the rest. */
 export interface CommandDeps {
   /** Puts everything together; who opens it decides which problems of the configuration matter. */
-  openApp(options: AppOptions): Promise<App>;
+  openApp(options: AppOptions, signal: AbortSignal): Promise<App>;
   /** Resolves with the exit code; has its own way with signals. */
   runDaemon(app: App): Promise<number>;
   readonly io: Io;
@@ -86,15 +88,19 @@ async function execute(
     return 0;
   }
   if (command.name === 'daemon') {
-    const app = await deps.openApp({
-      command: 'daemon',
-      access: 'write',
-      admit: (problems) => {
-        checkProblems(problems, null);
+    const app = await deps.openApp(
+      {
+        command: 'daemon',
+        access: 'write',
+        from: null,
+        admit: (problems) => {
+          checkProblems(problems, null);
+        },
+        // The daemon has its log.
+        emit: () => undefined,
       },
-      // The daemon has its log.
-      emit: () => undefined,
-    });
+      stopping.signal,
+    );
     return deps.runDaemon(app);
   }
   return executeOnApp(command, out, deps, stopping);
@@ -117,18 +123,22 @@ async function executeOnApp(
     return await untilFault(
       async (signal) => {
         const told: Emit[] = [out.emit];
-        const app = await deps.openApp({
-          command: describeCommand(command),
-          access: handler.access,
-          admit: (problems) => {
-            checkProblems(problems, handler.needs);
+        const app = await deps.openApp(
+          {
+            command: describeCommand(command),
+            access: handler.access,
+            from: destinationOf(command),
+            admit: (problems) => {
+              checkProblems(problems, needsOf(command, handler));
+            },
+            emit: (event) => {
+              for (const emit of told) {
+                emit(event);
+              }
+            },
           },
-          emit: (event) => {
-            for (const emit of told) {
-              emit(event);
-            }
-          },
-        });
+          signal,
+        );
         const run = await handler.load();
         if (handler.access !== 'write') {
           return run(command, app, out, signal);
@@ -190,6 +200,16 @@ async function untilFault(
     // However the work ended: the bug is what has to be told.
     faulty.signal.throwIfAborted();
   }
+}
+
+function destinationOf(command: AppCommand): string | null {
+  return 'from' in command ? command.from : null;
+}
+
+/** Who reads from a destination needs what is configured about it. */
+function needsOf(command: AppCommand, { needs }: Pick<Handler<never>, 'needs'>): typeof needs {
+  const from = destinationOf(command);
+  return needs === null || from === null ? needs : [...needs, ...destinationNeeds(from)];
 }
 
 function describeCommand(command: AppCommand): string {

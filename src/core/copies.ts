@@ -53,7 +53,7 @@ export function sentFiles({ receipts }: Receipts, destination: string): readonly
  * Whether a receipt is kept beside the copies, too: what was learnt of the data. What this `/backups` knows of places is
  * no matter of theirs, and damage is that of the copy on this disk.
  */
-export function isMirrored({ type }: Receipt): boolean {
+export function isMirrored({ type }: { readonly type: string }): boolean {
   return type !== 'uploaded' && type !== 'lost' && type !== 'removed' && type !== 'damaged';
 }
 

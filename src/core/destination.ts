@@ -206,7 +206,8 @@ export interface ObjectFacts extends ListedObject {
 }
 
 /** How fast an archived object comes back, and how dear that is. */
-export type RetrievalTier = 'expedited' | 'standard' | 'bulk';
+export const RETRIEVAL_TIERS = ['expedited', 'standard', 'bulk'] as const;
+export type RetrievalTier = (typeof RETRIEVAL_TIERS)[number];
 
 export interface ByteRange {
   readonly from: number;

@@ -99,6 +99,28 @@ export type RunEvent =
       readonly bytes: number | null;
       readonly totalBytes: number | null;
     }
+  /** What is here is damaged, and a copy of it is fetched. */
+  | {
+      readonly type: 'copy-taken';
+      readonly source: string;
+      readonly id: BackupId;
+      readonly destination: string;
+      readonly why: string;
+    }
+  /** Archived files are on their way, and waited for. */
+  | {
+      readonly type: 'retrieval-awaited';
+      readonly source: string;
+      readonly id: BackupId;
+      readonly message: string;
+    }
+  | {
+      readonly type: 'fetched';
+      readonly source: string;
+      readonly id: BackupId;
+      readonly destination: string;
+      readonly bytes: number;
+    }
   | {
       readonly type: 'restore-finished';
       readonly source: string;

@@ -20,6 +20,9 @@ export const STEPS = [
   'attempt-recorded',
   // restore
   'restore-locked',
+  'range-fetched',
+  'file-fetched',
+  'download-committed',
   'restore-journaled',
   'beside-created',
   'beside-loaded',

@@ -3,7 +3,7 @@ import { BackupdError } from '../core/errors.ts';
 import { parseInstant } from '../core/instant.ts';
 import { resolveId } from '../core/layout.ts';
 import type { Attempt } from '../core/events.ts';
-import { isGood, type CatalogEntry, type ManifestSummary } from '../core/manifest.ts';
+import { isDamaged, isGood, type CatalogEntry, type ManifestSummary } from '../core/manifest.ts';
 import { newestGood } from '../core/newest.ts';
 
 /** The backup that `--at` means, and in plain words what it lacks of that instant; null where it lacks nothing. */
@@ -65,6 +65,19 @@ export interface Remembered {
 /** Whether `--at` means an id rather than an instant. */
 export function looksLikeId(at: string): boolean {
   return /^\d{8}(?:[T-]|$)/.test(at);
+}
+
+/** Why a backup is not what `latest` means. */
+export function flawOf(entry: CatalogEntry): string {
+  if (isDamaged(entry)) {
+    return 'it is damaged';
+  }
+  if (isGood(entry)) {
+    return 'it is dated in the future, and others were made since';
+  }
+  return entry.manifest.suspicious
+    ? 'it is suspicious, the source had shrunk'
+    : `it is of kind "${entry.manifest.kind}"`;
 }
 
 function noneIsGood(count: number): BackupdError {

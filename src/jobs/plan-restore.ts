@@ -1,16 +1,10 @@
-import { basename, dirname, join } from 'node:path';
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
+import type { RetrievalTier } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { HaltedContainer } from '../core/halts.ts';
+import type { BackupId } from '../core/layout.ts';
+import { storedBytes, type Manifest, type Warning } from '../core/manifest.ts';
 import { newRestoreRun } from '../core/restore-run.ts';
-import { isBackupId, type BackupId } from '../core/layout.ts';
-import {
-  isDamaged,
-  isGood,
-  type CatalogEntry,
-  type Manifest,
-  type Warning,
-} from '../core/manifest.ts';
 import {
   containerOfTarget,
   targetName,
@@ -18,15 +12,14 @@ import {
   type Source,
   type TargetRef,
 } from '../core/source.ts';
-import { readAttempts } from '../store/attempts.ts';
-import { chooseBackup, chooseDatabases, looksLikeId } from './choose.ts';
+import { describePending, findArchived } from './bring-back.ts';
+import { chooseDatabases } from './choose.ts';
+import { chooseRestore } from './choose-restore.ts';
+import type { Wish } from './chosen.ts';
 import type { App, JobContext } from './context.ts';
+import type { Copy } from './find-copy.ts';
 
-export interface RestoreRequest {
-  /** Null: the only one there is. */
-  readonly source: string | null;
-  /** `latest`, an id or the beginning of one, or an instant. */
-  readonly at: string;
+export interface RestoreRequest extends Wish {
   /** Empty: all of the backup. */
   readonly databases: readonly string[];
   readonly as: string | null;
@@ -34,7 +27,9 @@ export interface RestoreRequest {
   readonly into: string | null;
   /** Containers to be stopped before the swap, and started after it. */
   readonly stop: readonly string[];
-  /** How long to wait for another run of the source; 0: not at all. */
+  /** How archived files are asked back. */
+  readonly tier: RetrievalTier;
+  /** How long to wait for another run of the source, and for archived files; 0: not at all. */
   readonly waitMs: number;
 }
 
@@ -60,7 +55,11 @@ export interface RestoreDecision {
   readonly warnings: readonly Warning[];
   /** What is wrong with the files of the backup at a glance; null: nothing. The restore reads them, and writes it down. */
   readonly damage: string | null;
+  /** Where it is fetched from first, so many bytes of it at most; null: it is here. */
+  readonly fetch: { readonly destination: string; readonly bytes: number } | null;
   /** For runRestore. */
+  readonly copy: Copy | null;
+  readonly tier: RetrievalTier;
   readonly bound: { readonly source: Source; readonly target: TargetRef };
   readonly manifest: Manifest;
   /** The containers to be stopped, as they were named. */
@@ -77,18 +76,7 @@ export async function planRestore(
   app: App,
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
-  const { catalog } = app.context;
-  const name = request.source ?? (await onlySource(app));
-  const entries = await entriesOf(name, app);
-  if (looksLikeId(request.at)) {
-    // Among the entries one that cannot be read would only be missing; this says what is wrong with it.
-    await catalog.find(`${name}/${request.at}`);
-  } else if (entries.length === 0) {
-    await refuseUnreadable(name, app);
-  }
-  const { attempts } = await readAttempts(app.context.storage.dir, name);
-  const { entry, gap } = chooseBackup({ entries, attempts }, request.at, app.settings.timezone);
-  const manifest = await catalog.manifest(name, entry.manifest.id);
+  const { manifest, gap, copy, damage, warnings } = await chooseRestore(request, app, signal);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
   const target = await (source.destination?.(manifest, signal) ?? source.locate(signal));
@@ -106,7 +94,7 @@ export async function planRestore(
     throw new BackupdError(problem.code, problem.message + also, { hint: problem.hint });
   }
   return {
-    source: name,
+    source: manifest.source,
     id: manifest.id,
     startedAt: manifest.startedAt,
     into: targetName(target),
@@ -118,15 +106,31 @@ export async function planRestore(
     })),
     stops: running.map(({ container }) => container),
     warnings: [
-      ...(request.at === 'latest' ? await passedOver(entry, entries, app) : []),
+      ...warnings,
+      ...(copy === null ? [] : await warnOfArchive(copy, request.tier, signal)),
       ...manifest.warnings,
     ],
-    damage: await catalog.wrongFile(entry),
+    damage,
+    fetch:
+      copy === null ? null : { destination: copy.destination.name, bytes: storedBytes(manifest) },
+    copy,
+    tier: request.tier,
     bound: { source, target },
     manifest,
     stop: request.stop,
     waitMs: request.waitMs,
   };
+}
+
+async function warnOfArchive(
+  copy: Copy,
+  tier: RetrievalTier,
+  signal: AbortSignal,
+): Promise<readonly Warning[]> {
+  const archived = await findArchived(copy, signal);
+  return archived.length === 0
+    ? []
+    : [{ code: 'archived', message: describePending(copy, archived, tier) }];
 }
 
 /** Those of the containers to be stopped that run. @throws BackupdError `usage` where the target is among them */
@@ -146,85 +150,6 @@ export async function findRunning(
     );
   }
   return running;
-}
-
-async function onlySource(app: App): Promise<string> {
-  const names = await app.context.catalog.sources();
-  const [only, another] = names;
-  if (only === undefined) {
-    throw new BackupdError('backup-not-found', 'there is no backup of anything', {
-      hint: 'Make one with "backupd backup".',
-    });
-  }
-  if (another !== undefined) {
-    throw new BackupdError('usage', `which source? there are backups of ${names.join(', ')}`, {
-      hint: 'Name one: "backupd restore SOURCE".',
-    });
-  }
-  return only;
-}
-
-async function entriesOf(name: string, app: App): Promise<readonly CatalogEntry[]> {
-  const names = await app.context.catalog.sources();
-  if (!names.includes(name)) {
-    const known = names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`;
-    throw new BackupdError('source-not-found', `there are no backups of a source "${name}"`, {
-      hint: known,
-    });
-  }
-  return app.context.catalog.entries(name);
-}
-
-/** Where there are folders of backups, and none of them can be used, the reason is not that nobody made one. */
-async function refuseUnreadable(name: string, app: App): Promise<void> {
-  const unreadable = await app.context.catalog.unreadable(name);
-  const [first] = unreadable;
-  if (first !== undefined) {
-    throw new BackupdError(
-      'backup-not-found',
-      `none of the ${unreadable.length} backups of "${name}" can be used: ${first.message}`,
-      { hint: 'Run "backupd check" to see all of them.' },
-    );
-  }
-}
-
-/** The backups that are newer than the one that `latest` means: whoever restores has to know that there is more. */
-async function passedOver(
-  chosen: CatalogEntry,
-  entries: readonly CatalogEntry[],
-  app: App,
-): Promise<readonly Warning[]> {
-  const { catalog, storage } = app.context;
-  const { source, id: latest } = chosen.manifest;
-  const unreadable = (await catalog.problems()).map(({ path, message }) => ({
-    folder: dirname(path),
-    id: basename(path),
-    why: message,
-  }));
-  const newer = new Map([
-    ...unreadable
-      .filter(({ folder, id }) => folder === join(storage.dir, source) && isBackupId(id))
-      .map(({ id, why }) => [id, why] as const),
-    ...entries.map((entry) => [entry.manifest.id, flawOf(entry)] as const),
-  ]);
-  return [...newer]
-    .filter(([id]) => id > latest)
-    .map(([id, why]) => ({
-      code: 'newer-not-used',
-      message: `backup ${id} is newer and not used: ${why}`,
-    }));
-}
-
-function flawOf(entry: CatalogEntry): string {
-  if (isDamaged(entry)) {
-    return 'it is damaged';
-  }
-  if (isGood(entry)) {
-    return 'it is dated in the future, and others were made since';
-  }
-  return entry.manifest.suspicious
-    ? 'it is suspicious, the source had shrunk'
-    : `it is of kind "${entry.manifest.kind}"`;
 }
 
 /** What the restorer works by. */

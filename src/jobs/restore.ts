@@ -10,7 +10,10 @@ import { journal } from '../store/journal.ts';
 import { acquireLock } from '../store/lock.ts';
 import { debtOf } from '../store/owed.ts';
 import { recordPrevious } from '../store/previous.ts';
+import { bringBack } from './bring-back.ts';
 import type { App, JobContext } from './context.ts';
+import { fetchBackup } from './fetch-backup.ts';
+import { findCopyOf } from './find-copy.ts';
 import { noted } from './note-restore.ts';
 import { settleOwed } from './owed.ts';
 import { findRunning, restorePlan, type RestoreDecision } from './plan-restore.ts';
@@ -53,6 +56,10 @@ export async function runRestore(
 ): Promise<RestoreReport> {
   const began = performance.now();
   const { context } = app;
+  if (decision.copy !== null) {
+    // May take hours, in which nobody else has to wait.
+    await bringBack(decision.copy, decision, context, signal);
+  }
   await using lock = await acquireLock(
     context.storage.dir,
     decision.source,
@@ -88,9 +95,13 @@ async function restoreLocked(
   const { source, target } = decision.bound;
   await resumeInterrupted(source, context, running);
   await settleOwed(decision.source, context, running);
-  // Retention may have removed it since it was decided.
-  await context.catalog.manifest(decision.source, decision.id);
-  await checkArchives(decision, context, running);
+  if (decision.copy !== null) {
+    await fetchBackup(decision.copy, context, running);
+  } else {
+    // Retention may have removed it since it was decided.
+    await context.catalog.manifest(decision.source, decision.id);
+    await checkArchives(decision, context, running);
+  }
   await source.sweep(target, running);
   const stops = await findRunning(decision.stop, target, context, running);
   const plan = restorePlan(context, source, {
@@ -104,7 +115,7 @@ async function restoreLocked(
 
 /**
  * Every file that the restore reads, before anything is changed. A damaged one is written down, so that `latest` means
- * another backup.
+ * another backup, and mended from a copy where there is one.
  */
 async function checkArchives(
   decision: RestoreDecision,
@@ -115,12 +126,21 @@ async function checkArchives(
     await readArchives(decision, context, signal);
   } catch (error) {
     const { code, message } = toFailure(error);
-    if (code === 'archive-corrupt') {
-      const receipt = { type: 'damaged', at: new Date().toISOString(), message } as const;
-      // That it is damaged counts more than that this could not be written down.
-      await context.catalog.addReceipt({ manifest: decision.manifest }, receipt).catch(() => null);
+    if (code !== 'archive-corrupt') {
+      throw error;
     }
-    throw error;
+    const receipt = { type: 'damaged', at: new Date().toISOString(), message } as const;
+    // That it is damaged counts more than that this could not be written down.
+    await context.catalog.addReceipt({ manifest: decision.manifest }, receipt).catch(() => null);
+    const copy = await findCopyOf(decision.manifest, context, signal);
+    if (copy === null) {
+      throw error;
+    }
+    const { source, id } = decision;
+    const destination = copy.destination.name;
+    context.emit({ type: 'copy-taken', source, id, destination, why: message });
+    await bringBack(copy, { tier: decision.tier, waitMs: 0 }, context, signal);
+    await fetchBackup(copy, context, signal);
   }
 }
 

@@ -1,9 +1,9 @@
 import { access, constants } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { checkContent, checkStored } from '../archive/read-archive.ts';
+import { checkContent, checkStored, type StoredAt } from '../archive/read-archive.ts';
 import { BackupdError, toFailure, type Failure, type FailureCode } from '../core/errors.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
-import { dumpBytes, type Manifest, type Receipt } from '../core/manifest.ts';
+import { dumpBytes, type ArchiveFile, type Manifest, type Receipt } from '../core/manifest.ts';
 import { knownSources } from '../store/known-sources.ts';
 import type { App } from './context.ts';
 
@@ -27,7 +27,7 @@ export interface VerifyRequest {
   readonly id: string | null;
 }
 
-type VerifyApp = Pick<App, 'context' | 'reader'>;
+export type VerifyApp = Pick<App, 'context' | 'reader'>;
 
 const PROGRESS_MS = 250;
 
@@ -132,7 +132,11 @@ async function verifyBackup(
       ? null
       : { source, id, ok: false, depth: 'stored', checkedBytes: 0, failure };
   }
-  const verification = await readBackup(manifest, app, signal);
+  const verification = await readBackup(
+    manifest,
+    { ...app, at: (file) => catalog.path(manifest, file.name) },
+    signal,
+  );
   const receipt = receiptOf(verification);
   if (receipt === null || !app.writable) {
     return verification;
@@ -148,9 +152,16 @@ async function verifyBackup(
   }
 }
 
-async function readBackup(
+/** What reading a backup needs. */
+export interface ReadingApp extends VerifyApp {
+  /** Where a file of it is. */
+  readonly at: (file: ArchiveFile) => StoredAt;
+}
+
+/** Reads one backup to its end. @throws the signal's reason */
+export async function readBackup(
   manifest: Manifest,
-  app: VerifyApp,
+  app: ReadingApp,
   signal: AbortSignal,
 ): Promise<Verification> {
   const { source, id, encryption } = manifest;
@@ -176,7 +187,7 @@ interface Reading {
 async function readFiles(
   manifest: Manifest,
   reading: Reading,
-  app: VerifyApp,
+  app: ReadingApp,
   signal: AbortSignal,
 ): Promise<void> {
   const totalBytes = dumpBytes(manifest);
@@ -194,7 +205,7 @@ async function readFiles(
   }
 
   for (const file of manifest.files) {
-    const path = app.context.catalog.path(manifest, file.name);
+    const path = app.at(file);
     if (reading.depth === 'content') {
       const reader = await app.reader(manifest.engine, file.format);
       await checkContent(path, file, { reader, onBytes: progress }, signal);

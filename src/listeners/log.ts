@@ -69,6 +69,12 @@ const DESCRIBERS: Describers = {
       count,
       hint: 'Look at "backupd prune --dry-run". If it is meant, run "backupd prune --yes".',
     }),
+  'copy-taken': ({ source, id, destination, why }) =>
+    entry('warn', 'backup damaged, its copy is taken', { source, id, destination, why }),
+  'retrieval-awaited': ({ source, id, message }) =>
+    entry('info', 'archived files awaited', { source, id, files: message }),
+  fetched: ({ source, id, destination, bytes }) =>
+    entry('info', 'backup fetched', { source, id, destination, bytes }),
   'restore-finished': ({ source, id, into, durationMs }) =>
     entry('info', 'restore finished', { source, id, into, durationMs }),
   uploaded: ({ source, destination, id, bytes, durationMs }) =>

@@ -4,6 +4,7 @@ import { isBackupId, isSourceName, resolveId, type BackupId } from '../core/layo
 import type { CatalogEntry, Manifest, Receipt } from '../core/manifest.ts';
 import { catalogIndex, readManifest } from './catalog-index.ts';
 import { findProblems, findWrongFile, type CatalogProblem } from './catalog-problems.ts';
+import { openDownload, sweepDownloads, type Download } from './download.ts';
 import { openDraft, type Draft } from './draft.ts';
 import { readFolderNames, readNames } from './folder.ts';
 import { readReceiptFiles, writeReceipt } from './receipts.ts';
@@ -42,6 +43,8 @@ export interface Catalog {
   path(backup: BackupRef, fileName: string): string;
   /** Begins a backup. */
   draft(source: string, id: BackupId): Promise<Draft>;
+  /** Begins to fetch a backup from elsewhere, or goes on with it. */
+  download(source: string, id: BackupId): Promise<Download>;
   /** Writes down a fact about a backup; needs no lock. @throws BackupdError `backup-not-found` */
   addReceipt(
     backup: CatalogEntry | { readonly manifest: BackupRef },
@@ -51,7 +54,7 @@ export interface Catalog {
   receiptFiles(backup: BackupRef): Promise<readonly (readonly [file: string, receipt: Receipt])[]>;
   /** Removes a backup; false where it stays, since somebody pinned it meanwhile. */
   remove(backup: BackupRef): Promise<boolean>;
-  /** Removes drafts and half-done removals that earlier lives left; their names. */
+  /** Removes drafts, half-done removals and abandoned downloads that earlier lives left; their names. */
   sweep(source: string): Promise<readonly string[]>;
   /** What is damaged or foreign in the directory: never used, counted or removed. */
   problems(): Promise<readonly CatalogProblem[]>;
@@ -85,6 +88,7 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
     wrongFile: (entry) => findWrongFile(join(dir, entry.manifest.source, entry.manifest.id), entry),
     path: (backup, fileName) => join(dir, backup.source, backup.id, fileName),
     draft: (source, id) => openDraft(dir, source, id),
+    download: (source, id) => openDownload(dir, source, id),
     async addReceipt({ manifest }, receipt) {
       await writeReceipt(join(dir, manifest.source, manifest.id), receipt);
       index.invalidate(manifest.source, manifest.id);
@@ -94,7 +98,10 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
       return onStorage(folder, () => readReceiptFiles(folder));
     },
     remove: (backup) => removeBackup(dir, backup),
-    sweep: (source) => sweepSource(dir, source),
+    sweep: async (source) => [
+      ...(await sweepSource(dir, source)),
+      ...(await sweepDownloads(dir, source)),
+    ],
     problems: () => findProblems(dir, index),
   };
 }

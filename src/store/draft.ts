@@ -34,13 +34,7 @@ export async function openDraft(dir: string, source: string, id: BackupId): Prom
   return {
     path: (fileName) => join(folder, fileName),
     async commit(manifest) {
-      await onStorage(folder, async () => {
-        await checkFiles(folder, manifest);
-        await syncFolder(folder);
-        await writeJson(join(folder, MANIFEST_FILE), manifest);
-        reach('manifest-written');
-        await publish(folder, final);
-      });
+      await onStorage(folder, () => commitFolder(folder, final, manifest));
     },
     async [Symbol.asyncDispose]() {
       try {
@@ -52,7 +46,20 @@ export async function openDraft(dir: string, source: string, id: BackupId): Prom
   };
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Makes a folder that holds the files of a backup that backup, see {@link Draft}. Errors are those of the file system. */
+export async function commitFolder(
+  folder: string,
+  final: string,
+  manifest: Manifest,
+): Promise<void> {
+  await checkFiles(folder, manifest);
+  await syncFolder(folder);
+  await writeJson(join(folder, MANIFEST_FILE), manifest);
+  reach('manifest-written');
+  await publish(folder, final);
+}
+
+export async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);
     return true;
@@ -65,7 +72,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** A manifest must not promise what is not there. */
-async function checkFiles(folder: string, manifest: Manifest): Promise<void> {
+export async function checkFiles(folder: string, manifest: Manifest): Promise<void> {
   for (const { name, storedBytes } of manifest.files) {
     const { size } = await stat(join(folder, name));
     if (size !== storedBytes) {

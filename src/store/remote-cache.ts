@@ -4,7 +4,7 @@ import type { ListedVersion } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import { STATE_FOLDER } from '../core/layout.ts';
 import { FILE_MODE, FOLDER_MODE, setMode, writeFileAtomically } from './atomic-file.ts';
-import { hasErrorCode, storageError } from './storage-error.ts';
+import { storageError } from './storage-error.ts';
 
 /** What was read of the small objects of one source at a destination; it only saves requests, so it may be lost. */
 export interface RemoteCache {
@@ -41,7 +41,7 @@ interface Line {
 export async function openRemoteCache(place: CachePlace): Promise<RemoteCache> {
   const { dir, destination, namespace, source } = place;
   const path = join(dir, STATE_FOLDER, 'remote', destination, namespace, `${source}.jsonl`);
-  const lines = await readLines(path);
+  const lines = (await tolerateNoCache(() => readLines(path))) ?? new Map<string, Line>();
   const asked = new Set<string>();
   let opening: Promise<FileHandle | null> | null = null;
 
@@ -72,21 +72,14 @@ export async function openRemoteCache(place: CachePlace): Promise<RemoteCache> {
 /** By name; of several of one name the last. Lines that were torn by a crash are skipped. */
 async function readLines(path: string): Promise<Map<string, Line>> {
   const lines = new Map<string, Line>();
-  try {
-    await using file = await open(path, 'r');
-    for await (const text of file.readLines({ autoClose: false })) {
-      const line = parseLine(text);
-      if (line !== null) {
-        lines.set(line.name, line);
-      }
+  await using file = await open(path, 'r');
+  for await (const text of file.readLines({ autoClose: false })) {
+    const line = parseLine(text);
+    if (line !== null) {
+      lines.set(line.name, line);
     }
-    return lines;
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) {
-      return lines;
-    }
-    throw storageError(error, path);
   }
+  return lines;
 }
 
 function parseLine(text: string): Line | null {
@@ -112,7 +105,7 @@ async function openAppending(path: string): Promise<FileHandle> {
   return file;
 }
 
-/** What cannot be remembered, on a full disk or a mount that is only read, is fetched again: null then. */
+/** What is not remembered, or cannot be on a full disk or a mount that is only read, is fetched again: null then. */
 async function tolerateNoCache<T>(work: () => Promise<T>): Promise<T | null> {
   try {
     return await work();

@@ -1,7 +1,14 @@
 import { atOnce } from '../core/at-once.ts';
+import { isMirrored } from '../core/copies.ts';
 import type { Destination, ListedVersion } from '../core/destination.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
-import { isBackupId, isSourceName, MANIFEST_FILE, type BackupId } from '../core/layout.ts';
+import {
+  isBackupId,
+  isSourceName,
+  MANIFEST_FILE,
+  RECEIPTS_FOLDER,
+  type BackupId,
+} from '../core/layout.ts';
 import {
   isArchiveName,
   parseManifest,
@@ -11,6 +18,7 @@ import {
   type ManifestSummary,
   type Receipt,
 } from '../core/manifest.ts';
+import { parseKey, sourcePrefix } from '../core/remote-keys.ts';
 import { parseReceipt, RECEIPT_FILE } from './receipts.ts';
 import { openRemoteCache, type RemoteCache } from './remote-cache.ts';
 
@@ -36,7 +44,10 @@ export interface RemoteLook {
   readonly sources: readonly string[];
   /** Newest first; of all sources, source by source. */
   readonly entries: readonly RemoteEntry[];
-  /** What is named as a backup and has no manifest that can be used: interrupted, or damaged. */
+  /**
+   * What is named as a backup and has no manifest that can be used: damaged, or (with `backup-not-found`) without any, since
+   * its upload is under way or was interrupted.
+   */
   readonly unreadable: readonly UnreadableRemote[];
 }
 
@@ -61,9 +72,6 @@ export interface UnreadableRemote {
 
 /** How many small objects are fetched side by side. */
 const WIDTH = 32;
-
-/** Receipts that are about the bytes on the disk of whoever wrote them, and not about the copy here. */
-const ABOUT_ELSEWHERE: ReadonlySet<string> = new Set(['damaged', 'uploaded', 'lost', 'removed']);
 
 /**
  * Looks at what a destination holds: one listing, then each manifest and receipt that was not fetched before. Objects
@@ -103,6 +111,15 @@ export async function lookAtRemote(query: RemoteQuery, signal: AbortSignal): Pro
   };
 }
 
+/** The names of all sources of a namespace of which there is anything, sorted. @throws BackupdError as the one above */
+export async function findRemoteSources(
+  destination: Destination,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return (await destination.listFolders(`${namespace}/`, signal)).filter(isSourceName).toSorted();
+}
+
 /**
  * The namespaces that hold backups there.
  * @throws BackupdError `destination-unavailable`, `destination-denied`
@@ -113,8 +130,7 @@ export async function findNamespaces(
 ): Promise<readonly string[]> {
   const found: string[] = [];
   for (const name of (await destination.listFolders('', signal)).filter(isSourceName)) {
-    const sources = (await destination.listFolders(`${name}/`, signal)).filter(isSourceName);
-    for (const source of sources) {
+    for (const source of await findRemoteSources(destination, name, signal)) {
       if ((await destination.listFolders(`${name}/${source}/`, signal)).some(isBackupId)) {
         found.push(name);
         break;
@@ -168,18 +184,19 @@ async function listBackups(
   query: RemoteQuery,
   signal: AbortSignal,
 ): Promise<readonly ListedBackup[]> {
-  const found = new Map<string, { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }>();
+  const found = new Map<
+    string,
+    { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }
+  >();
   const { namespace, source } = query;
-  const prefix = source === null ? `${namespace}/` : `${namespace}/${source}/`;
+  const prefix = source === null ? `${namespace}/` : sourcePrefix(namespace, source);
   for await (const version of await listVersions(query, prefix, signal)) {
-    const [of = '', id = '', ...rest] = version.key.slice(namespace.length + 1).split('/');
-    const name = rest.join('/');
-    if (isSourceName(of) && isBackupId(id) && isOfBackup(name)) {
-      const folder = `${of}/${id}`;
-      const backup = found.get(folder) ?? { source: of, id, objects: new Map() };
-      const versions = backup.objects.get(name) ?? [];
-      backup.objects.set(name, [...versions, version]);
-      found.set(folder, backup);
+    const key = parseKey(version.key);
+    if (key !== null && isOfBackup(key.name)) {
+      const folder = `${key.source}/${key.id}`;
+      const objects = found.get(folder)?.objects ?? new Map<string, ListedVersion[]>();
+      objects.set(key.name, [...(objects.get(key.name) ?? []), version]);
+      found.set(folder, { source: key.source, id: key.id, objects });
     }
   }
   return [...found.values()];
@@ -190,7 +207,7 @@ function isOfBackup(name: string): boolean {
   return name === MANIFEST_FILE || isArchiveName(name) || receiptOf(name) !== null;
 }
 
-const RECEIPTS = 'receipts/';
+const RECEIPTS = `${RECEIPTS_FOLDER}/`;
 
 /** Number and type, by the name in the folder of a backup; null for what is no receipt. */
 function receiptOf(name: string): { readonly number: number; readonly type: string } | null {
@@ -230,13 +247,16 @@ async function readBackup(
   signal: AbortSignal,
 ): Promise<RemoteEntry | UnreadableRemote | null> {
   const { source, id, objects } = backup;
-  let error = new BackupdError('archive-corrupt', `${id} has no ${MANIFEST_FILE} there`, {
+  const there = `${id} at ${reading.destination.name}`;
+  let error = new BackupdError('backup-not-found', `${there} has no ${MANIFEST_FILE}`, {
     hint: 'It is no backup: its upload was interrupted, or its removal.',
   });
   for (const version of whole(objects, MANIFEST_FILE)) {
     try {
       const manifest = await readSummary(backup, version, reading, signal);
-      return manifest === null ? null : await describe(backup, { manifest, version }, reading, signal);
+      return manifest === null
+        ? null
+        : await describe(backup, { manifest, version }, reading, signal);
     } catch (thrown) {
       error = asUnusable(thrown);
     }
@@ -276,7 +296,9 @@ async function readSummary(
     throw new BackupdError(
       'archive-corrupt',
       `${where} is the manifest of ${manifest.namespace}/${manifest.source}/${manifest.id}`,
-      { hint: 'A backup was copied or renamed there: move it back to the place its manifest names.' },
+      {
+        hint: 'A backup was copied or renamed there: move it back to the place its manifest names.',
+      },
     );
   }
   await cache.add(object, manifest);
@@ -289,10 +311,9 @@ async function describe(
   reading: Reading,
   signal: AbortSignal,
 ): Promise<RemoteEntry> {
-  const used = [
-    version,
-    ...manifest.files.map((file) => versionsOf({ objects }, file)[0]),
-  ].filter((one) => one !== undefined);
+  const used = [version, ...manifest.files.map((file) => versionsOf({ objects }, file)[0])].filter(
+    (one) => one !== undefined,
+  );
   return {
     manifest,
     receipts: await readReceipts({ objects, id: manifest.id }, reading, signal),
@@ -315,33 +336,74 @@ function findFlaw(manifest: ManifestSummary, objects: RemoteObjects): string | n
   return null;
 }
 
+/**
+ * The receipts of a backup there, by the names of their files: `0001-pinned.json`.
+ * @throws BackupdError what the destination throws
+ */
+export async function readRemoteReceipts(
+  destination: Destination,
+  { objects }: Pick<RemoteEntry, 'objects'>,
+  signal: AbortSignal,
+): Promise<readonly { readonly file: string; readonly receipt: Receipt }[]> {
+  const found: { readonly file: string; readonly receipt: Receipt }[] = [];
+  for (const { name, version } of mirrored(objects)) {
+    const receipt = await fetchReceipt(destination, version, signal);
+    if (receipt !== null) {
+      found.push({ file: name.slice(RECEIPTS.length), receipt });
+    }
+  }
+  return found;
+}
+
+interface MirroredReceipt {
+  readonly name: string;
+  readonly number: number;
+  readonly version: ListedVersion;
+}
+
+function mirrored(objects: RemoteObjects): readonly MirroredReceipt[] {
+  return [...objects.keys()].flatMap((name) => {
+    const named = receiptOf(name);
+    const [version] = whole(objects, name);
+    return named !== null && version !== undefined && isMirrored(named)
+      ? [{ name, number: named.number, version }]
+      : [];
+  });
+}
+
+/** Null for what is gone, or none. */
+async function fetchReceipt(
+  destination: Destination,
+  { key, versionId }: ListedVersion,
+  signal: AbortSignal,
+): Promise<Receipt | null> {
+  const bytes = await destination.get(key, versionId, signal);
+  return bytes === null ? null : parseReceipt(bytes.toString('utf8'));
+}
+
 async function readReceipts(
   { objects, id }: { readonly objects: RemoteObjects; readonly id: BackupId },
   { destination, cache }: Reading,
   signal: AbortSignal,
 ): Promise<readonly Receipt[]> {
   const found: { readonly number: number; readonly receipt: Receipt }[] = [];
-  for (const name of objects.keys()) {
-    const named = receiptOf(name);
-    const [version] = whole(objects, name);
-    if (named === null || version === undefined || ABOUT_ELSEWHERE.has(named.type)) {
-      continue;
-    }
+  for (const { name, number, version } of mirrored(objects)) {
     const object = { name: `${id}/${name}`, version };
-    let receipt = cache.get(object) as Receipt | null;
-    if (receipt === null) {
-      const bytes = await destination.get(version.key, version.versionId, signal);
-      receipt = bytes === null ? null : parseReceipt(bytes.toString('utf8'));
-      // What is no receipt says nothing; that it is none need not be found out again.
-      await cache.add(object, receipt ?? {});
+    let known = cache.get(object) as Receipt | { readonly type: null } | null;
+    if (known === null) {
+      // That it is none need not be found out again.
+      known = (await fetchReceipt(destination, version, signal)) ?? { type: null };
+      await cache.add(object, known);
     }
-    if (receipt !== null && 'type' in receipt) {
-      found.push({ number: named.number, receipt });
+    if (known.type !== null) {
+      found.push({ number, receipt: known });
     }
   }
   // Two hosts may have used one number.
   return found
-    .toSorted((one, other) => one.number - other.number || compare(one.receipt.at, other.receipt.at))
+    .toSorted(
+      (one, other) => one.number - other.number || compare(one.receipt.at, other.receipt.at),
+    )
     .map(({ receipt }) => receipt);
 }
 

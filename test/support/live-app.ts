@@ -98,7 +98,17 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
 
   async function plan(request: SomeRestore, signal = deadline()): Promise<RestoreDecision> {
     return planRestore(
-      { at: 'latest', databases: [], as: null, into: null, stop: [], waitMs: 0, ...request },
+      {
+        at: 'latest',
+        from: null,
+        tier: 'standard',
+        databases: [],
+        as: null,
+        into: null,
+        stop: [],
+        waitMs: 0,
+        ...request,
+      },
       app,
       signal,
     );
@@ -152,14 +162,18 @@ async function openWith(
   const before = { ...process.env };
   Object.assign(process.env, variables);
   try {
-    return await openApp({
-      command: 'test',
-      access: 'write',
-      admit: () => undefined,
-      emit: (event) => events.push(event),
-      version: '0.0.0',
-      helperImage,
-    });
+    return await openApp(
+      {
+        command: 'test',
+        access: 'write',
+        from: null,
+        admit: () => undefined,
+        emit: (event) => events.push(event),
+        version: '0.0.0',
+        helperImage,
+      },
+      deadline(),
+    );
   } finally {
     for (const name of Object.keys(variables)) {
       delete process.env[name];

@@ -24,7 +24,7 @@ import {
   section,
   shellCommands,
 } from '../support/documents.ts';
-import { destinationSettings } from '../support/copies.ts';
+import { destinationSettings } from '../support/upload-stage.ts';
 import { backupId, SAMPLE_ARCHIVE, sampleJob, sampleManifest } from '../support/storage.ts';
 
 const DOCUMENTS = await readDocuments();

@@ -9,6 +9,7 @@ import {
   type CatalogEntry,
 } from '../../core/manifest.ts';
 import type { App } from '../../jobs/context.ts';
+import { listRemote } from '../../jobs/list-remote.ts';
 import { knownSources } from '../../store/known-sources.ts';
 import type { CommandOf } from '../arguments.ts';
 import { formatAge, formatSize } from '../format.ts';
@@ -18,10 +19,14 @@ import type { Line, Span } from '../text.ts';
 
 /** `list`: backups, newest first. */
 export async function listCommand(
-  { source }: CommandOf<'list'>,
+  { source, from }: CommandOf<'list'>,
   app: App,
   out: Output,
+  signal: AbortSignal,
 ): Promise<number> {
+  if (from !== null) {
+    return listCopiesCommand({ source, from }, app, out, signal);
+  }
   const entries = source === null ? await allEntries(app) : await entriesOf(source, app);
   out.printJson(entries.map((entry) => describeEntry(entry)));
   const unusable = await countUnusable(source, app);
@@ -37,6 +42,37 @@ export async function listCommand(
       ),
     );
   }
+  return 0;
+}
+
+/** `list --from`: what a destination holds. */
+async function listCopiesCommand(
+  wanted: { readonly source: string | null; readonly from: string },
+  app: App,
+  out: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const { copies, unusable } = await listRemote(wanted, app, signal);
+  out.printJson(
+    copies.map((entry) => ({
+      ...describeEntry(entry),
+      copies: [{ destination: wanted.from, at: entry.manifestVersion.modifiedAt }],
+    })),
+  );
+  if (copies.length > 0) {
+    out.print(...entryTable(copies, Date.now(), wanted.from));
+  } else {
+    out.note(`no backups at ${wanted.from}`);
+  }
+  const hidden = copies.filter(({ isHidden }) => isHidden).length;
+  if (hidden > 0) {
+    out.note(
+      warningLine(
+        `of ${hidden} of them something was deleted or overwritten there; a restore takes what was there before`,
+      ),
+    );
+  }
+  out.note(...unusable.map(({ id, why }) => warningLine(`not shown: ${id} is no backup: ${why}`)));
   return 0;
 }
 
@@ -91,7 +127,11 @@ export function describeEntry(entry: CatalogEntry): Readonly<Record<string, unkn
   };
 }
 
-function entryTable(entries: readonly CatalogEntry[], nowMs: number): readonly Line[] {
+function entryTable(
+  entries: readonly CatalogEntry[],
+  nowMs: number,
+  from: string | null = null,
+): readonly Line[] {
   return tableLines(
     [
       { title: 'ID' },
@@ -113,15 +153,19 @@ function entryTable(entries: readonly CatalogEntry[], nowMs: number): readonly L
         formatAge(manifest.startedAt, nowMs),
         manifest.kind,
         formatSize(storedBytes(manifest)),
-        listCopies(entry)
-          .map(({ destination }) => destination)
-          .join(', ') || '-',
+        copyNames(entry, from),
         verified === null ? '-' : `${formatAge(verified, nowMs)} ago`,
         shorten(manifest.databases),
         notes(entry),
       ];
     }),
   );
+}
+
+/** Of what a destination holds, it alone is known. */
+function copyNames(entry: CatalogEntry, from: string | null): string {
+  const names = listCopies(entry).map(({ destination }) => destination);
+  return from ?? (names.join(', ') || '-');
 }
 
 const LISTED_DATABASES = 4;

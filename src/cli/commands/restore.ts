@@ -4,7 +4,7 @@ import type { App } from '../../jobs/context.ts';
 import { planRestore, type RestoreDecision } from '../../jobs/plan-restore.ts';
 import { runRestore, type RestoreReport } from '../../jobs/restore.ts';
 import type { CommandOf } from '../arguments.ts';
-import { formatAge, formatInstant, formatOptionalSize } from '../format.ts';
+import { formatAge, formatInstant, formatOptionalSize, formatSize } from '../format.ts';
 import { warningLine, type Output } from '../output.ts';
 import { fieldLines, tableLines } from '../table.ts';
 import type { Line } from '../text.ts';
@@ -62,7 +62,7 @@ export function describeReport(report: RestoreReport): Readonly<Record<string, u
 }
 
 function describePlan(decision: RestoreDecision): Readonly<Record<string, unknown>> {
-  const { source, id, into, startedAt, gap, databases, stops, warnings } = decision;
+  const { source, id, into, startedAt, gap, databases, stops, fetch, warnings } = decision;
   return {
     plan: true,
     source,
@@ -73,12 +73,13 @@ function describePlan(decision: RestoreDecision): Readonly<Record<string, unknow
     startedAt,
     gap,
     stops,
+    fetch,
     warnings,
   };
 }
 
 function planLines(decision: RestoreDecision): readonly Line[] {
-  const { source, id, startedAt, into, gap, databases, stops, warnings } = decision;
+  const { source, id, startedAt, into, gap, databases, stops, fetch, warnings } = decision;
   return [
     ...fieldLines([
       ['restore', { text: source, format: 'bold' }],
@@ -86,6 +87,9 @@ function planLines(decision: RestoreDecision): readonly Line[] {
         'backup',
         `${id}, begun ${formatInstant(startedAt)}, ${formatAge(startedAt, Date.now())} ago`,
       ],
+      ...(fetch === null
+        ? []
+        : [['fetched from', `${fetch.destination}, ${formatSize(fetch.bytes)} at most`] as const]),
       ['into', into],
       ...(stops.length === 0 ? [] : [['stopped for the swap', stops.join(', ')] as const]),
       ...(gap === null ? [] : [['gap', { text: gap, format: 'yellow' }] as const]),

@@ -21,8 +21,9 @@ export async function showCommand(
   { id }: CommandOf<'show'>,
   app: App,
   out: Output,
+  signal: AbortSignal,
 ): Promise<number> {
-  const { manifest, receipts } = await showBackup(id, app);
+  const { manifest, receipts } = await showBackup(id, app, signal);
   out.printJson({ ...manifest, receipts });
   out.print(...backupLines(manifest, receipts, Date.now()));
   return 0;

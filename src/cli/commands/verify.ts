@@ -1,6 +1,7 @@
 import { isBackupId } from '../../core/layout.ts';
 import type { App } from '../../jobs/context.ts';
-import { verifyBackups, type Verification } from '../../jobs/verify.ts';
+import { verifyBackups, type Verification, type VerifyRequest } from '../../jobs/verify.ts';
+import { verifyCopies } from '../../jobs/verify-remote.ts';
 import type { CommandOf } from '../arguments.ts';
 import { failureLines, firstExitCode } from '../failure-text.ts';
 import { formatSize } from '../format.ts';
@@ -9,12 +10,15 @@ import type { Line, Span } from '../text.ts';
 
 /** `verify`: reads backups back. @returns the exit code of the first that is not whole */
 export async function verifyCommand(
-  { subject }: CommandOf<'verify'>,
+  { subject, from }: CommandOf<'verify'>,
   app: App,
   out: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const verifications = await verifyBackups(await asRequest(subject, app), app, signal);
+  const verifications =
+    from === null
+      ? await verifyBackups(await asRequest(subject, app), app, signal)
+      : await verifyCopies({ ...splitSubject(subject, []), from }, app, signal);
   out.printJson(
     verifications.map(({ id, source, ok, depth, checkedBytes, failure }) => ({
       id,
@@ -38,17 +42,19 @@ export async function verifyCommand(
   return firstExitCode(verifications.map(({ failure }) => failure));
 }
 
+async function asRequest(subject: string | null, { context }: App): Promise<VerifyRequest> {
+  return splitSubject(subject, await context.catalog.sources());
+}
+
 /** A word that names a source is one; what looks like the beginning of an id is that. */
-async function asRequest(
-  subject: string | null,
-  { context }: App,
-): Promise<{ readonly source: string | null; readonly id: string | null }> {
+function splitSubject(subject: string | null, sources: readonly string[]): VerifyRequest {
   if (subject === null) {
     return { source: null, id: null };
   }
-  const isSource = (await context.catalog.sources()).includes(subject);
   const looksLikeId = isBackupId(subject) || /^\d{4}|\//.test(subject);
-  return isSource || !looksLikeId ? { source: subject, id: null } : { source: null, id: subject };
+  return sources.includes(subject) || !looksLikeId
+    ? { source: subject, id: null }
+    : { source: null, id: subject };
 }
 
 function verificationLine(verification: Verification): Line {

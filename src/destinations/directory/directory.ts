@@ -7,6 +7,7 @@ import { inDirectory } from './failures.ts';
 import { removeBelow } from './files.ts';
 import { isInUse, prepareToWrite, type DirectoryRoot } from './mounted.ts';
 import {
+  foldersBelow,
   listBelow,
   listPartials,
   openRange,
@@ -65,7 +66,10 @@ async function writing<T>(
   });
 }
 
-type Readers = Pick<Destination, 'list' | 'listVersions' | 'listUploads' | 'head' | 'get' | 'read'>;
+type Readers = Pick<
+  Destination,
+  'listFolders' | 'list' | 'listVersions' | 'listUploads' | 'head' | 'get' | 'read' | 'retrieve'
+>;
 
 function readers(root: DirectoryRoot): Readers {
   const { path } = root;
@@ -75,6 +79,8 @@ function readers(root: DirectoryRoot): Readers {
   }
 
   return {
+    listFolders: async (prefix, signal) =>
+      reading(root, { signal, otherwise: [] }, async () => foldersBelow(path, prefix)),
     list,
     async *listVersions(prefix, signal) {
       for await (const object of list(prefix, signal)) {
@@ -103,7 +109,13 @@ function readers(root: DirectoryRoot): Readers {
         { objectMode: false, signal },
       );
     },
+    retrieve,
   };
+}
+
+/** What is here is not archived. */
+async function retrieve(): Promise<'readable'> {
+  return Promise.resolve('readable');
 }
 
 type Writers = Pick<Destination, 'putFile' | 'put' | 'remove' | 'abortUpload'>;

@@ -165,6 +165,20 @@ export async function* listBelow(root: string, prefix: string): AsyncGenerator<L
   }
 }
 
+/** The names of the folders directly below a prefix in which there is a file. */
+export async function foldersBelow(root: string, prefix: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const { name, isFolder } of await entriesOf(join(root, prefix))) {
+    if (isFolder && !(prefix === '' && isNoKey(name))) {
+      const { done } = await filesBelow(root, `${prefix}${name}/`).next();
+      if (done !== true) {
+        found.push(name);
+      }
+    }
+  }
+  return found;
+}
+
 /** What was begun and not finished. */
 export async function* listPartials(
   root: string,

@@ -3,10 +3,12 @@ import type { Destination, PlaceFacts } from '../../core/destination.ts';
 import { isFarAway } from '../offsite.ts';
 import { openBucket, placeName, type Bucket, type Patience } from './bucket.ts';
 import { storeStatus } from './failures.ts';
+import { listFolders } from './folders.ts';
 import { listObjects, listUploads, listVersions } from './lists.ts';
 import { getObject, headObject, readObject, removeObject } from './objects.ts';
 import { putIfAbsent, putWhole } from './put.ts';
 import { bucketRegion } from './region.ts';
+import { retrieveObject } from './retrieve.ts';
 import { endUpload, uploadFile } from './upload.ts';
 import { hasLock, lookBeforeWriting, type Writing } from './writing.ts';
 
@@ -56,6 +58,11 @@ export function bucketDestination(
       );
       return 'put';
     },
+    async listFolders(prefix, signal) {
+      const bucket = await open();
+      const keepsVersions = (await versioning(bucket, signal)) === true;
+      return listFolders(bucket, { prefix, keepsVersions }, signal);
+    },
     async *list(prefix, signal) {
       yield* listObjects(await open(), prefix, signal);
     },
@@ -65,6 +72,7 @@ export function bucketDestination(
     head: async (key, versionId, signal) => headObject(await open(), { key, versionId }, signal),
     get: async (key, versionId, signal) => getObject(await open(), { key, versionId }, signal),
     read: async (object, range, signal) => readObject(await open(), object, range, signal),
+    retrieve: async (object, how, signal) => retrieveObject(await open(), object, how, signal),
     remove: async (key, versionId, signal) =>
       removeObject(await open(), { key, versionId }, signal),
     async *listUploads(prefix, signal) {

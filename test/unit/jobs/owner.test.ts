@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { prune } from '../../../src/jobs/prune.ts';
 import type { App } from '../../../src/jobs/context.ts';
 import { upload } from '../../../src/jobs/upload.ts';
-import { copiesStage, type CopiesStage } from '../../support/copies.ts';
+import { copiesStage, type CopiesStage } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { backupId } from '../../support/storage.ts';
 

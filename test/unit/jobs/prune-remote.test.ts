@@ -6,7 +6,7 @@ import { pinBackup, unpinBackup } from '../../../src/jobs/pin.ts';
 import { prune, pruneAfterBackup, type PruneRequest } from '../../../src/jobs/prune.ts';
 import type { PruneResult } from '../../../src/jobs/prune-result.ts';
 import { readUploadRecord } from '../../../src/store/upload-record.ts';
-import { copiesStage, copyKeys, type CopiesStage } from '../../support/copies.ts';
+import { copiesStage, copyKeys, type CopiesStage } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { backupId, sampleJob } from '../../support/storage.ts';
 import { policy } from '../core/retention-samples.ts';

@@ -7,7 +7,7 @@ import { acquireDestinationLock } from '../../../src/store/lock.ts';
 import { readPartialCopies } from '../../../src/store/partial-copies.ts';
 import { readUploads } from '../../../src/store/upload-journals.ts';
 import { readUploadRecord } from '../../../src/store/upload-record.ts';
-import { configured, copiesStage, copyKeys, type CopiesStage } from '../../support/copies.ts';
+import { configured, copiesStage, copyKeys, type CopiesStage } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { backupId, commitBackup, SAMPLE_ARCHIVE } from '../../support/storage.ts';
 

@@ -1,0 +1,202 @@
+import type { Destination } from '../core/destination.ts';
+import { BackupdError } from '../core/errors.ts';
+import type { CatalogEntry, Warning } from '../core/manifest.ts';
+import { readAttempts } from '../store/attempts.ts';
+import {
+  findNamespaces,
+  findRemoteSources,
+  type RemoteEntry,
+  type RemoteLook,
+} from '../store/remote-catalog.ts';
+import { chooseBackup, flawOf, looksLikeId } from './choose.ts';
+import type { Chosen, Wish } from './chosen.ts';
+import type { App } from './context.ts';
+import { copyWarnings, lookAt, openCopy } from './find-copy.ts';
+import { namedDestination } from './named-destination.ts';
+
+/**
+ * Decides which backup is restored, of those that a destination holds and those that are here. One that is at both is
+ * taken from there, as far as it is not whole here.
+ * @throws BackupdError with why there is none
+ */
+export async function chooseFrom(
+  wish: Wish & { readonly from: string },
+  app: App,
+  signal: AbortSignal,
+): Promise<Chosen> {
+  const { context, settings } = app;
+  const destination = await namedDestination(wish.from, context.destinations);
+  const look = await lookAt(destination, wish.source, context, signal);
+  const name = wish.source ?? (await onlySource(look, destination, app));
+  const entries = await unite(name, look, app);
+  if (entries.length === 0) {
+    throw await nothingThere(name, look, destination, app, signal);
+  }
+  refuseFlawed(name, wish.at, look, destination);
+  const { attempts } = await readAttempts(context.storage.dir, name);
+  const { entry, gap } = chooseBackup({ entries, attempts }, wish.at, settings.timezone);
+  const newer = wish.at === 'latest' ? passedOver(entry, { entries, look, name }, destination) : [];
+  if (!isRemote(entry)) {
+    return {
+      manifest: await context.catalog.manifest(name, entry.manifest.id),
+      gap,
+      copy: null,
+      damage: await context.catalog.wrongFile(entry),
+      warnings: [
+        {
+          code: 'not-there',
+          message: `backup ${entry.manifest.id} is not at ${destination.name}: the one that is here is taken`,
+        },
+        ...newer,
+      ],
+    };
+  }
+  const copy = await openCopy(destination, entry, context, signal);
+  return {
+    manifest: copy.manifest,
+    gap,
+    copy,
+    damage: null,
+    warnings: [...copyWarnings(copy), ...newer],
+  };
+}
+
+function isRemote(entry: CatalogEntry | RemoteEntry): entry is RemoteEntry {
+  return 'objects' in entry;
+}
+
+async function onlySource(
+  { sources }: RemoteLook,
+  destination: Destination,
+  { context }: App,
+): Promise<string> {
+  const names = [...new Set([...sources, ...(await context.catalog.sources())])].toSorted();
+  const [only, another] = names;
+  if (another !== undefined) {
+    throw new BackupdError('usage', `which source? there are backups of ${names.join(', ')}`, {
+      hint: `Name one: "backupd restore SOURCE --from ${destination.name}".`,
+    });
+  }
+  // Where there is none at all the name does not matter.
+  return only ?? '';
+}
+
+/** Newest first. */
+async function unite(
+  source: string,
+  look: RemoteLook,
+  { context: { catalog } }: App,
+): Promise<readonly CatalogEntry[]> {
+  const there = look.entries.filter(
+    ({ flaw, manifest }) => flaw === null && manifest.source === source,
+  );
+  const known = new Set(there.map(({ manifest }) => manifest.id));
+  const here = (await catalog.sources()).includes(source) ? await catalog.entries(source) : [];
+  return [...there, ...here.filter(({ manifest }) => !known.has(manifest.id))].toSorted(
+    (one, other) => (one.manifest.id < other.manifest.id ? 1 : -1),
+  );
+}
+
+async function nothingThere(
+  source: string,
+  look: RemoteLook,
+  destination: Destination,
+  { context: { storage } }: App,
+  signal: AbortSignal,
+): Promise<BackupdError> {
+  const { name, place } = destination;
+  const [unusable] = flaws(source, look, destination);
+  if (unusable !== undefined) {
+    return new BackupdError(
+      'backup-not-found',
+      `no backup of "${source}" at ${name} is whole: ${unusable.why}`,
+      {
+        hint: `Run "backupd list --from ${name}" to see what is there.`,
+      },
+    );
+  }
+  const sources = await findRemoteSources(destination, storage.namespace, signal);
+  if (sources.length > 0) {
+    return new BackupdError('source-not-found', `${name} has no backups of a source "${source}"`, {
+      hint: `There are: ${sources.join(', ')}.`,
+    });
+  }
+  const others = await findNamespaces(destination, signal);
+  return new BackupdError(
+    'backup-not-found',
+    `${name} (${place}) has no backups of the namespace "${storage.namespace}"`,
+    {
+      hint:
+        others.length === 0
+          ? 'It has none of any other either: look at the bucket, the prefix and the endpoint.'
+          : `It has some of ${others.map((other) => `"${other}"`).join(', ')}. ${storage.dir} belongs to "${storage.namespace}": mount an empty volume there and set BACKUPD_NAMESPACE to the one you want.`,
+    },
+  );
+}
+
+interface Flaw {
+  readonly id: string;
+  readonly why: string;
+}
+
+/** What is at the destination and cannot be restored; newest first. */
+function flaws(
+  source: string,
+  { entries, unreadable }: RemoteLook,
+  { name }: Destination,
+): readonly Flaw[] {
+  return [
+    ...entries.flatMap(({ manifest, flaw }) =>
+      flaw !== null && manifest.source === source
+        ? [{ id: manifest.id, why: `at ${name} ${flaw}` }]
+        : [],
+    ),
+    ...unreadable
+      .filter((one) => one.source === source)
+      .map(({ id, error }) => ({ id, why: error.message })),
+  ].toSorted((one, other) => (one.id < other.id ? 1 : -1));
+}
+
+/** Among the whole ones it would only be missing; this says what is wrong with it. */
+function refuseFlawed(
+  source: string,
+  at: string,
+  look: RemoteLook,
+  destination: Destination,
+): void {
+  const isThere = look.entries.some(
+    ({ flaw, manifest }) => flaw === null && manifest.id.startsWith(at),
+  );
+  const flaw = flaws(source, look, destination).find(({ id }) => id.startsWith(at));
+  if (looksLikeId(at) && flaw !== undefined && !isThere) {
+    throw new BackupdError('archive-corrupt', `backup ${flaw.id} cannot be restored: ${flaw.why}`, {
+      hint: `Take another one: see "backupd list --from ${destination.name}".`,
+    });
+  }
+}
+
+/** The backups that are newer than the one that `latest` means. */
+function passedOver(
+  { manifest }: CatalogEntry,
+  {
+    entries,
+    look,
+    name,
+  }: {
+    readonly entries: readonly CatalogEntry[];
+    readonly look: RemoteLook;
+    readonly name: string;
+  },
+  destination: Destination,
+): readonly Warning[] {
+  const newer = new Map<string, string>([
+    ...flaws(name, look, destination).map(({ id, why }) => [id, why] as const),
+    ...entries.map((entry) => [entry.manifest.id, flawOf(entry)] as const),
+  ]);
+  return [...newer]
+    .filter(([id]) => id > manifest.id)
+    .map(([id, why]) => ({
+      code: 'newer-not-used',
+      message: `backup ${id} is newer and not used: ${why}`,
+    }));
+}

@@ -1,0 +1,124 @@
+import { checkStored } from '../archive/read-archive.ts';
+import { BackupdError, toFailure } from '../core/errors.ts';
+import type { ArchiveFile } from '../core/manifest.ts';
+import type { Download } from '../store/download.ts';
+import { fetchFile } from '../store/download-file.ts';
+import { readRemoteReceipts, versionsOf } from '../store/remote-catalog.ts';
+import type { JobContext } from './context.ts';
+import type { Copy } from './find-copy.ts';
+
+/** What stays free beside what is fetched. */
+const SPARE_BYTES = 32 * 1024 * 1024;
+const PROGRESS_MS = 250;
+
+/**
+ * Makes a copy a backup here, or mends the damaged one that is here from it: what is whole here by its SHA-256 is not
+ * fetched. Goes on with what an earlier life fetched. The caller holds the lock of the source.
+ * @throws BackupdError `no-space`, `archive-corrupt` where the copy is no better, what the destination throws
+ */
+export async function fetchBackup(
+  copy: Copy,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { manifest, destination, entry } = copy;
+  const { source, id } = manifest;
+  const missing = await findMissing(copy, context, signal);
+  const download = await context.catalog.download(source, id);
+  await checkSpace(missing, download, context);
+  const progress = progressOf(copy, missing, context);
+  for (const file of missing) {
+    await fetchFile(
+      {
+        destination,
+        file,
+        versions: versionsOf(entry, file),
+        path: download.path(file.name),
+        recordPath: download.recordPath(file.name),
+      },
+      (bytes) => {
+        progress(file, bytes);
+      },
+      signal,
+    );
+  }
+  const receipts = await readRemoteReceipts(destination, entry, signal);
+  signal.throwIfAborted();
+  await download.commit(manifest, { files: missing.map(({ name }) => name), receipts });
+  // A damage that was found here before is mended.
+  const at = new Date().toISOString();
+  await context.catalog.addReceipt({ manifest }, { type: 'verified', at, depth: 'stored' });
+  context.emit({
+    type: 'fetched',
+    source,
+    id,
+    destination: destination.name,
+    bytes: sum(missing),
+  });
+}
+
+/** The files that are not whole here. */
+async function findMissing(
+  { manifest }: Copy,
+  { catalog }: JobContext,
+  signal: AbortSignal,
+): Promise<readonly ArchiveFile[]> {
+  const missing: ArchiveFile[] = [];
+  for (const file of manifest.files) {
+    try {
+      await checkStored(catalog.path(manifest, file.name), file, signal);
+    } catch (error) {
+      if (toFailure(error).code !== 'archive-corrupt') {
+        throw error;
+      }
+      missing.push(file);
+    }
+  }
+  return missing;
+}
+
+async function checkSpace(
+  files: readonly ArchiveFile[],
+  download: Download,
+  { storage }: JobContext,
+): Promise<void> {
+  const neededBytes = sum(files) - (await download.storedBytes()) + SPARE_BYTES;
+  const { freeBytes } = await storage.space();
+  if (freeBytes < neededBytes) {
+    throw new BackupdError(
+      'no-space',
+      `${storage.dir} has ${freeBytes} bytes free, and ${neededBytes} are needed to fetch the backup`,
+      { hint: 'Free space there, or mount a larger volume: what was fetched so far stays.' },
+    );
+  }
+}
+
+function sum(files: readonly ArchiveFile[]): number {
+  return files.reduce((bytes, file) => bytes + file.storedBytes, 0);
+}
+
+function progressOf(
+  { manifest, destination }: Copy,
+  files: readonly ArchiveFile[],
+  { emit }: JobContext,
+): (file: ArchiveFile, doneBytes: number) => void {
+  const totalBytes = sum(files);
+  const done = new Map<string, number>();
+  let toldAt = -Infinity;
+  return (file, doneBytes) => {
+    done.set(file.name, doneBytes);
+    const now = performance.now();
+    if (now - toldAt >= PROGRESS_MS) {
+      toldAt = now;
+      const bytes = [...done.values()].reduce((total, part) => total + part, 0);
+      emit({
+        type: 'restore-progress',
+        source: manifest.source,
+        stage: 'fetch',
+        database: `from ${destination.name}`,
+        bytes,
+        totalBytes,
+      });
+    }
+  };
+}

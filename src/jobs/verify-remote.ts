@@ -1,0 +1,132 @@
+import type { StoredAt } from '../archive/read-archive.ts';
+import type { Destination } from '../core/destination.ts';
+import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
+import { resolveId } from '../core/layout.ts';
+import type { ArchiveFile } from '../core/manifest.ts';
+import {
+  findRemoteSources,
+  readRemoteManifest,
+  type RemoteEntry,
+  type RemoteLook,
+} from '../store/remote-catalog.ts';
+import { lookAt } from './find-copy.ts';
+import { namedDestination } from './named-destination.ts';
+import { remoteFile } from './remote-file.ts';
+import { readBackup, type Verification, type VerifyApp, type VerifyRequest } from './verify.ts';
+
+/**
+ * Reads the copies at a destination, newest first, without keeping anything of them. Of one that is not whole it is written
+ * down here that it is lost, so that it is sent again. What is wrong with one does not keep the others from being read.
+ * @throws BackupdError `backup-not-found` or `usage` for an id, `source-not-found`, `cancelled`, what the destination throws
+ */
+export async function verifyCopies(
+  { from, ...request }: VerifyRequest & { readonly from: string },
+  app: VerifyApp,
+  signal: AbortSignal,
+): Promise<readonly Verification[]> {
+  const destination = await namedDestination(from, app.context.destinations);
+  const look = await lookAt(destination, request.source, app.context, signal);
+  const verifications: Verification[] = [];
+  if (request.source !== null && look.sources.length === 0) {
+    const all = await findRemoteSources(destination, app.context.storage.namespace, signal);
+    throw new BackupdError(
+      'source-not-found',
+      `${from} has no backups of a source "${request.source}"`,
+      { hint: all.length === 0 ? 'It has none at all.' : `There are: ${all.join(', ')}.` },
+    );
+  }
+  for (const copy of chooseCopies(request, look)) {
+    const verification =
+      'error' in copy
+        ? notRead(copy.source, copy.id, toFailure(copy.error))
+        : await verifyCopy(copy, destination, app, signal);
+    if (verification !== null) {
+      const { source, id, failure } = verification;
+      app.context.emit({ type: 'verified', source, id, failure });
+      await writeDown(verification, destination, app);
+      verifications.push(verification);
+    }
+  }
+  return verifications;
+}
+
+type SomeCopy = RemoteEntry | RemoteLook['unreadable'][number];
+
+/** Newest first. What has no manifest is no backup: its upload is under way, or was interrupted. */
+function chooseCopies({ id }: VerifyRequest, look: RemoteLook): readonly SomeCopy[] {
+  const copies: readonly SomeCopy[] = [
+    ...look.entries,
+    ...look.unreadable.filter(({ error }) => error.code !== 'backup-not-found'),
+  ];
+  if (id === null) {
+    return copies.toSorted((one, other) => (idOf(one) < idOf(other) ? 1 : -1));
+  }
+  const [of, typed = of] = id.split('/');
+  const wanted = copies.filter((copy) => typed === id || sourceOf(copy) === of);
+  const found = resolveId(typed ?? '', wanted.map(idOf));
+  return wanted.filter((copy) => idOf(copy) === found);
+}
+
+function idOf(copy: SomeCopy): RemoteEntry['manifest']['id'] {
+  return 'error' in copy ? copy.id : copy.manifest.id;
+}
+
+function sourceOf(copy: SomeCopy): string {
+  return 'error' in copy ? copy.source : copy.manifest.source;
+}
+
+function notRead(source: string, id: Verification['id'], failure: Failure): Verification {
+  return { id, source, ok: false, depth: 'stored', checkedBytes: 0, failure };
+}
+
+/** Null for one that is gone meanwhile. */
+async function verifyCopy(
+  entry: RemoteEntry,
+  destination: Destination,
+  app: VerifyApp,
+  signal: AbortSignal,
+): Promise<Verification | null> {
+  const { source, id } = entry.manifest;
+  if (entry.flaw !== null) {
+    const message = `${id} at ${destination.name}: ${entry.flaw}`;
+    return notRead(source, id, { code: 'archive-corrupt', message, hint: FLAW_HINT });
+  }
+
+  function at(file: ArchiveFile): StoredAt {
+    return remoteFile({ destination, entry, file }, signal);
+  }
+
+  try {
+    const manifest = await readRemoteManifest(destination, entry, signal);
+    return await readBackup(manifest, { ...app, at }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = toFailure(error);
+    return failure.code === 'backup-not-found' ? null : notRead(source, id, failure);
+  }
+}
+
+const FLAW_HINT = 'Where the backup is still here, the next upload sends it again.';
+
+/** Only of a backup that is here too; elsewhere there is nothing that could be sent again. */
+async function writeDown(
+  { source, id, failure }: Verification,
+  destination: Destination,
+  { context: { catalog } }: VerifyApp,
+): Promise<void> {
+  if (failure?.code !== 'archive-corrupt') {
+    return;
+  }
+  const here = (await catalog.entries(source)).some(({ manifest }) => manifest.id === id);
+  if (here) {
+    const at = new Date().toISOString();
+    const { message } = failure;
+    // That the copy is not whole counts more than that this could not be written down: it is told either way.
+    await catalog
+      .addReceipt(
+        { manifest: { source, id } },
+        { type: 'lost', at, destination: destination.name, message },
+      )
+      .catch(() => null);
+  }
+}
