@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -193,9 +193,4 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
 
 function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** Some bytes that nothing else has. */
-export function randomText(): Buffer {
-  return Buffer.from(randomBytes(16).toString('hex'));
 }
