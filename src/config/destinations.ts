@@ -1,9 +1,6 @@
-import {
-  hide,
-  type BucketSettings,
-  type DestinationSettings,
-} from '../core/destination-settings.ts';
+import type { BucketSettings, DestinationSettings } from '../core/destination-settings.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
+import { secret } from '../core/secret.ts';
 import type { OptionInForce } from '../core/settings.ts';
 import { suggest } from '../core/suggest.ts';
 import {
@@ -234,7 +231,7 @@ function toBucket(said: DestinationValues, environment: Environment): BucketSett
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
         ? null
-        : { accessKeyId, secretAccessKey: hide(secretAccessKey) },
+        : { accessKeyId, secretAccessKey: secret(secretAccessKey) },
   };
 }
 
