@@ -2,7 +2,7 @@ import type { BucketSettings, DestinationSettings } from '../../core/destination
 import type { Destination, PlaceFacts } from '../../core/destination.ts';
 import { isFarAway } from '../offsite.ts';
 import { openBucket, placeName, type Bucket, type Patience } from './bucket.ts';
-import { storeStatus } from './failures.ts';
+import { isNoAnswer } from './failures.ts';
 import { listFolders } from './folders.ts';
 import { listObjects, listUploads, listVersions } from './lists.ts';
 import { getObject, headObject, readObject, removeObject } from './objects.ts';
@@ -112,7 +112,7 @@ async function versioning(bucket: Bucket, signal: AbortSignal): Promise<boolean 
     // Suspended: what was there before stays, and deleting hides it.
     return Status !== undefined;
   } catch (error) {
-    if ([400, 403, 405, 501].includes(storeStatus(error))) {
+    if (isNoAnswer(error)) {
       return null;
     }
     throw error;
