@@ -3,7 +3,9 @@ WORKDIR /opt/backupd
 COPY package.json package-lock.json .npmrc ./
 # No package needs its install script. The optional package is a Node for development.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
-    && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+    && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
+    # The same code once more, for bundlers.
+    && rm -rf node_modules/@aws-sdk/*/dist-es node_modules/@smithy/*/dist-es
 
 FROM debian:trixie-slim
 RUN apt-get update \

@@ -1,42 +1,18 @@
 import { writeFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Destination, PutFileOptions } from '../../src/core/destination.ts';
+import type { Destination } from '../../src/core/destination.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/storage.ts';
 import {
   CALM,
   download,
   fileOf,
+  keysOf,
   MIB,
+  options,
   PART_BYTES,
   testJournal,
-  type TestJournal,
 } from '../support/uploads.ts';
-
-/** A place that is empty at the beginning, and as many destinations as wanted that are it. */
-export interface TestPlace extends AsyncDisposable {
-  /** A new one, as another process has it. */
-  open(): Promise<Destination>;
-  readonly what: {
-    /** Whether an object can be put by two at once and only one of them succeeds. */
-    readonly excludes: boolean;
-    /** Whether unfinished uploads of several keys are listed together. */
-    readonly listsUploadsByPrefix: boolean;
-    readonly keepsVersions: boolean;
-  };
-}
-
-function options(
-  journal: TestJournal = testJournal(),
-  onProgress: PutFileOptions['onProgress'] = () => {},
-): PutFileOptions & { readonly journal: TestJournal } {
-  return { journal, onProgress };
-}
-
-async function keysOf(destination: Destination, prefix: string): Promise<readonly string[]> {
-  const found = await Array.fromAsync(destination.list(prefix, CALM));
-  return found.map(({ key }) => key).toSorted();
-}
+import { describeObjects, type TestPlace } from './destination-objects.ts';
 
 /** What every destination must do. */
 export function describeDestination(title: string, start: () => Promise<TestPlace>): void {
@@ -217,118 +193,7 @@ export function describeDestination(title: string, start: () => Promise<TestPlac
       }
     });
 
-    test('replaces small objects, and does not where it must not', async () => {
-      const key = 'owner/owner.json';
-      expect(await destination.put(key, Buffer.from('one'), { ifAbsent: true }, CALM)).toBe('put');
-      expect(await destination.put(key, Buffer.from('two'), { ifAbsent: true }, CALM)).toBe(
-        'exists',
-      );
-      // As where the answer to the first one was lost.
-      expect(await destination.put(key, Buffer.from('one'), { ifAbsent: true }, CALM)).toBe('put');
-      expect(String(await destination.get(key, null, CALM))).toBe('one');
-      const before = await destination.head(key, null, CALM);
-      expect(await destination.put(key, Buffer.from('two'), { ifAbsent: false }, CALM)).toBe('put');
-      expect(String(await destination.get(key, null, CALM))).toBe('two');
-      expect((await destination.head(key, null, CALM))?.etag).not.toBe(before?.etag);
-    });
-
-    test('of two that put at once one is first', async () => {
-      const others = await Promise.all([place.open(), place.open(), place.open()]);
-      const results = await Promise.all(
-        others.map(async (other, index) =>
-          other.put('race/owner.json', Buffer.from(String(index)), { ifAbsent: true }, CALM),
-        ),
-      );
-      const winner = String(await destination.get('race/owner.json', null, CALM));
-      expect(results[Number(winner)]).toBe('put');
-      expect(results.filter((result) => result === 'put')).toHaveLength(
-        place.what.excludes ? 1 : results.filter((result) => result === 'put').length,
-      );
-    });
-
-    test.each([
-      'odd/db/20261122T020000Z-full-3fa9/we%69rd.dump.zst',
-      'odd/with blank/a+b & c=d?e#f',
-      'odd/ümläut/日本/😀.zst',
-      'odd/quotes\'"<>/;:,@$!*()~',
-      'odd/dots/...a./.b',
-      'odd/back\\slash/{}[]|^`',
-      `odd/long/${'x'.repeat(200)}`,
-    ])('takes the key %s', async (key) => {
-      const content = Buffer.from(key);
-      await destination.put(key, content, { ifAbsent: false }, CALM);
-      expect((await destination.get(key, null, CALM))?.equals(content)).toBe(true);
-      expect(await keysOf(destination, key)).toEqual([key]);
-      const file = await fileOf(folder.dir, 10);
-      await destination.putFile(`${key}.file`, file, options(), CALM);
-      expect(await destination.head(`${key}.file`, null, CALM)).toMatchObject({
-        key: `${key}.file`,
-        sha256: file.sha256,
-      });
-      await destination.remove(key, null, CALM);
-      expect(await keysOf(destination, key)).toEqual([`${key}.file`]);
-    });
-
-    test.each(['', '/a', 'a/', 'a//b', '../a', 'a/../b', 'a/./b', '.backupd/marker', 'a\0b'])(
-      'refuses the key %j',
-      async (key) => {
-        await expect(
-          destination.put(key, Buffer.from('x'), { ifAbsent: false }, CALM),
-        ).rejects.toThrow('can be no key');
-        await expect(destination.get(key, null, CALM)).rejects.toThrow('can be no key');
-      },
-    );
-
-    test('lists by the beginning of keys, in pages', async () => {
-      const keys = Array.from(
-        { length: 1005 },
-        (_, index) => `many/db/${String(index).padStart(4, '0')}/receipt.json`,
-      );
-      for (let from = 0; from < keys.length; from += 32) {
-        await Promise.all(
-          keys
-            .slice(from, from + 32)
-            .map(async (key) => destination.put(key, Buffer.from('x'), { ifAbsent: false }, CALM)),
-        );
-      }
-      expect(await keysOf(destination, 'many/')).toEqual(keys);
-      expect(await keysOf(destination, 'many/db/000')).toEqual(keys.slice(0, 10));
-      expect(await keysOf(destination, 'many/d/')).toEqual([]);
-      expect(await Array.fromAsync(destination.listVersions('many/', CALM))).toHaveLength(1005);
-    });
-
-    test('removes for good, and what is not there is removed', async () => {
-      await destination.put('gone/db/a/manifest.json', Buffer.from('a'), { ifAbsent: false }, CALM);
-      await destination.put('gone/db/b', Buffer.from('b'), { ifAbsent: false }, CALM);
-      for (let times = 0; times < 2; times += 1) {
-        for await (const { key, versionId } of destination.listVersions('gone/db/a', CALM)) {
-          expect(await destination.remove(key, versionId, CALM)).toEqual({ outcome: 'removed' });
-          expect(await destination.remove(key, versionId, CALM)).toEqual({ outcome: 'removed' });
-        }
-      }
-      expect(await destination.get('gone/db/a/manifest.json', null, CALM)).toBeNull();
-      expect(await Array.fromAsync(destination.listVersions('gone/db/a', CALM))).toEqual([]);
-      expect(await keysOf(destination, 'gone/')).toEqual(['gone/db/b']);
-    });
-
-    test('gives no bytes of an object that was replaced meanwhile', async () => {
-      await destination.put('changing/db/a', Buffer.from('12345'), { ifAbsent: false }, CALM);
-      const head = await destination.head('changing/db/a', null, CALM);
-      expect(head).not.toBeNull();
-      if (head !== null) {
-        expect(
-          String(await buffer(await destination.read(head, { from: 1, bytes: 3 }, CALM))),
-        ).toBe('234');
-        await destination.put('changing/db/a', Buffer.from('67890'), { ifAbsent: false }, CALM);
-        // Where versions are kept it is the one that was looked at.
-        const late = place.what.keepsVersions
-          ? null
-          : destination.read(head, { from: 1, bytes: 3 }, CALM);
-        await (late === null
-          ? undefined
-          : expect(late.then(buffer)).rejects.toMatchObject({ code: 'destination-unavailable' }));
-      }
-    });
+    describeObjects(() => ({ place, folder, destination }));
 
     test('does nothing once it is aborted', async () => {
       const reason = new Error('over');

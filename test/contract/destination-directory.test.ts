@@ -9,7 +9,7 @@ describeDestination('a directory', async () => {
   const memory = testMemory();
   return {
     open: async () => openDestination(disk.settings(), { backupsDir: tmpdir(), memory }),
-    what: { excludes: true, listsUploadsByPrefix: true, keepsVersions: false },
+    what: { listsUploadsByPrefix: true, keepsVersions: false },
     [Symbol.asyncDispose]: async () => disk[Symbol.asyncDispose](),
   };
 });

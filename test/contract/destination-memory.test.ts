@@ -5,7 +5,7 @@ describeDestination('in memory', () => {
   const one = memoryDestination();
   return Promise.resolve({
     open: () => Promise.resolve(one),
-    what: { excludes: true, listsUploadsByPrefix: true, keepsVersions: false },
+    what: { listsUploadsByPrefix: true, keepsVersions: false },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 });

@@ -10,7 +10,7 @@ for (const versioned of [false, true]) {
     const settings = bucketSettings({ bucket, endpoint: server.endpoint });
     return {
       open: async () => openDestination(settings, { backupsDir: '/backups', memory: testMemory() }),
-      what: { excludes: true, listsUploadsByPrefix: false, keepsVersions: versioned },
+      what: { listsUploadsByPrefix: false, keepsVersions: versioned },
       [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
     };
   });

@@ -9,7 +9,7 @@ describeDestination('moto', async () => {
   const settings = bucketSettings({ bucket, endpoint: server.endpoint });
   return {
     open: async () => openDestination(settings, { backupsDir: '/backups', memory: testMemory() }),
-    what: { excludes: true, listsUploadsByPrefix: true, keepsVersions: false },
+    what: { listsUploadsByPrefix: true, keepsVersions: false },
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
   };
 });

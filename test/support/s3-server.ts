@@ -38,9 +38,9 @@ export interface S3Server extends AsyncDisposable {
 
 /** MinIO, empty. @param more such as certificates for TLS */
 export async function startMinio(
-  more: Partial<ContainerOptions> & { readonly tls?: boolean } = {},
+  more: Partial<ContainerOptions> & { readonly tls?: { readonly ca: string } } = {},
 ): Promise<S3Server> {
-  const { tls = false, ...options } = more;
+  const { tls = null, ...options } = more;
   const container = await startContainer({
     image: 'backupd-test/minio:1',
     // What it keeps is gone with it: nothing has to reach a disk.
@@ -53,7 +53,7 @@ export async function startMinio(
     },
     more: ['-p', '127.0.0.1::9000', ...(options.more ?? [])],
   });
-  return serverIn(container, { port: 9000, scheme: tls ? 'https' : 'http' });
+  return serverIn(container, { port: 9000, ca: tls?.ca ?? null });
 }
 
 /** moto, empty. */
@@ -62,16 +62,16 @@ export async function startMoto(): Promise<S3Server> {
     image: 'backupd-test/moto:1',
     more: ['-p', '127.0.0.1::5000'],
   });
-  return serverIn(container, { port: 5000, scheme: 'http' });
+  return serverIn(container, { port: 5000, ca: null });
 }
 
 async function serverIn(
   container: TestContainer,
-  { port, scheme }: { readonly port: number; readonly scheme: 'http' | 'https' },
+  { port, ca }: { readonly port: number; readonly ca: string | null },
 ): Promise<S3Server> {
   try {
-    const endpoint = `${scheme}://${await docker('port', container.name, `${port}/tcp`)}`;
-    const client = clientFor(endpoint);
+    const endpoint = `${ca === null ? 'http' : 'https'}://${await docker('port', container.name, `${port}/tcp`)}`;
+    const client = clientFor(endpoint, ca);
     await waitFor('store that answers', async () => {
       // What it says does not matter; a certificate that is not trusted is an answer, too.
       const answer = await fetch(endpoint).catch((error: unknown) =>
@@ -99,11 +99,11 @@ async function serverIn(
 function isTlsError(error: unknown): boolean {
   return (
     error instanceof Error &&
-    /CERT|SELF_SIGNED/.test(String((error.cause as { code?: string } | undefined)?.code))
+    /CERT|SIGN/.test(String((error.cause as { code?: string } | undefined)?.code))
   );
 }
 
-function clientFor(endpoint: string): S3Client {
+function clientFor(endpoint: string, ca: string | null): S3Client {
   return new S3Client({
     endpoint,
     region: 'us-east-1',
@@ -111,6 +111,7 @@ function clientFor(endpoint: string): S3Client {
     credentials: KEYS,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    ...(ca === null ? {} : { requestHandler: { httpsAgent: { ca } } }),
   });
 }
 

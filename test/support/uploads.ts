@@ -6,6 +6,7 @@ import type {
   Destination,
   DestinationMemory,
   FileToPut,
+  PutFileOptions,
   UploadJournal,
   UploadState,
 } from '../../src/core/destination.ts';
@@ -80,4 +81,18 @@ export async function download(
     pieces.push(await buffer(await destination.read(head, range, CALM)));
   }
   return Buffer.concat(pieces);
+}
+
+/** How a file is put. */
+export function options(
+  journal: TestJournal = testJournal(),
+  onProgress: PutFileOptions['onProgress'] = () => {},
+): PutFileOptions & { readonly journal: TestJournal } {
+  return { journal, onProgress };
+}
+
+/** Keys that begin with this, sorted. */
+export async function keysOf(destination: Destination, prefix: string): Promise<readonly string[]> {
+  const found = await Array.fromAsync(destination.list(prefix, CALM));
+  return found.map(({ key }) => key).toSorted();
 }

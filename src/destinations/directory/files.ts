@@ -1,7 +1,7 @@
 import { mkdir, open, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-export const FILE_MODE = 0o600;
+const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 /** How often a folder may be taken away by somebody who removes the last file in it, while a file comes in. */
 const MOST_RACES = 10;
@@ -93,7 +93,6 @@ export async function removeBelow(root: string, path: string): Promise<void> {
     if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR')) {
       throw error;
     }
-    return;
   }
   for (let folder = dirname(path); folder !== root; folder = dirname(folder)) {
     try {

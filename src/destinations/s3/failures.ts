@@ -73,7 +73,7 @@ export function storeFailure(thrown: unknown, asked: Asked, store: AskedStore): 
   const error: StoreError = thrown instanceof Error ? thrown : new Error(String(thrown));
   const told = `destination "${store.name}"`;
   const options = { cause: error };
-  for (const explain of [explainClock, explainPlace, explainDenial, explainObject]) {
+  for (const explain of [explainClock, explainPlace, explainObject, explainDenial]) {
     const found = explain(error, asked, store);
     if (found !== null) {
       return new BackupdError(found.code, `${told}: ${found.message}`, {

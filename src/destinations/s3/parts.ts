@@ -6,7 +6,7 @@ import { toError } from '../../core/errors.ts';
 import { damaged, readPiece } from '../local-file.ts';
 import type { Bucket } from './bucket.ts';
 import type { UploadRecord } from './upload-record.ts';
-import { checksumOf, type Writing } from './writing.ts';
+import { checksumParameters, crc32Of, type ChecksumParameters, type Writing } from './writing.ts';
 
 /** Parts at once, as long as what they hold together is no more than this. */
 const MOST_WORKERS = 4;
@@ -64,14 +64,19 @@ export async function sendParts(
     // The next part is read after this one, also where this one fails: then it is not sent.
     reading = read;
     const piece = await read;
-    const checksum = checksumOf(piece, upload.writing);
+    const checksum = checksumParameters(piece, upload.writing);
     let etag = sameEtag(piece, upload.there.get(number), record.state.etags[number]);
     if (etag === null) {
       etag = await sendPart(bucket, { ...upload, number, piece, checksum }, signal);
       sentBytes += piece.length;
       record.note(number, etag);
     }
-    parts.push({ PartNumber: number, ETag: etag, ...checksum });
+    const { ChecksumCRC32 } = checksum;
+    parts.push({
+      PartNumber: number,
+      ETag: etag,
+      ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }),
+    });
     doneBytes += piece.length;
     upload.onProgress(doneBytes);
   }
@@ -117,8 +122,7 @@ function sameEtag(
   }
   const isSame =
     recorded === etag ||
-    (there.ChecksumCRC32 !== undefined &&
-      there.ChecksumCRC32 === checksumOf(piece, { checksums: true }).ChecksumCRC32) ||
+    (there.ChecksumCRC32 !== undefined && there.ChecksumCRC32 === crc32Of(piece)) ||
     etag.replaceAll('"', '') === createHash('md5').update(piece).digest('hex');
   return isSame ? etag : null;
 }
@@ -128,7 +132,7 @@ async function sendPart(
   part: PartsToSend & {
     readonly number: number;
     readonly piece: Buffer;
-    readonly checksum: { readonly ChecksumCRC32?: string };
+    readonly checksum: ChecksumParameters;
   },
   signal: AbortSignal,
 ): Promise<string> {

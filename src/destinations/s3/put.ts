@@ -4,7 +4,7 @@ import { BackupdError } from '../../core/errors.ts';
 import type { Bucket } from './bucket.ts';
 import { storeStatus } from './failures.ts';
 import { getObject } from './objects.ts';
-import { checksumOf, lockParameters, storageClassOf, type Writing } from './writing.ts';
+import { checksumParameters, lockParameters, storageClassOf, type Writing } from './writing.ts';
 
 /** How one object is put whole. */
 interface PutHow {
@@ -28,7 +28,7 @@ export async function putWhole(
     Body: bytes,
     ContentLength: bytes.length,
     Metadata: { sha256: createHash('sha256').update(bytes).digest('hex') },
-    ...checksumOf(bytes, how.writing),
+    ...checksumParameters(bytes, how.writing),
     ...lockParameters(bucket),
     ...(how.as === 'archive' ? storageClassOf(bucket) : {}),
     ...(how.onlyIfAbsent ? { IfNoneMatch: '*' } : {}),

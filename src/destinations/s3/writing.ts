@@ -1,4 +1,5 @@
 import type { ObjectLockMode, StorageClass } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BackupdError } from '../../core/errors.ts';
 import type { Bucket } from './bucket.ts';
@@ -9,6 +10,8 @@ import { bucketRegion } from './region.ts';
 export interface Writing {
   /** Whether each body carries a checksum: AWS takes them always, others where objects are locked. */
   readonly checksums: boolean;
+  /** Whether it carries its MD5 as well: before there were checksums that was what locks asked for, and some still do. */
+  readonly md5: boolean;
 }
 
 /**
@@ -18,15 +21,16 @@ export interface Writing {
 export async function lookBeforeWriting(bucket: Bucket, signal: AbortSignal): Promise<Writing> {
   await checkRegion(bucket, signal);
   if (bucket.isAws) {
-    return { checksums: true };
+    return { checksums: true, md5: false };
   }
   if (bucket.place.objectLock !== null) {
     // The lock needs the time of the store, so it is asked something first.
     await hasLock(bucket, signal);
-    return { checksums: true };
+    return { checksums: true, md5: true };
   }
   // Who may not ask is on the safe side with checksums: a bucket that locks takes nothing without them.
-  return { checksums: (await hasLock(bucket, signal)) !== false };
+  const mayLock = (await hasLock(bucket, signal)) !== false;
+  return { checksums: mayLock, md5: mayLock };
 }
 
 async function checkRegion(bucket: Bucket, signal: AbortSignal): Promise<void> {
@@ -94,17 +98,31 @@ const DAY_MS = 86_400_000;
 /** A lock until a time that somebody's wrong clock says is none. */
 const CLOCKS_APART_MS = 300_000;
 
-/** What is sent with a body that carries a checksum; the SDK leaves one that is there alone. */
-export function checksumOf(
-  bytes: Uint8Array,
-  { checksums }: Writing,
-): { readonly ChecksumCRC32?: string } {
-  if (!checksums) {
-    return {};
-  }
+/** As S3 writes it. */
+export function crc32Of(bytes: Uint8Array): string {
   const sum = Buffer.alloc(4);
   sum.writeUInt32BE(crc32(bytes));
-  return { ChecksumCRC32: sum.toString('base64') };
+  return sum.toString('base64');
+}
+
+/**
+ * What is sent with a body that carries a checksum. The SDK leaves one that is there alone; that there is one, stores of
+ * locked objects want to be told as well.
+ */
+export function checksumParameters(
+  bytes: Uint8Array,
+  { checksums, md5 }: Writing,
+): ChecksumParameters {
+  return {
+    ...(checksums ? { ChecksumCRC32: crc32Of(bytes), ChecksumAlgorithm: 'CRC32' } : {}),
+    ...(md5 ? { ContentMD5: createHash('md5').update(bytes).digest('base64') } : {}),
+  };
+}
+
+export interface ChecksumParameters {
+  readonly ChecksumCRC32?: string;
+  readonly ChecksumAlgorithm?: 'CRC32';
+  readonly ContentMD5?: string;
 }
 
 /** The class of archives. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { rootCertificates } from 'node:tls';
 import { parse } from 'yaml';
 import { expect, it } from 'vitest';
 import { describeConfiguration } from '../../../src/config/document.ts';
@@ -39,6 +40,9 @@ it('names every option', () => {
   for (const { env } of Object.values(globalSchema)) {
     expect(TEXT).toContain(`| \`${env}\` |`);
   }
+  for (const key of DESTINATION_KEYS) {
+    expect(TEXT).toContain(`| \`${key}\` |`);
+  }
   for (const key of sourceKeys('label')) {
     expect(TEXT).toContain(`| \`${toLabel(key)}\` |`);
   }
@@ -52,12 +56,16 @@ it('has tables whose rows all have the cells of their heads', () => {
 });
 
 it('has compose examples', () => {
-  expect(COMPOSE).toHaveLength(4);
+  expect(COMPOSE).toHaveLength(5);
 });
 
 it.each(COMPOSE)('has compose examples that are right: %#', async (yaml) => {
   const { services } = parse(yaml) as ComposeFile;
-  const config = await loadConfig(services['backupd']?.environment ?? {}, textFiles({}));
+  const secrets = textFiles({
+    '/run/secrets/minio': 'a key',
+    '/run/secrets/minio-ca.pem': rootCertificates[0] ?? '',
+  });
+  const config = await loadConfig(services['backupd']?.environment ?? {}, secrets);
   expect(config.problems).toEqual([]);
   const containers = Object.entries(services).map(([service, { labels, volumes = [] }]) => ({
     id: service,
@@ -76,7 +84,7 @@ it.each(COMPOSE)('has compose examples that are right: %#', async (yaml) => {
   }));
   const found = jobsFrom(config, containers, { project: 'shop' });
   expect(found.problems).toEqual([]);
-  expect(found.jobs).not.toEqual([]);
+  expect([...found.jobs, ...config.settings.destinations]).not.toEqual([]);
 });
 
 it('has an example of a file that is right', () => {
