@@ -68,7 +68,8 @@ export async function copiesStage(options: StageOptions = {}): Promise<CopiesSta
     ...fixture,
     app,
     place,
-    add: (...hours) => Promise.all(hours.map((hour) => commitBackup(catalog, { id: backupId(hour) }))),
+    add: (...hours) =>
+      Promise.all(hours.map((hour) => commitBackup(catalog, { id: backupId(hour) }))),
     receipts: async (hour) => (await catalog.find(backupId(hour))).receipts,
     upload: (change = {}, signal = never) =>
       upload({ destination: null, takeOver: false, waitMs: 0, ...change }, app, signal),

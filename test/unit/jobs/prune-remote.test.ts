@@ -92,7 +92,10 @@ describe('retention at a destination', () => {
     }
     const found = await prune(
       { source: 'db', dryRun: true, yes: false, waitMs: 0 },
-      { ...stage.app, discover: () => Promise.resolve({ sources: [], problems: [], docker: null }) },
+      {
+        ...stage.app,
+        discover: () => Promise.resolve({ sources: [], problems: [], docker: null }),
+      },
       never,
     );
     expect(found.backups.map(({ where }) => where)).toEqual(['s3', 's3', 's3']);
@@ -168,27 +171,30 @@ describe('retention at a destination', () => {
 });
 
 describe('a removal that is cut off', () => {
-  test.each([1, 2, 3, 4])('at request %i: what is left is none, and goes with the next', async (at) => {
-    await using stage = await sentStage([1, 2, 3]);
-    await pinBackup(backupId(1), stage.app);
-    await stage.upload();
-    await unpinBackup(backupId(1), stage.app);
-    let removals = 0;
-    stage.place.onRequest = ({ method }) => {
-      removals += method === 'remove' ? 1 : 0;
-      if (removals === at) {
-        throw new BackupdError('destination-unavailable', 'it is down');
-      }
-    };
-    const first = await run(stage);
-    stage.place.onRequest = () => undefined;
-    const wasCutOff = first.failures.length > 0;
-    expect(wasCutOff).toBe(at < 4);
-    expect(ids(stage).includes(backupId(1))).toBe(at === 1);
-    await run(stage);
-    expect(stage.place.keys().some((key) => key.includes(backupId(1)))).toBe(false);
-    expect((await stage.receipts(1)).filter(({ type }) => type === 'removed')).toHaveLength(1);
-  });
+  test.each([1, 2, 3, 4])(
+    'at request %i: what is left is none, and goes with the next',
+    async (at) => {
+      await using stage = await sentStage([1, 2, 3]);
+      await pinBackup(backupId(1), stage.app);
+      await stage.upload();
+      await unpinBackup(backupId(1), stage.app);
+      let removals = 0;
+      stage.place.onRequest = ({ method }) => {
+        removals += method === 'remove' ? 1 : 0;
+        if (removals === at) {
+          throw new BackupdError('destination-unavailable', 'it is down');
+        }
+      };
+      const first = await run(stage);
+      stage.place.onRequest = () => undefined;
+      const wasCutOff = first.failures.length > 0;
+      expect(wasCutOff).toBe(at < 4);
+      expect(ids(stage).includes(backupId(1))).toBe(at === 1);
+      await run(stage);
+      expect(stage.place.keys().some((key) => key.includes(backupId(1)))).toBe(false);
+      expect((await stage.receipts(1)).filter(({ type }) => type === 'removed')).toHaveLength(1);
+    },
+  );
 });
 
 describe('where versions are kept', () => {

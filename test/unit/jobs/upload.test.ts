@@ -139,9 +139,7 @@ describe('a backup that is damaged here', () => {
     ]);
     expect((await stage.receipts(1)).map(({ type }) => type)).toEqual(['damaged']);
     expect(stage.place.keys()).toEqual([OWNER, ...copyKeys(backupId(2))]);
-    expect((await readUploadRecord(stage.dir, 's3')).failure?.code).toBe(
-      'archive-corrupt',
-    );
+    expect((await readUploadRecord(stage.dir, 's3')).failure?.code).toBe('archive-corrupt');
     // It is not wanted any more, and nothing of it stays behind.
     expect(await sent(stage)).toEqual([]);
     expect(await readPartialCopies(stage.dir, 's3')).toEqual([]);
@@ -242,18 +240,34 @@ describe('a destination that fails', () => {
 
 describe('copies that change behind our back', () => {
   test.each<[string, string, (stage: CopiesStage, key: string) => void]>([
-    ['is missing', 'shop.dump.zst', ({ place }, key) => {
-      place.lose(key);
-    }],
-    ['is missing', 'manifest.json', ({ place }, key) => {
-      place.lose(key);
-    }],
-    ['was altered', 'shop.dump.zst', ({ place }, key) => {
-      place.alter(key, 'Archive');
-    }],
-    ['has 3 bytes', 'shop.dump.zst', ({ place }, key) => {
-      place.alter(key, 'cut');
-    }],
+    [
+      'is missing',
+      'shop.dump.zst',
+      ({ place }, key) => {
+        place.lose(key);
+      },
+    ],
+    [
+      'is missing',
+      'manifest.json',
+      ({ place }, key) => {
+        place.lose(key);
+      },
+    ],
+    [
+      'was altered',
+      'shop.dump.zst',
+      ({ place }, key) => {
+        place.alter(key, 'Archive');
+      },
+    ],
+    [
+      'has 3 bytes',
+      'shop.dump.zst',
+      ({ place }, key) => {
+        place.alter(key, 'cut');
+      },
+    ],
   ])('%s: %s', async (message, file, harm) => {
     await using stage = await copiesStage();
     await stage.add(1, 2);
@@ -292,11 +306,7 @@ describe('what was begun and is not wanted', () => {
     await stage.catalog.remove({ source: 'db', id: backupId(1) });
     await stage.add(2);
     await stage.upload();
-    expect(place.keys()).toEqual([
-      OWNER,
-      `demo/db/${backupId(1)}/NOTES`,
-      ...copyKeys(backupId(2)),
-    ]);
+    expect(place.keys()).toEqual([OWNER, `demo/db/${backupId(1)}/NOTES`, ...copyKeys(backupId(2))]);
     expect(await readPartialCopies(stage.dir, 's3')).toEqual([]);
   });
 
