@@ -28,6 +28,7 @@ ENV MALLOC_ARENA_MAX=2
 ENV NODE_COMPILE_CACHE=/opt/backupd/.cache
 RUN find /opt/backupd/src -name '*.ts' ! -name main.ts \
     | xargs node --optimize-for-size --input-type=module --eval 'for (const file of process.argv.slice(1)) await import(file)' \
+    && node --optimize-for-size --input-type=module --eval 'await import("@aws-sdk/client-s3")' \
     && backupd --version \
     && chmod -R a+rX .cache \
     && for folder in .cache/*-0; do for uid in 1000 65534; do ln -s "${folder##*/}" "${folder%-0}-$uid"; done; done

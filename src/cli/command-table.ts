@@ -215,7 +215,8 @@ export const COMMANDS = {
     ],
   },
   prune: {
-    about: 'Removes what retention does not keep, here and at destinations, with the reason for every verdict.',
+    about:
+      'Removes what retention does not keep, here and at destinations, with the reason for every verdict.',
     operands: ['[SOURCE]'],
     options: ['dry-run', 'yes', 'wait'],
     examples: [

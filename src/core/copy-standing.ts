@@ -80,11 +80,7 @@ function isOnTime({ settings, record }: ObservedDestination, nowMs: number): boo
   return failure === null && lastSuccessAt !== null && !isLate(settings, lastSuccessAt, nowMs);
 }
 
-function isLate(
-  { schedule }: DestinationSettings,
-  lastSuccessAt: string,
-  nowMs: number,
-): boolean {
+function isLate({ schedule }: DestinationSettings, lastSuccessAt: string, nowMs: number): boolean {
   const lastMs = Date.parse(lastSuccessAt);
   const interval = intervalMs(schedule, lastMs);
   return interval === null || nowMs - lastMs > interval * LATE_INTERVALS;

@@ -52,7 +52,13 @@ function checkClock({ destination, facts }: AtDestination): readonly Check[] {
   const message = `the clock there is ${apart} ${clockAheadMs < 0 ? 'behind' : 'ahead'}`;
   return Math.abs(clockAheadMs) <= MOST_APART_MS
     ? [good('clock', subject, message)]
-    : [failed('clock', subject, new BackupdError('unhealthy', message, { hint: 'Set the clock of this host right.' }))];
+    : [
+        failed(
+          'clock',
+          subject,
+          new BackupdError('unhealthy', message, { hint: 'Set the clock of this host right.' }),
+        ),
+      ];
 }
 
 async function checkOwner(at: AtDestination, signal: AbortSignal): Promise<Check> {

@@ -69,9 +69,7 @@ export async function searchCopies(
     const whole = looked?.look.entries.filter(({ flaw }) => flaw === null) ?? [];
     const entry = looked === null ? null : choose(whole, looked.look);
     if (looked !== null && entry !== null) {
-      const copy = await attempt(name, () =>
-        openCopy(looked.destination, entry, context, signal),
-      );
+      const copy = await attempt(name, () => openCopy(looked.destination, entry, context, signal));
       if (copy !== null) {
         return { copy, failures };
       }

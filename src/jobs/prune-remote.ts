@@ -113,7 +113,9 @@ async function decideAll(
   );
   const decisions: Decision[] = [];
   for (const source of look.sources) {
-    const entries = look.entries.filter((entry) => entry.manifest.source === source && isThere(entry));
+    const entries = look.entries.filter(
+      (entry) => entry.manifest.source === source && isThere(entry),
+    );
     const result = await attemptPrune({ source, where: destination.name }, signal, () =>
       decideSource(source, entries, prune, at),
     );

@@ -3,7 +3,12 @@ import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { CatalogEntry } from '../core/manifest.ts';
 import { changeUploadRecord } from '../store/upload-record.ts';
-import { reachDestination, recordPlace, whileLocked, type AtDestination } from './at-destination.ts';
+import {
+  reachDestination,
+  recordPlace,
+  whileLocked,
+  type AtDestination,
+} from './at-destination.ts';
 import { compareCopies } from './compare-copies.ts';
 import type { App, ConfiguredDestination, JobContext } from './context.ts';
 import { claimNamespace, takeNamespace } from './owner.ts';
@@ -146,7 +151,11 @@ async function recorded(
     result = await work({ context, signal });
   } catch (error) {
     const failure = toFailure(error);
-    result = { sendings: [], failures: [{ destination: name, failure }], retention: NOTHING_PRUNED };
+    result = {
+      sendings: [],
+      failures: [{ destination: name, failure }],
+      retention: NOTHING_PRUNED,
+    };
   }
   if (signal.aborted) {
     await changeUploadRecord(dir, name, (record) => ({
@@ -161,7 +170,11 @@ async function recorded(
 
 async function recordEnd(
   result: UploadResult,
-  { name, at, context }: { readonly name: string; readonly at: string; readonly context: JobContext },
+  {
+    name,
+    at,
+    context,
+  }: { readonly name: string; readonly at: string; readonly context: JobContext },
 ): Promise<void> {
   const failures = [
     ...result.failures.map(({ failure }) => failure),

@@ -88,7 +88,7 @@ export function options(
   journal: TestJournal = testJournal(),
   onProgress: PutFileOptions['onProgress'] = () => {},
 ): PutFileOptions & { readonly journal: TestJournal } {
-  return { journal, onProgress };
+  return { journal, wrongEtag: null, onProgress };
 }
 
 /** Keys that begin with this, sorted. */

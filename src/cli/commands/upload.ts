@@ -62,7 +62,14 @@ function describeResult({
   ];
 }
 
-function sendingLines({ ok, source, id, destination, bytes, durationMs }: Sending): readonly Line[] {
+function sendingLines({
+  ok,
+  source,
+  id,
+  destination,
+  bytes,
+  durationMs,
+}: Sending): readonly Line[] {
   return ok
     ? [
         [

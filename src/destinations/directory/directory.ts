@@ -123,10 +123,10 @@ type Writers = Pick<Destination, 'putFile' | 'put' | 'remove' | 'abortUpload'>;
 function writers(root: DirectoryRoot, rate: Rate | null): Writers {
   const { path } = root;
   return {
-    async putFile(key, file, { onProgress }, signal) {
+    async putFile(key, file, { wrongEtag, onProgress }, signal) {
       checkKey(key);
       return writing(root, signal, async () =>
-        putFileInto(root, { key, file, rate, onProgress }, signal),
+        putFileInto(root, { key, file, rate, wrongEtag, onProgress }, signal),
       );
     },
     async put(key, bytes, how, signal) {

@@ -33,13 +33,16 @@ export async function putFileInto(
     readonly key: string;
     readonly file: FileToPut;
     readonly rate: Rate | null;
+    /** Of what is known not to be this file. */
+    readonly wrongEtag: string | null;
     readonly onProgress: (doneBytes: number) => void;
   },
   signal: AbortSignal,
 ): Promise<PutResult> {
   const { key, file, onProgress } = put;
   const same = await statObject(root.path, key);
-  if (same?.bytes === file.bytes && same.sha256 === file.sha256) {
+  const isWrong = same?.etag === put.wrongEtag;
+  if (same?.bytes === file.bytes && same.sha256 === file.sha256 && !isWrong) {
     onProgress(file.bytes);
     return { etag: same.etag, versionId: null, sentBytes: 0 };
   }

@@ -40,6 +40,7 @@ export function uploadRecord(journal: UploadJournal, begun: UploadState): Upload
       isNoted = true;
       await journal.write({ ...begun, etags: { ...etags } });
     }
+    writing = null;
   }
 
   return {
@@ -47,15 +48,9 @@ export function uploadRecord(journal: UploadJournal, begun: UploadState): Upload
     note(number, etag) {
       etags[number] = etag;
       isNoted = false;
-      if (writing === null) {
-        const current = write();
-        writing = current;
-        // Whoever settles is told; until then it is nobody's.
-        current.then(
-          () => (writing = null),
-          () => undefined,
-        );
-      }
+      writing ??= write();
+      // Whoever settles is told; until then it is nobody's.
+      writing.catch(() => undefined);
     },
     async settle() {
       await writing;

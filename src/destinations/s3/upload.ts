@@ -77,11 +77,11 @@ export async function uploadFile(
 /** The result of an earlier life whose answer was lost; null where the object is not there, or is another. */
 async function findSame(
   bucket: Bucket,
-  { key, file }: Pick<Upload, 'key' | 'file'>,
+  { key, file, how }: Pick<Upload, 'key' | 'file' | 'how'>,
   signal: AbortSignal,
 ): Promise<PutResult | null> {
   const head = await headObject(bucket, { key, versionId: null }, signal);
-  return head?.bytes === file.bytes && head.sha256 === file.sha256
+  return head?.bytes === file.bytes && head.sha256 === file.sha256 && head.etag !== how.wrongEtag
     ? { etag: head.etag, versionId: head.versionId, sentBytes: 0 }
     : null;
 }

@@ -55,6 +55,11 @@ describe('parseCommand', () => {
       'backup db shop db --pin --wait 1h30m',
       { name: 'backup', sources: ['db', 'shop'], pin: true, waitMs: 5_400_000 },
     ],
+    ['upload', { name: 'upload', destination: null, takeOver: false, waitMs: 0 }],
+    [
+      'upload s3 --take-over --wait 10m',
+      { name: 'upload', destination: 's3', takeOver: true, waitMs: 600_000 },
+    ],
     ['backupd restore db', { ...RESTORE, source: 'db' }],
     ['restore', RESTORE],
     ['--json restore --dry-run', { ...RESTORE, dryRun: true }],
@@ -100,7 +105,7 @@ describe('parseCommand', () => {
 
   it.each([
     ['restroe db', 'unknown command "restroe"', 'Did you mean "restore"?'],
-    ['upload', 'unknown command "upload"', 'backupd --help'],
+    ['drill', 'unknown command "drill"', 'backupd --help'],
     ['help bakcup', 'unknown command "bakcup"', 'Did you mean "backup"?'],
     ['backup --pni', 'unknown option "--pni" for "backup"', 'Did you mean "--pin"?'],
     ['restore db --dry-rum', 'unknown option "--dry-rum" for "restore"', '"--dry-run"'],

@@ -1,14 +1,7 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { paced, rateOf } from '../../../src/destinations/rate.ts';
 
 const CALM = new AbortController().signal;
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 it.each([
   [10_000, 4096],
@@ -27,4 +20,18 @@ it('gives a body in slices that are the body', async () => {
   expect(rate.take.mock.calls.map(([bytes]: readonly unknown[]) => bytes)).toEqual([
     4096, 4096, 1808,
   ]);
+});
+
+it('lets those who share it go one after the other', async () => {
+  const rate = rateOf(1_000_000);
+  const startedAt = performance.now();
+  await Promise.all([1, 2, 3, 4].map(async () => rate.take(20_000, CALM)));
+  // The first one goes at once, each next one when the bytes before it are through.
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(59);
+});
+
+it('waits no longer than its signal', async () => {
+  const rate = rateOf(10_000);
+  await rate.take(1_000_000, CALM);
+  await expect(rate.take(1, AbortSignal.abort())).rejects.toThrow('abort');
 });

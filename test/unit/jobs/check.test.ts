@@ -83,6 +83,7 @@ function app(world: World): App {
         space: async () =>
           Promise.resolve({ freeBytes: world.freeBytes ?? 10e9, sizeBytes: 100e9 }),
       },
+      destinations: [],
       catalog: {
         all: async () => Promise.resolve(world.backups ?? []),
         problems: async () => Promise.resolve(world.damaged ?? []),

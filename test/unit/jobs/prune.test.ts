@@ -52,7 +52,12 @@ describe('prune', () => {
     );
     expect(await numbers(fixture)).toEqual(newestThree);
     expect(app.events).toEqual(
-      [1, 2].map((number) => ({ type: 'backup-removed', source: 'db', id: backupId(number) })),
+      [1, 2].map((number) => ({
+        type: 'backup-removed',
+        source: 'db',
+        where: 'local',
+        id: backupId(number),
+      })),
     );
     expect((await readAttempts(fixture.dir, 'db')).removedTotal).toBe(2);
     // A second time there is nothing to do.
@@ -108,11 +113,11 @@ describe('prune', () => {
     const jobs = [sampleJob(), sampleJob({ source: 'other' })];
     const app = sampleApp({ ...fixture, jobs });
     const { held, backups: verdicts } = await prune(request(), app, never);
-    expect(held).toEqual([{ source: 'db', count: 6 }]);
+    expect(held).toEqual([{ source: 'db', where: 'local', count: 6 }]);
     expect(await numbers(fixture)).toHaveLength(9);
     expect(await numbers(fixture, 'other')).toHaveLength(3);
     expect(verdicts.filter(({ removed }) => removed)).toHaveLength(1);
-    expect(app.events[0]).toEqual({ type: 'prune-held', source: 'db', count: 6 });
+    expect(app.events[0]).toEqual({ type: 'prune-held', source: 'db', where: 'local', count: 6 });
     const confirmed = await prune(request({ source: 'db', yes: true }), app, never);
     expect(confirmed.held).toEqual([]);
     expect(await numbers(fixture)).toHaveLength(3);

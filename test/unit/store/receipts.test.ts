@@ -68,13 +68,13 @@ describe('receipts', () => {
     await using fixture = await emptyCatalog();
     const id = backupId(1);
     await commitBackup(fixture.catalog, { id });
-    const uploaded = { type: 'uploaded', at: AT, destination: 's3' };
+    const drilled = { type: 'drilled', at: AT, recoveryMs: 1000 };
     await mkdir(join(fixture.dir, 'db', id, 'receipts'));
-    const path = join(fixture.dir, 'db', id, 'receipts', '12-uploaded.json');
-    await writeFile(path, JSON.stringify(uploaded));
+    const path = join(fixture.dir, 'db', id, 'receipts', '12-drilled.json');
+    await writeFile(path, JSON.stringify(drilled));
     await fixture.catalog.addReceipt(await fixture.catalog.find(id), { type: 'pinned', at: AT });
     expect((await fixture.catalog.find(id)).receipts).toEqual([
-      uploaded,
+      drilled,
       { type: 'pinned', at: AT },
     ]);
   });
