@@ -58,7 +58,7 @@ test('archived files are asked back; running it again is no mistake, and in the 
   await using empty = await startPostgres();
   await using host = await stage.emptyHost(bucket.env);
   const restore = ['restore', 'orders', '--from', 's3', '--into', empty.name, '--json'];
-  const codes: number[] = [];
+  const codes: (number | null)[] = [];
   const planned = await host.json<{ warnings: readonly unknown[] }>([
     ...restore.slice(0, -1),
     '--dry-run',
