@@ -19,6 +19,7 @@ import {
   backupId,
   commitBackup,
   emptyCatalog,
+  sampleManifest,
   type CatalogFixture,
 } from '../../support/storage.ts';
 
@@ -277,3 +278,21 @@ test('namespaces are those with backups', async () => {
   }
   expect(await findNamespaces(here.destination, NEVER)).toEqual(['demo', 'shop']);
 });
+
+test('of ten thousand backups each manifest is fetched once, and a second look fetches none', async () => {
+  await using here = await stage();
+  for (let number = 0; number < 10_000; number += 1) {
+    const manifest = sampleManifest({ id: backupId(number) });
+    const text = Buffer.from(JSON.stringify(manifest));
+    for (const [name, bytes] of [
+      ['shop.dump.zst', Buffer.from('archive')],
+      ['manifest.json', text],
+    ] as const) {
+      await here.destination.put(keyOf(manifest, name), bytes, { ifAbsent: false }, NEVER);
+    }
+  }
+  expect((await here.look({ source: 'db' })).entries).toHaveLength(10_000);
+  expect([here.count('list'), here.count('get')]).toEqual([1, 10_000]);
+  expect((await here.look({ source: 'db' })).entries).toHaveLength(10_000);
+  expect([here.count('list'), here.count('get')]).toEqual([2, 10_000]);
+}, 60_000);
