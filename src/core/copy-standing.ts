@@ -1,6 +1,6 @@
-import { copyRules, hasCopy, jobRules, lastCopy, listCopies, pendingCopies } from './copies.ts';
+import { copyRules, hasCopy, lastCopy, listCopies, pendingCopies } from './copies.ts';
 import type { DestinationSettings } from './destination-settings.ts';
-import type { Job } from './job.ts';
+import type { RetentionPolicy } from './job.ts';
 import { isGood, storedBytes, type CatalogEntry } from './manifest.ts';
 import { intervalMs } from './schedule.ts';
 import type { CopyStatus, DestinationStatus, SourceStatus } from './status.ts';
@@ -14,15 +14,15 @@ export interface ObservedDestination {
   readonly running: boolean;
 }
 
-/** How the copies of one source stand at a destination. */
+/** How the copies of one source, which keeps so here, stand at a destination. */
 export function judgeCopies(
   { settings }: ObservedDestination,
-  source: { readonly job: Job; readonly entries: readonly CatalogEntry[] },
+  entries: readonly CatalogEntry[],
+  own: { readonly keep: RetentionPolicy; readonly timezone: string },
   nowMs: number,
 ): CopyStatus {
   const { name: destination } = settings;
-  const { entries, job } = source;
-  const pending = pendingCopies(entries, copyRules(settings, jobRules(job)), nowMs);
+  const pending = pendingCopies(entries, copyRules(settings, own), nowMs);
   const isLost = pending.some((entry) => lastCopy(entry, destination)?.type === 'lost');
   const isThere = pending.length === 0 && entries.some((entry) => hasCopy(entry, destination));
   return {
@@ -86,17 +86,14 @@ function isLate({ schedule }: DestinationSettings, lastSuccessAt: string, nowMs:
   return interval === null || nowMs - lastMs > interval * LATE_INTERVALS;
 }
 
-/** How a destination stands, with what is pending there of all sources. */
+/** How a destination stands, with how the copies of all sources stand there. */
 export function judgeDestination(
   observed: ObservedDestination,
-  sources: readonly Pick<SourceStatus, 'copies'>[],
+  copies: readonly CopyStatus[],
   nowMs: number,
 ): DestinationStatus {
   const { settings, record, running } = observed;
   const { name: destination } = settings;
-  const copies = sources.flatMap((source) =>
-    source.copies.filter((copy) => copy.destination === destination),
-  );
   const pendingBackups = copies.reduce((sum, copy) => sum + copy.pendingBackups, 0);
   const dueMs = uploadDueAt(settings.schedule, record, pendingBackups > 0, nowMs);
   const state = stateOf(observed, copies, nowMs);

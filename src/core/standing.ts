@@ -1,3 +1,4 @@
+import { jobRules } from './copies.ts';
 import { judgeCopies, judgeThreeTwoOne, type ObservedDestination } from './copy-standing.ts';
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
@@ -54,7 +55,7 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
             message: attempt.failure?.message ?? null,
           },
     lastRestore: observed.lastRestore,
-    copies: observed.destinations.map((each) => judgeCopies(each, observed, nowMs)),
+    copies: observed.destinations.map((each) => judgeCopies(each, entries, jobRules(job), nowMs)),
     lastDrill: null,
     threeTwoOne: judgeThreeTwoOne(entries, lastGood, observed.destinations, nowMs),
     previous: observed.previous.flatMap(({ databases }) =>

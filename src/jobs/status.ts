@@ -5,7 +5,7 @@ import { isBackupId } from '../core/layout.ts';
 import { formatDuration } from '../core/duration.ts';
 import { isPinned } from '../core/manifest.ts';
 import { aheadMs } from '../core/newest.ts';
-import { judgeDestination, type ObservedDestination } from '../core/copy-standing.ts';
+import { judgeCopies, judgeDestination, type ObservedDestination } from '../core/copy-standing.ts';
 import { judgeSource, type Observed } from '../core/standing.ts';
 import type { DestinationStatus, SourceStatus, StatusReport } from '../core/status.ts';
 import { readAttempts } from '../store/attempts.ts';
@@ -28,7 +28,7 @@ import { readSchedule } from './schedule-record.ts';
  * @throws BackupdError `storage-unavailable`
  */
 export async function buildStatus(
-  app: Pick<App, 'problems' | 'context' | 'storageFailure'>,
+  app: Pick<App, 'problems' | 'context' | 'settings' | 'storageFailure'>,
   discovery: Discovery,
   now: Date,
 ): Promise<StatusReport> {
@@ -86,14 +86,30 @@ export async function listStatuses(
   return sources;
 }
 
-/** How every destination stands, with what is pending there of these sources; asks none of them. */
+/**
+ * How every destination stands, with the copies of these sources and of those that nobody knows any more; asks none of
+ * them.
+ */
 export async function listDestinations(
-  { context }: Pick<App, 'context'>,
+  { context, settings }: Pick<App, 'context' | 'settings'>,
   sources: readonly SourceStatus[],
   now: Date,
 ): Promise<readonly DestinationStatus[]> {
+  const nowMs = now.getTime();
   const observed = await observeDestinations(context);
-  return observed.map((each) => judgeDestination(each, sources, now.getTime()));
+  const copies = sources.flatMap((source) => source.copies);
+  const known = new Set(sources.map(({ source }) => source));
+  for (const source of observed.length === 0 ? [] : await context.catalog.sources()) {
+    if (!known.has(source)) {
+      const entries = await context.catalog.entries(source);
+      copies.push(...observed.map((each) => judgeCopies(each, entries, settings, nowMs)));
+    }
+  }
+  return observed.map((each) => {
+    const { name } = each.settings;
+    const own = copies.filter(({ destination }) => destination === name);
+    return judgeDestination(each, own, nowMs);
+  });
 }
 
 async function observeDestinations({

@@ -146,7 +146,7 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
   );
   const text = await metrics('1.2.3').render({
     sources: [status],
-    destinations: [judgeDestination(destination, [status], Date.parse(manifest.finishedAt))],
+    destinations: [judgeDestination(destination, status.copies, Date.parse(manifest.finishedAt))],
     configProblems: 0,
     disk: { freeBytes: 1, sizeBytes: 2 },
   });
