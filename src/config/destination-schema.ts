@@ -1,3 +1,4 @@
+import { HIDDEN } from '../core/secret.ts';
 import {
   bucketName,
   certificates,
@@ -28,7 +29,7 @@ export interface DestinationOption<T> {
 }
 
 function hidden(): string {
-  return '[hidden]';
+  return HIDDEN;
 }
 
 /** Every option of a destination, by its key in the configuration file. */

@@ -1,9 +1,6 @@
-import {
-  hide,
-  type BucketSettings,
-  type DestinationSettings,
-} from '../core/destination-settings.ts';
+import type { BucketSettings, DestinationSettings } from '../core/destination-settings.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
+import { secret } from '../core/secret.ts';
 import type { OptionInForce } from '../core/settings.ts';
 import { suggest } from '../core/suggest.ts';
 import {
@@ -60,7 +57,12 @@ export function loadDestinations(
   const read = names.map((name) => {
     const inVariables = byVariable.get(name === S3 ? null : toVariableName(name)) ?? {};
     const given = { ...givenByFile(name, layers.file), ...inVariables };
-    return readDestination(name, given, { values, environment: layers.environment });
+    const isBucket = given.path === undefined;
+    return readDestination(
+      name,
+      isBucket ? { ...givenByAws(layers.environment), ...given } : given,
+      values,
+    );
   });
   return {
     destinations: read.flatMap(({ settings }) => settings ?? []),
@@ -89,6 +91,17 @@ function givenByVariables(
   return byName;
 }
 
+/** What the AWS tools would go by: to take such a store for AWS would be to speak to it in the wrong way. */
+function givenByAws(environment: Environment): Given {
+  for (const option of ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL']) {
+    const value = environment[option];
+    if (value !== undefined && value !== '') {
+      return { endpoint: { value, option, from: option } };
+    }
+  }
+  return {};
+}
+
 function givenByFile(name: string, file: ConfigFile | null): Given {
   const entry = file?.destinations.get(name);
   if (file === null || entry === undefined) {
@@ -104,7 +117,7 @@ function givenByFile(name: string, file: ConfigFile | null): Given {
 function readDestination(
   name: string,
   given: Given,
-  context: { readonly values: GlobalValues; readonly environment: Environment },
+  values: GlobalValues,
 ): {
   readonly settings: DestinationSettings | null;
   readonly options: readonly OptionInForce[];
@@ -130,7 +143,7 @@ function readDestination(
       problems.push(wrongValue(destinationSchema[key].kind, shown, where));
     }
   }
-  const settings = problems.length === 0 ? toSettings(name, said, context) : null;
+  const settings = problems.length === 0 ? toSettings(name, said, values) : null;
   return { settings, options, problems };
 }
 
@@ -180,14 +193,11 @@ function fatal(option: string, message: string): ConfigProblem {
 function toSettings(
   name: string,
   said: DestinationValues,
-  { values, environment }: { readonly values: GlobalValues; readonly environment: Environment },
+  values: GlobalValues,
 ): DestinationSettings {
   return {
     name,
-    place:
-      said.path === undefined
-        ? toBucket(said, environment)
-        : { kind: 'directory', path: said.path },
+    place: said.path === undefined ? toBucket(said) : { kind: 'directory', path: said.path },
     schedule: {
       patterns: said.uploadSchedule ?? values.uploadSchedule,
       timezone: values.timezone,
@@ -212,19 +222,17 @@ const UNSAID = {
   ca: null,
 } as const;
 
-function toBucket(said: DestinationValues, environment: Environment): BucketSettings {
+function toBucket(said: DestinationValues): BucketSettings {
   const { bucket, prefix, region, storageClass, pathStyle, lifecycle, objectLock, ca } = {
     ...UNSAID,
     ...said,
   };
   const { accessKeyId, secretAccessKey } = said;
-  // What the AWS tools would go by: to take such a store for AWS would be to speak to it in the wrong way.
-  const usual = environment['AWS_ENDPOINT_URL_S3'] ?? environment['AWS_ENDPOINT_URL'] ?? '';
   return {
     kind: 's3',
     bucket,
     prefix,
-    endpoint: said.endpoint ?? (usual === '' ? null : usual),
+    endpoint: said.endpoint ?? null,
     region,
     storageClass,
     pathStyle,
@@ -234,7 +242,7 @@ function toBucket(said: DestinationValues, environment: Environment): BucketSett
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
         ? null
-        : { accessKeyId, secretAccessKey: hide(secretAccessKey) },
+        : { accessKeyId, secretAccessKey: secret(secretAccessKey) },
   };
 }
 

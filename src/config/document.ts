@@ -217,7 +217,7 @@ about \`second-nas\`. A variable that is empty counts as not given.`;
 
 const DESTINATIONS = `## Destinations
 
-A destination is a bucket of an S3-compatible store, or a directory that is on another disk. The one called \`s3\` is there as soon as
+A destination is a bucket of an S3-compatible store, or a directory that is on another disk ([destinations.md](destinations.md)). The one called \`s3\` is there as soon as
 \`BACKUPD_S3_BUCKET\` is set; others are named:
 
 \`\`\`yaml

@@ -1,14 +1,5 @@
 import type { RetentionPolicy, Schedule } from './job.ts';
-
-/** A text that must not be seen: it shows itself only where it is asked to. */
-export interface Hidden {
-  reveal(): string;
-}
-
-/** Keeps a text from being logged, printed or written down by accident. */
-export function hide(text: string): Hidden {
-  return { reveal: () => text };
-}
+import type { Secret } from './secret.ts';
 
 /** Everything configured about one destination. */
 export interface DestinationSettings {
@@ -44,7 +35,10 @@ export interface BucketSettings {
   /** Certificates that are trusted besides the usual ones, PEM. */
   readonly ca: string | null;
   /** Null: the standard AWS chain. */
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Hidden } | null;
+  readonly credentials: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: Secret<string>;
+  } | null;
 }
 
 export interface DirectorySettings {

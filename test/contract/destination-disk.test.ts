@@ -108,6 +108,16 @@ test('goes on only with what is the same as in the file', async () => {
   expect((await readdir(join(disk.path, '.backupd'))).toSorted()).toEqual(['marker', 'sums']);
 });
 
+test('keeps to its rate', async () => {
+  const settings = disk.settings({ rateBytes: 1_000_000 });
+  const destination = await openDestination(settings, { backupsDir: tmpdir(), memory });
+  const file = await fileOf(folder.dir, 200_000);
+  const startedAt = performance.now();
+  await destination.putFile('demo/a', file, options(), CALM);
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(140);
+  expect((await download(destination, 'demo/a', MIB)).equals(file.content)).toBe(true);
+});
+
 test('leaves no folders behind, and takes none away that are used', async () => {
   const destination = await open();
   await put(destination, 'demo/db/one/manifest.json', 'x');

@@ -1,6 +1,7 @@
 import { DeleteBucketCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Destination } from '../../src/core/destination.ts';
+import { secret } from '../../src/core/secret.ts';
 import { s3Stage, type S3Stage } from '../support/s3-stage.ts';
 import { CALM } from '../support/uploads.ts';
 
@@ -67,7 +68,7 @@ test('a missing key that may not be listed, and one that is only said to be deni
 });
 
 test('wrong keys', async () => {
-  const wrong = { accessKeyId: 'nobody', secretAccessKey: { reveal: () => 'not-the-secret' } };
+  const wrong = { accessKeyId: 'nobody', secretAccessKey: secret('not-the-secret') };
   const { code, message, hint } = await failure(stage.open({ credentials: wrong }));
   expect(code).toBe('destination-denied');
   expect(message).toContain('the keys were not accepted');
@@ -75,7 +76,7 @@ test('wrong keys', async () => {
   expect(JSON.stringify([message, hint])).not.toContain('not-the-secret');
   const rotated = {
     accessKeyId: 'backupd-test',
-    secretAccessKey: { reveal: () => 'not-the-secret' },
+    secretAccessKey: secret('not-the-secret'),
   };
   expect((await failure(stage.open({ credentials: rotated }))).message).toContain(
     'the keys were not accepted',

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { FileToPut } from '../../src/core/destination.ts';
 import type { Fault, Operation } from '../support/s3-proxy.ts';
 import { s3Stage, type S3Stage } from '../support/s3-stage.ts';
+import { waitFor } from '../support/wait-for.ts';
 import {
   CALM,
   download,
@@ -179,6 +180,23 @@ describe('an upload', () => {
     expect((await stage.open().putFile(key, file, options(journal), CALM)).sentBytes).toBe(
       file.bytes,
     );
+  });
+
+  test('that goes slowly ends when it is aborted, and goes on after a reset', async () => {
+    const key = stage.newKey();
+    const journal = testJournal();
+    const small = await fileOf(stage.dir, PART_BYTES + 2 * MIB, 'slow');
+    const stop = new AbortController();
+    const reason = new Error('enough');
+    const slow = stage.open({}, { rateBytes: 100_000 });
+    const cut = slow.putFile(key, small, options(journal), stop.signal);
+    await waitFor('part on its way', () => stage.proxy.bytesOf('UploadPart') > 50_000);
+    stop.abort(reason);
+    await expect(cut).rejects.toBe(reason);
+    stage.proxy.disturb({ operation: 'UploadPart', part: 1 }, 'reset', 1);
+    const fast = stage.open({}, { rateBytes: 100 * MIB });
+    expect((await fast.putFile(key, small, options(journal), CALM)).sentBytes).toBe(small.bytes);
+    expect((await download(stage.open(), key, PART_BYTES)).equals(small.content)).toBe(true);
   });
 
   test('keeps to its rate, all parts together', async () => {

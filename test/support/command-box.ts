@@ -29,12 +29,15 @@ export interface CommandBox extends AsyncDisposable {
   json<T>(args: readonly string[]): Promise<T>;
 }
 
+/** @param more options of `docker run` */
 export async function openCommandBox(
   settings: Readonly<Record<string, string>>,
+  more: readonly string[] = [],
 ): Promise<CommandBox> {
   await using stack = new AsyncDisposableStack();
   const { dir } = stack.use(await temporaryFolder());
-  const options = await backupdOptions(dir, settings);
+  const plain = await backupdOptions(dir, settings);
+  const options = { ...plain, more: [...(plain.more ?? []), ...more] };
   const box = stack.use(
     await startContainer({ ...options, entrypoint: 'tini', args: ['--', 'sleep', 'infinity'] }),
   );

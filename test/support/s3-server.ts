@@ -4,11 +4,8 @@ import {
   PutObjectLockConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import {
-  hide,
-  type BucketSettings,
-  type DestinationSettings,
-} from '../../src/core/destination-settings.ts';
+import type { BucketSettings, DestinationSettings } from '../../src/core/destination-settings.ts';
+import { secret } from '../../src/core/secret.ts';
 import { docker } from './run-process.ts';
 import {
   startContainer,
@@ -166,7 +163,7 @@ export function bucketSettings(
       ca: null,
       credentials: {
         accessKeyId: KEYS.accessKeyId,
-        secretAccessKey: hide(KEYS.secretAccessKey),
+        secretAccessKey: secret(KEYS.secretAccessKey),
       },
       ...place,
     },

@@ -1,6 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { BucketSettings, DestinationSettings } from '../../core/destination-settings.ts';
 import { isKey } from '../../core/destination.ts';
+import { bufferPool, type Buffers } from './buffers.ts';
 import { storeFailure, type Asked, type AskedStore } from './failures.ts';
 import type { RequestHandler, StoreClock } from './http.ts';
 
@@ -20,6 +21,7 @@ export interface Bucket {
   readonly client: S3Client;
   readonly isAws: boolean;
   readonly clock: StoreClock;
+  readonly buffers: Buffers;
   /** The whole key of one that is relative to the prefix. */
   fullKey(key: string): string;
   /** The beginning of whole keys. */
@@ -89,6 +91,7 @@ export async function openBucket(
     client: clientOf(sdk, place, handler),
     isAws: isAmazon(place.endpoint),
     clock,
+    buffers: bufferPool(),
     fullKey(key) {
       if (!isKey(key)) {
         throw new Error(`${JSON.stringify(key)} can be no key`);

@@ -60,6 +60,18 @@ export function storeStatus(thrown: unknown): number {
   return storeErrorOf(thrown)?.$metadata?.httpStatusCode ?? 0;
 }
 
+/** Whether the store does not tell what it was asked: it may not be asked, or it does not know the question. */
+export function isNoAnswer(thrown: unknown): boolean {
+  const status = storeStatus(thrown);
+  return (
+    storeCode(thrown) === 'AccessDenied' ||
+    status === 405 ||
+    status === 501 ||
+    // What is known to be wrong, a key or a region, has another code.
+    (status === 400 && thrown instanceof BackupdError && thrown.code === 'destination-unavailable')
+  );
+}
+
 function storeErrorOf(thrown: unknown): StoreError | null {
   const error: unknown = thrown instanceof BackupdError ? thrown.cause : thrown;
   return error instanceof Error ? error : null;

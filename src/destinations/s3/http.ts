@@ -83,6 +83,8 @@ function slowly(
   }
   const ending = signal instanceof AbortSignal ? signal : new AbortController().signal;
   const stream = Readable.from(paced(body, rate, ending), { objectMode: false });
+  // It fails only where it is aborted, and then the request is ended as well.
+  stream.on('error', () => undefined);
   // All else is as it was.
   return Object.create(request, { body: { value: stream } }) as typeof request;
 }

@@ -1,5 +1,5 @@
 import type { Part } from '@aws-sdk/client-s3';
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { FileToPut } from '../../core/destination.ts';
 import { toError } from '../../core/errors.ts';
@@ -45,25 +45,18 @@ export async function sendParts(
   const { partBytes } = record.state;
   const count = Math.ceil(file.bytes / partBytes);
   const hash = createHash('sha256');
+  const read = readerInOrder(handle, file, hash);
   const parts: SentPart[] = [];
   let next = 1;
   let doneBytes = 0;
   let sentBytes = 0;
   let failure: Error | null = null;
-  let reading: Promise<unknown> = Promise.resolve();
 
   async function sendNext(buffer: Buffer): Promise<void> {
     const number = next;
     next += 1;
     const from = (number - 1) * partBytes;
-    const read = reading.then(async () => {
-      const piece = await readPiece(handle, file, { buffer, from });
-      hash.update(piece);
-      return piece;
-    });
-    // The next part is read after this one, also where this one fails: then it is not sent.
-    reading = read;
-    const piece = await read;
+    const piece = await read(buffer, from);
     const checksum = checksumParameters(piece, upload.writing);
     let etag = sameEtag(piece, upload.there.get(number), record.state.etags[number]);
     if (etag === null) {
@@ -82,7 +75,7 @@ export async function sendParts(
   }
 
   async function work(): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(partBytes, file.bytes));
+    const buffer = bucket.buffers.take(partBytes);
     while (next <= count && failure === null) {
       try {
         await sendNext(buffer);
@@ -90,17 +83,38 @@ export async function sendParts(
         failure ??= toError(error);
       }
     }
+    bucket.buffers.give(buffer);
   }
 
   await Promise.all(Array.from({ length: workersFor(count, partBytes) }, work));
-  await record.settle();
   if (failure !== null) {
+    // What the record lacks is compared with the file when it goes on; what failed first is what is to be known.
+    await record.settle().catch(() => undefined);
     throw failure as Error;
   }
+  await record.settle();
   if (hash.digest('hex') !== file.sha256) {
     throw damaged(file, 'its bytes are not those that were stored');
   }
   return { parts: parts.toSorted((one, other) => one.PartNumber - other.PartNumber), sentBytes };
+}
+
+/** Reads pieces one after the other as they are asked for, also where one fails: what is hashed is the file in its order. */
+function readerInOrder(
+  handle: FileHandle,
+  file: FileToPut,
+  hash: Hash,
+): (buffer: Buffer, from: number) => Promise<Buffer> {
+  let reading: Promise<unknown> = Promise.resolve();
+  return async (buffer, from) => {
+    const read = reading.then(async () => {
+      const piece = await readPiece(handle, file, { buffer, from });
+      hash.update(piece);
+      return piece;
+    });
+    reading = read;
+    return read;
+  };
 }
 
 function workersFor(count: number, partBytes: number): number {

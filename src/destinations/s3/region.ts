@@ -1,5 +1,5 @@
 import type { Bucket } from './bucket.ts';
-import { storeStatus } from './failures.ts';
+import { isNoAnswer, storeStatus } from './failures.ts';
 
 /** What the first region of AWS, and an old one, are called where a bucket says where it is. */
 const OLD_NAMES: Readonly<Record<string, string>> = { EU: 'eu-west-1' };
@@ -25,7 +25,7 @@ async function askLocation(bucket: Bucket, signal: AbortSignal): Promise<string 
     }
     return OLD_NAMES[said] ?? said;
   } catch (error) {
-    if (saysNothing(error)) {
+    if (isNoAnswer(error)) {
       return null;
     }
     throw error;
@@ -43,14 +43,10 @@ async function askHead(bucket: Bucket, signal: AbortSignal): Promise<string | nu
     );
     return BucketRegion === undefined || BucketRegion === '' ? null : BucketRegion;
   } catch (error) {
-    if (saysNothing(error)) {
+    // Who may ask at all was told before, where an answer has words.
+    if (isNoAnswer(error) || storeStatus(error) === 403) {
       return null;
     }
     throw error;
   }
-}
-
-/** Refused, or not known to this store. */
-function saysNothing(error: unknown): boolean {
-  return [400, 403, 405, 501].includes(storeStatus(error));
 }

@@ -1,5 +1,6 @@
 import type { Part } from '@aws-sdk/client-s3';
 import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import type {
   FileToPut,
   PutFileOptions,
@@ -53,25 +54,34 @@ export async function uploadFile(
   }
   await using handle = await openLocalFile(file);
   if (file.bytes <= partBytesOf(file.bytes)) {
-    const buffer = Buffer.allocUnsafeSlow(file.bytes);
-    const bytes = await readPiece(handle, file, { buffer, from: 0 });
-    if (createHash('sha256').update(bytes).digest('hex') !== file.sha256) {
-      throw damaged(file, 'its bytes are not those that were stored');
-    }
-    const { writing } = upload;
-    const result = await putWhole(
-      bucket,
-      { key, bytes },
-      { writing, as: 'archive', onlyIfAbsent: false },
-      signal,
-    );
-    how.onProgress(file.bytes);
-    return result;
+    return await putSmallFile(bucket, { ...upload, handle }, signal);
   }
   const there = isUnfinished ? await partsOf(bucket, recorded, signal) : null;
   // An upload that the store does not know any more begins anew.
   const state = isUnfinished && there !== null ? recorded : await begin(bucket, upload, signal);
   return await finish(bucket, { ...upload, handle, state, there: there ?? new Map() }, signal);
+}
+
+/** In one request. */
+async function putSmallFile(
+  bucket: Bucket,
+  upload: Upload & { readonly handle: FileHandle },
+  signal: AbortSignal,
+): Promise<PutResult> {
+  const { key, file, how, writing, handle } = upload;
+  const buffer = bucket.buffers.take(partBytesOf(file.bytes));
+  try {
+    const bytes = await readPiece(handle, file, { buffer, from: 0 });
+    if (createHash('sha256').update(bytes).digest('hex') !== file.sha256) {
+      throw damaged(file, 'its bytes are not those that were stored');
+    }
+    const put = { writing, as: 'archive', onlyIfAbsent: false } as const;
+    const result = await putWhole(bucket, { key, bytes }, put, signal);
+    how.onProgress(file.bytes);
+    return result;
+  } finally {
+    bucket.buffers.give(buffer);
+  }
 }
 
 /** The result of an earlier life whose answer was lost; null where the object is not there, or is another. */
@@ -153,7 +163,7 @@ async function finish(
   bucket: Bucket,
   upload: Upload & {
     readonly state: UploadState;
-    readonly handle: Awaited<ReturnType<typeof openLocalFile>>;
+    readonly handle: FileHandle;
     readonly there: ReadonlyMap<number, Part>;
   },
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 import type { Bucket } from './bucket.ts';
-import { storeStatus } from './failures.ts';
+import { isNoAnswer } from './failures.ts';
 
 /** Whether what is replaced or deleted stays behind as a version; null where the store does not say. */
 export async function versioning(bucket: Bucket, signal: AbortSignal): Promise<boolean | null> {
@@ -13,7 +13,7 @@ export async function versioning(bucket: Bucket, signal: AbortSignal): Promise<b
     // Suspended: what was there before stays, and deleting hides it.
     return Status !== undefined;
   } catch (error) {
-    if ([400, 403, 405, 501].includes(storeStatus(error))) {
+    if (isNoAnswer(error)) {
       return null;
     }
     throw error;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BackupdError } from '../../core/errors.ts';
 import type { Bucket } from './bucket.ts';
-import { clockFailure, storeCode, storeStatus } from './failures.ts';
+import { clockFailure, isNoAnswer, storeCode, storeStatus } from './failures.ts';
 import { bucketRegion } from './region.ts';
 
 /** How objects are written to a bucket. */
@@ -66,8 +66,9 @@ export async function hasLock(bucket: Bucket, signal: AbortSignal): Promise<bool
     if (storeCode(error) === 'AccessDenied') {
       return null;
     }
-    // Stores without locks say so in many ways, and all of them refuse.
-    if ([400, 404, 405, 501].includes(storeStatus(error)) && storeCode(error) !== 'NoSuchBucket') {
+    // Stores without locks say so in many ways.
+    const isWithout = storeStatus(error) === 404 && storeCode(error) !== 'NoSuchBucket';
+    if (isWithout || isNoAnswer(error)) {
       return false;
     }
     throw error;

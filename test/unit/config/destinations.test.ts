@@ -142,6 +142,11 @@ destinations:
     const environment = { BACKUPD_S3_BUCKET: 'shop', AWS_ENDPOINT_URL: 'http://minio:9000' };
     const { settings } = await load(environment);
     expect(settings.destinations[0]?.place).toMatchObject({ endpoint: 'http://minio:9000' });
+    const own = await load({ ...environment, BACKUPD_S3_ENDPOINT: 'http://other:9000' });
+    expect(own.settings.destinations[0]?.place).toMatchObject({ endpoint: 'http://other:9000' });
+    expect(await problems({ ...environment, AWS_ENDPOINT_URL_S3: 'minio:9000' })).toEqual([
+      expect.stringContaining('fatal | AWS_ENDPOINT_URL_S3 | "minio:9000" is not valid') as string,
+    ]);
   });
 
   it.each([
