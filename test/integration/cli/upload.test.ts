@@ -78,7 +78,8 @@ describe('behind our back', () => {
   test.each<[string, (stage: OffSiteStage, key: string, sha256: string) => Promise<unknown>]>([
     [
       'deleted',
-      ({ client, bucket }, key) => client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })),
+      ({ client, bucket }, key) =>
+        client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })),
     ],
     [
       'altered, its metadata as they were',
@@ -118,7 +119,11 @@ test('two hosts in one namespace: the second is refused until it takes over', as
   const refused = await upload({ box: other });
   expect(refused.exitCode).toBe(11);
   expect(refused.sendings).toMatchObject([
-    { id: null, ok: false, error: { code: 'locked', hint: expect.stringContaining('--take-over') as string } },
+    {
+      id: null,
+      ok: false,
+      error: { code: 'locked', hint: expect.stringContaining('--take-over') as string },
+    },
   ]);
   const pruned = await other.backupd(['prune', '--json']);
   expect(pruned.exitCode).toBe(11);
