@@ -82,6 +82,7 @@ export interface CommandSpec {
   readonly notes?: readonly string[];
 }
 
+const REMOTE = ['destination-unavailable', 'destination-denied'] as const;
 const READING: readonly FailureCode[] = ['backup-not-found', 'storage-unavailable'];
 
 /** Every command, in the order of the help text. */
@@ -141,8 +142,7 @@ export const COMMANDS = {
       'target-unavailable',
       'restore-failed',
       'verification-failed',
-      'destination-unavailable',
-      'destination-denied',
+      ...REMOTE,
       'retrieval-pending',
       'no-space',
       'cancelled',
@@ -162,12 +162,7 @@ export const COMMANDS = {
       ['backupd list db --json', 'those of db, for a script'],
       ['backupd list --from s3', 'those that a bucket holds'],
     ],
-    failures: [
-      'source-not-found',
-      'destination-unavailable',
-      'destination-denied',
-      'storage-unavailable',
-    ],
+    failures: ['source-not-found', ...REMOTE, 'storage-unavailable'],
   },
   show: {
     about: 'Shows one backup: manifest, files, facts, receipts.',
@@ -209,8 +204,7 @@ export const COMMANDS = {
       'backup-not-found',
       'archive-corrupt',
       'source-not-found',
-      'destination-unavailable',
-      'destination-denied',
+      ...REMOTE,
       'storage-unavailable',
     ],
   },
@@ -224,14 +218,7 @@ export const COMMANDS = {
       ['backupd prune db', 'the backups of db'],
       ['backupd prune db --yes', 'also when that is more than half of them'],
     ],
-    failures: [
-      'usage',
-      'locked',
-      'source-not-found',
-      'destination-unavailable',
-      'destination-denied',
-      'storage-unavailable',
-    ],
+    failures: ['usage', 'locked', 'source-not-found', ...REMOTE, 'storage-unavailable'],
     notes: [
       'Here and at each destination it goes by what is there: to remove a backup here removes no copy of it.',
       'A prune that would remove more than half of the backups of a source, and more than three, removes nothing without --yes (exit 2).',
@@ -246,14 +233,7 @@ export const COMMANDS = {
       ['backupd upload s3', 'to the one named s3'],
       ['backupd upload s3 --take-over', 'from a new host that replaces the old one'],
     ],
-    failures: [
-      'config-invalid',
-      'locked',
-      'archive-corrupt',
-      'destination-unavailable',
-      'destination-denied',
-      'no-space',
-    ],
+    failures: ['config-invalid', 'locked', 'archive-corrupt', ...REMOTE, 'no-space'],
     notes: [
       'Pending is what the retention of a destination would keep and is not there yet; an upload that was cut off goes on where it was.',
       'A namespace that another /backups owns is refused with locked (exit 11) until --take-over.',

@@ -30,7 +30,7 @@ export async function chooseFrom(
   const name = wish.source ?? (await onlySource(look, destination, app));
   const entries = await unite(name, look, app);
   if (entries.length === 0) {
-    throw await nothingThere(name, look, destination, app, signal);
+    throw await nothingThere({ source: name, look, destination }, app, signal);
   }
   refuseFlawed(name, wish.at, look, destination);
   const { attempts } = await readAttempts(context.storage.dir, name);
@@ -98,9 +98,11 @@ async function unite(
 }
 
 async function nothingThere(
-  source: string,
-  look: RemoteLook,
-  destination: Destination,
+  {
+    source,
+    look,
+    destination,
+  }: { readonly source: string; readonly look: RemoteLook; readonly destination: Destination },
   { context: { storage } }: App,
   signal: AbortSignal,
 ): Promise<BackupdError> {

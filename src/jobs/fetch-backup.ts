@@ -3,7 +3,8 @@ import { BackupdError, toFailure } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
 import type { Download } from '../store/download.ts';
 import { fetchFile } from '../store/download-file.ts';
-import { readRemoteReceipts, versionsOf } from '../store/remote-catalog.ts';
+import { versionsOf } from '../store/remote-catalog.ts';
+import { readRemoteReceipts } from '../store/remote-receipts.ts';
 import type { JobContext } from './context.ts';
 import type { Copy } from './find-copy.ts';
 

@@ -1,9 +1,9 @@
-import { BackupdError, toFailure } from '../core/errors.ts';
+import { BackupdError } from '../core/errors.ts';
 import { resolveId } from '../core/layout.ts';
 import type { CatalogEntry } from '../core/manifest.ts';
 import type { RemoteEntry } from '../store/remote-catalog.ts';
 import type { JobContext } from './context.ts';
-import { describeFailures, searchCopies, type Copy } from './find-copy.ts';
+import { describeFailures, searchCopies, type Copy, type Search } from './find-copy.ts';
 
 /** A backup that is here, or a copy of one that is not. */
 export interface Found {
@@ -22,37 +22,49 @@ export async function findAnywhere(
   context: JobContext,
   signal: AbortSignal,
 ): Promise<Found> {
-  const { catalog } = context;
-  let here: CatalogEntry | null = null;
-  let failure = null;
-  try {
-    here = await catalog.find(typed);
-    if (context.destinations.length === 0 || (await catalog.wrongFile(here)) === null) {
-      return { entry: here, copy: null };
-    }
-  } catch (error) {
-    failure = toFailure(error);
-    const mayBeElsewhere =
-      failure.code === 'backup-not-found' || failure.code === 'archive-corrupt';
-    if (!mayBeElsewhere || context.destinations.length === 0) {
-      throw error;
-    }
-  }
-  const search = await searchCopies(
-    sourceOf(typed, here),
-    (entries) => match(here?.manifest.id ?? typed, entries),
-    context,
-    signal,
-  );
+  const here = await findHere(typed, context);
+  const isWhole = here.entry !== null && (await context.catalog.wrongFile(here.entry)) === null;
+  const search =
+    isWhole || context.destinations.length === 0
+      ? NOT_SEARCHED
+      : await searchCopies(
+          sourceOf(typed, here.entry),
+          (entries) => match(here.entry?.manifest.id ?? typed, entries),
+          context,
+          signal,
+        );
   if (search.copy !== null) {
     return { entry: search.copy.entry, copy: search.copy };
   }
-  if (here !== null) {
-    return { entry: here, copy: null };
+  if (here.entry !== null) {
+    return { entry: here.entry, copy: null };
   }
-  throw new BackupdError(failure?.code ?? 'backup-not-found', failure?.message ?? typed, {
-    hint: `${failure?.hint ?? ''}${describeFailures(search)}`,
+  const { code, message, hint, cause } = here.failure;
+  throw new BackupdError(code, message, {
+    hint: `${hint ?? ''}${describeFailures(search)}`,
+    cause,
   });
+}
+
+const NOT_SEARCHED: Search = { copy: null, failures: [] };
+
+type Here =
+  | { readonly entry: CatalogEntry }
+  | { readonly entry: null; readonly failure: BackupdError };
+
+/** What is here, or why it is not, where a copy would make up for that. */
+async function findHere(typed: string, { catalog }: JobContext): Promise<Here> {
+  try {
+    return { entry: await catalog.find(typed) };
+  } catch (error) {
+    const mayBeElsewhere =
+      error instanceof BackupdError &&
+      (error.code === 'backup-not-found' || error.code === 'archive-corrupt');
+    if (!mayBeElsewhere) {
+      throw error;
+    }
+    return { entry: null, failure: error };
+  }
 }
 
 function sourceOf(typed: string, here: CatalogEntry | null): string | null {

@@ -1,41 +1,31 @@
 import { atOnce } from '../core/at-once.ts';
-import { isMirrored } from '../core/copies.ts';
 import type { Destination, ListedVersion } from '../core/destination.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
+import { isBackupId, isSourceName, MANIFEST_FILE, type BackupId } from '../core/layout.ts';
 import {
-  isBackupId,
-  isSourceName,
-  MANIFEST_FILE,
-  RECEIPTS_FOLDER,
-  type BackupId,
-} from '../core/layout.ts';
-import {
-  isArchiveName,
   parseManifest,
   summariseManifest,
   type CatalogEntry,
   type Manifest,
   type ManifestSummary,
-  type Receipt,
 } from '../core/manifest.ts';
-import { parseKey, sourcePrefix } from '../core/remote-keys.ts';
-import { parseReceipt, RECEIPT_FILE } from './receipts.ts';
 import { openRemoteCache, type RemoteCache } from './remote-cache.ts';
+import {
+  listBackups,
+  whole,
+  type ListedBackup,
+  type Listing,
+  type RemoteObjects,
+} from './remote-listing.ts';
+import { listRemoteReceipts } from './remote-receipts.ts';
 
-/** What is looked at. */
-export interface RemoteQuery {
-  readonly destination: Destination;
-  readonly namespace: string;
-  /** Null: all of them. */
-  readonly source: string | null;
+/**
+ * What is looked at. Everything of a backup is written once, so where versions are kept the oldest one that fits is the one
+ * that counts: who overwrites can only add newer ones.
+ */
+export interface RemoteQuery extends Listing {
   /** The directory of the backups, where what was fetched is remembered. */
   readonly dir: string;
-  /**
-   * `current`: what is there now. `recoverable`: also what was deleted or overwritten where the place keeps versions.
-   * Everything of a backup is written once, so there the oldest version that fits is the one that counts: who overwrites
-   * can only add newer ones.
-   */
-  readonly view: 'current' | 'recoverable';
 }
 
 /** What a destination holds, as one listing found it. */
@@ -50,9 +40,6 @@ export interface RemoteLook {
    */
   readonly unreadable: readonly UnreadableRemote[];
 }
-
-/** By names in the folder of the backup (`shop.dump.zst`, `receipts/0001-pinned.json`); versions newest first. */
-export type RemoteObjects = ReadonlyMap<string, readonly ListedVersion[]>;
 
 export interface RemoteEntry extends CatalogEntry {
   /** Why it cannot be restored: a file is missing there, or has another size than recorded; null: it is whole. */
@@ -169,73 +156,6 @@ export function versionsOf(
   return whole(objects, file.name).filter(({ bytes }) => bytes === file.storedBytes);
 }
 
-/** Oldest first. */
-function whole(objects: RemoteObjects, name: string): readonly ListedVersion[] {
-  return (objects.get(name) ?? []).filter((version) => !version.isDeleteMarker).toReversed();
-}
-
-interface ListedBackup {
-  readonly source: string;
-  readonly id: BackupId;
-  readonly objects: ReadonlyMap<string, ListedVersion[]>;
-}
-
-async function listBackups(
-  query: RemoteQuery,
-  signal: AbortSignal,
-): Promise<readonly ListedBackup[]> {
-  const found = new Map<
-    string,
-    { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }
-  >();
-  const { namespace, source } = query;
-  const prefix = source === null ? `${namespace}/` : sourcePrefix(namespace, source);
-  for await (const version of await listVersions(query, prefix, signal)) {
-    const key = parseKey(version.key);
-    if (key !== null && isOfBackup(key.name)) {
-      const folder = `${key.source}/${key.id}`;
-      const objects = found.get(folder)?.objects ?? new Map<string, ListedVersion[]>();
-      objects.set(key.name, [...(objects.get(key.name) ?? []), version]);
-      found.set(folder, { source: key.source, id: key.id, objects });
-    }
-  }
-  return [...found.values()];
-}
-
-/** Whether an object in the folder of a backup can be one of ours. */
-function isOfBackup(name: string): boolean {
-  return name === MANIFEST_FILE || isArchiveName(name) || receiptOf(name) !== null;
-}
-
-const RECEIPTS = `${RECEIPTS_FOLDER}/`;
-
-/** Number and type, by the name in the folder of a backup; null for what is no receipt. */
-function receiptOf(name: string): { readonly number: number; readonly type: string } | null {
-  const match = name.startsWith(RECEIPTS) ? RECEIPT_FILE.exec(name.slice(RECEIPTS.length)) : null;
-  return match === null ? null : { number: Number(match[1]), type: match[2] ?? '' };
-}
-
-async function listVersions(
-  { destination, view }: RemoteQuery,
-  prefix: string,
-  signal: AbortSignal,
-): Promise<AsyncIterable<ListedVersion>> {
-  if (view === 'recoverable' && (await destination.inspect(signal)).keepsVersions === true) {
-    return destination.listVersions(prefix, signal);
-  }
-  return asVersions(destination, prefix, signal);
-}
-
-async function* asVersions(
-  destination: Destination,
-  prefix: string,
-  signal: AbortSignal,
-): AsyncGenerator<ListedVersion> {
-  for await (const object of destination.list(prefix, signal)) {
-    yield { ...object, versionId: null, isLatest: true, isDeleteMarker: false };
-  }
-}
-
 interface Reading extends RemoteQuery {
   readonly cache: RemoteCache;
 }
@@ -316,7 +236,7 @@ async function describe(
   );
   return {
     manifest,
-    receipts: await readReceipts({ objects, id: manifest.id }, reading, signal),
+    receipts: await listRemoteReceipts({ objects, id: manifest.id }, reading, signal),
     flaw: findFlaw(manifest, objects),
     isHidden: used.some(({ isLatest }) => !isLatest),
     manifestVersion: version,
@@ -334,77 +254,6 @@ function findFlaw(manifest: ManifestSummary, objects: RemoteObjects): string | n
     }
   }
   return null;
-}
-
-/**
- * The receipts of a backup there, by the names of their files: `0001-pinned.json`.
- * @throws BackupdError what the destination throws
- */
-export async function readRemoteReceipts(
-  destination: Destination,
-  { objects }: Pick<RemoteEntry, 'objects'>,
-  signal: AbortSignal,
-): Promise<readonly { readonly file: string; readonly receipt: Receipt }[]> {
-  const found: { readonly file: string; readonly receipt: Receipt }[] = [];
-  for (const { name, version } of mirrored(objects)) {
-    const receipt = await fetchReceipt(destination, version, signal);
-    if (receipt !== null) {
-      found.push({ file: name.slice(RECEIPTS.length), receipt });
-    }
-  }
-  return found;
-}
-
-interface MirroredReceipt {
-  readonly name: string;
-  readonly number: number;
-  readonly version: ListedVersion;
-}
-
-function mirrored(objects: RemoteObjects): readonly MirroredReceipt[] {
-  return [...objects.keys()].flatMap((name) => {
-    const named = receiptOf(name);
-    const [version] = whole(objects, name);
-    return named !== null && version !== undefined && isMirrored(named)
-      ? [{ name, number: named.number, version }]
-      : [];
-  });
-}
-
-/** Null for what is gone, or none. */
-async function fetchReceipt(
-  destination: Destination,
-  { key, versionId }: ListedVersion,
-  signal: AbortSignal,
-): Promise<Receipt | null> {
-  const bytes = await destination.get(key, versionId, signal);
-  return bytes === null ? null : parseReceipt(bytes.toString('utf8'));
-}
-
-async function readReceipts(
-  { objects, id }: { readonly objects: RemoteObjects; readonly id: BackupId },
-  { destination, cache }: Reading,
-  signal: AbortSignal,
-): Promise<readonly Receipt[]> {
-  const found: { readonly number: number; readonly receipt: Receipt }[] = [];
-  for (const { name, number, version } of mirrored(objects)) {
-    const object = { name: `${id}/${name}`, version };
-    let known = cache.get(object) as Receipt | { readonly type: null } | null;
-    if (known === null) {
-      // That it is none need not be found out again.
-      known = (await fetchReceipt(destination, version, signal)) ?? { type: null };
-      await cache.add(object, known);
-    }
-    if (known.type !== null) {
-      found.push({ number, receipt: known });
-    }
-  }
-  // Two hosts may have used one number.
-  return found
-    .toSorted(
-      (one, other) => one.number - other.number || compare(one.receipt.at, other.receipt.at),
-    )
-    .map(({ receipt }) => receipt);
 }
 
 interface Place {

@@ -1,10 +1,11 @@
 import type { CommonPrefix } from '@aws-sdk/client-s3';
 import type { Bucket } from './bucket.ts';
+import { versioning } from './versioning.ts';
 
-/** The names directly below a prefix that have something below them. @param keepsVersions whether earlier versions count */
+/** The names directly below a prefix that have something below them, if only earlier versions. */
 export async function listFolders(
   bucket: Bucket,
-  { prefix, keepsVersions }: { readonly prefix: string; readonly keepsVersions: boolean },
+  prefix: string,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const found = new Set<string>();
@@ -32,6 +33,7 @@ export async function listFolders(
     take(page.CommonPrefixes);
     token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
   } while (token !== undefined);
+  const keepsVersions = (await versioning(bucket, signal)) === true;
   for (let after: string | null = keepsVersions ? '' : null; after !== null;) {
     const command = new bucket.sdk.ListObjectVersionsCommand({
       ...common,

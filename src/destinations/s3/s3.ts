@@ -2,7 +2,6 @@ import type { BucketSettings, DestinationSettings } from '../../core/destination
 import type { Destination, PlaceFacts } from '../../core/destination.ts';
 import { isFarAway } from '../offsite.ts';
 import { openBucket, placeName, type Bucket, type Patience } from './bucket.ts';
-import { isNoAnswer } from './failures.ts';
 import { listFolders } from './folders.ts';
 import { listObjects, listUploads, listVersions } from './lists.ts';
 import { getObject, headObject, readObject, removeObject } from './objects.ts';
@@ -10,6 +9,7 @@ import { putIfAbsent, putWhole } from './put.ts';
 import { bucketRegion } from './region.ts';
 import { retrieveObject } from './retrieve.ts';
 import { endUpload, uploadFile } from './upload.ts';
+import { versioning } from './versioning.ts';
 import { hasLock, lookBeforeWriting, type Writing } from './writing.ts';
 
 /**
@@ -58,11 +58,7 @@ export function bucketDestination(
       );
       return 'put';
     },
-    async listFolders(prefix, signal) {
-      const bucket = await open();
-      const keepsVersions = (await versioning(bucket, signal)) === true;
-      return listFolders(bucket, { prefix, keepsVersions }, signal);
-    },
+    listFolders: async (prefix, signal) => listFolders(await open(), prefix, signal),
     async *list(prefix, signal) {
       yield* listObjects(await open(), prefix, signal);
     },
@@ -99,22 +95,4 @@ async function inspectBucket(bucket: Bucket, signal: AbortSignal): Promise<Place
     locksObjects: locks,
     clockAheadMs: Math.round((bucket.clock.aheadMs() ?? 0) / 1000) * 1000,
   };
-}
-
-async function versioning(bucket: Bucket, signal: AbortSignal): Promise<boolean | null> {
-  const command = new bucket.sdk.GetBucketVersioningCommand({ Bucket: bucket.place.bucket });
-  try {
-    const { Status } = await bucket.ask(
-      { action: 's3:GetBucketVersioning', key: null },
-      signal,
-      async (options) => bucket.client.send(command, options),
-    );
-    // Suspended: what was there before stays, and deleting hides it.
-    return Status !== undefined;
-  } catch (error) {
-    if (isNoAnswer(error)) {
-      return null;
-    }
-    throw error;
-  }
 }

@@ -31,7 +31,7 @@ test('the blocks of docs/disaster.md bring everything back, one after the other'
   const named = [...settings.matchAll(/^(BACKUPD_\w+)=/gm)].map(([, name = '']) => name);
   expect(named.toSorted()).toEqual(Object.keys(bucket.env).toSorted());
   const values = named.map((name) => `${name}=${bucket.env[name] ?? ''}\n`);
-  await writeFile(join(folder.dir, 'backupd.env'), values.join(''));
+  await writeFile(join(folder.dir, 's3.env'), values.join(''));
 
   await using volume = await testVolume();
   const database = uniqueName('new-db');

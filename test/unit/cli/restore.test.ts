@@ -66,6 +66,7 @@ describe('restore', () => {
       startedAt: '2026-11-22T02:00:00.000Z',
       gap: null,
       stops: [],
+      fetch: null,
       warnings: [],
     });
     expect((await run(fake, 'restore db --undo')).exitCode).toBe(17);
