@@ -1,15 +1,29 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import {
-  isKey,
-  type Destination,
-  type ListedVersion,
-  type ObjectFacts,
-  type PlaceFacts,
-  type UploadState,
+import type {
+  Destination,
+  ListedVersion,
+  PlaceFacts,
+  UploadState,
 } from '../../src/core/destination.ts';
 import { BackupdError } from '../../src/core/errors.ts';
+import {
+  add,
+  beginUpload,
+  byNumber,
+  checkKey,
+  current,
+  find,
+  listed,
+  MIB,
+  removeVersion,
+  sha256,
+  shownId,
+  type MemoryRequest,
+  type Store,
+  type Upload,
+  type Version,
+} from './memory-store.ts';
 
 export interface MemoryOptions {
   readonly name?: string;
@@ -19,26 +33,6 @@ export interface MemoryOptions {
   readonly facts?: Partial<PlaceFacts>;
   /** Of the parts in which files are put. */
   readonly partBytes?: number;
-}
-
-/** What is about to be asked of a destination. */
-export interface MemoryRequest {
-  readonly method:
-    | 'inspect'
-    | 'putPart'
-    | 'completeFile'
-    | 'put'
-    | 'list'
-    | 'listVersions'
-    | 'head'
-    | 'get'
-    | 'read'
-    | 'retrieve'
-    | 'remove'
-    | 'listUploads'
-    | 'abortUpload';
-  /** The prefix, of a listing. */
-  readonly key: string;
 }
 
 /** A destination in the memory of a test, as a bucket is that keeps versions or not. */
@@ -62,36 +56,6 @@ export interface MemoryDestination extends Destination {
   returnAll(): void;
   /** Begins an upload of somebody who never finishes it. */
   beginUpload(key: string, beganAt: string): string;
-}
-
-interface Version {
-  readonly versionId: string;
-  readonly bytes: Buffer;
-  readonly etag: string;
-  readonly sha256: string | null;
-  readonly modifiedAt: string;
-  readonly isDeleteMarker: boolean;
-  lockedUntil: string | null;
-  retrieval: ObjectFacts['retrieval'];
-}
-
-interface Upload {
-  readonly key: string;
-  readonly beganAt: string;
-  readonly parts: Map<number, Buffer>;
-}
-
-const MIB = 1024 * 1024;
-
-interface Store {
-  /** Newest first. */
-  readonly versions: Map<string, Version[]>;
-  readonly uploads: Map<string, Upload>;
-  readonly keepsVersions: boolean;
-  readonly lockedUntil: string | null;
-  readonly partBytes: number;
-  ask(method: MemoryRequest['method'], key: string, signal: AbortSignal): Promise<void>;
-  count(bytes: number): void;
 }
 
 /** An empty one. */
@@ -351,98 +315,4 @@ function handle(
     },
     beginUpload: (key, beganAt) => beginUpload(store, key, beganAt),
   };
-}
-
-function checkKey(key: string): void {
-  if (!isKey(key)) {
-    throw new Error(`no key: ${key}`);
-  }
-}
-
-function beginUpload(store: Store, key: string, beganAt = new Date().toISOString()): string {
-  const uploadId = randomBytes(8).toString('hex');
-  store.uploads.set(uploadId, { key, beganAt, parts: new Map() });
-  return uploadId;
-}
-
-function add(
-  store: Store,
-  key: string,
-  bytes: Buffer,
-  { sha256, isDeleteMarker = false }: { sha256: string | null; isDeleteMarker?: boolean },
-): Version {
-  const version: Version = {
-    versionId: randomBytes(8).toString('hex'),
-    bytes,
-    etag: `"${createHash('md5').update(bytes).digest('hex')}"`,
-    sha256,
-    modifiedAt: new Date().toISOString(),
-    isDeleteMarker,
-    lockedUntil: isDeleteMarker ? null : store.lockedUntil,
-    retrieval: 'readable',
-  };
-  const before = store.keepsVersions ? (store.versions.get(key) ?? []) : [];
-  store.versions.set(key, [version, ...before]);
-  return version;
-}
-
-function removeVersion(
-  store: Store,
-  key: string,
-  versionId: string | null,
-): Awaited<ReturnType<Destination['remove']>> {
-  const versions = store.versions.get(key) ?? [];
-  if (store.keepsVersions && versionId === null) {
-    add(store, key, Buffer.alloc(0), { sha256: null, isDeleteMarker: true });
-    return { outcome: 'hidden' };
-  }
-  const gone = store.keepsVersions
-    ? versions.filter((version) => version.versionId === versionId)
-    : versions;
-  const locked = gone.find(({ lockedUntil }) => lockedUntil !== null);
-  if (locked !== undefined) {
-    return { outcome: 'locked', until: locked.lockedUntil };
-  }
-  const left = versions.filter((version) => !gone.includes(version));
-  if (left.length === 0) {
-    store.versions.delete(key);
-  } else {
-    store.versions.set(key, left);
-  }
-  return { outcome: 'removed' };
-}
-
-function current(store: Store, key: string): Version | null {
-  const [newest] = store.versions.get(key) ?? [];
-  return newest === undefined || newest.isDeleteMarker ? null : newest;
-}
-
-function find(store: Store, key: string, versionId: string | null): Version | null {
-  return versionId === null
-    ? current(store, key)
-    : (store.versions.get(key)?.find((version) => version.versionId === versionId) ?? null);
-}
-
-function listed(store: Store, key: string, version: Version): ListedVersion {
-  return {
-    key,
-    bytes: version.bytes.length,
-    etag: version.etag,
-    modifiedAt: version.modifiedAt,
-    versionId: shownId(store, version),
-    isLatest: store.versions.get(key)?.[0] === version,
-    isDeleteMarker: version.isDeleteMarker,
-  };
-}
-
-function shownId(store: Store, version: Version): string | null {
-  return store.keepsVersions ? version.versionId : null;
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-function byNumber([one]: readonly [number, Buffer], [other]: readonly [number, Buffer]): number {
-  return one - other;
 }

@@ -49,14 +49,14 @@ function observed(record: Partial<UploadRecord> = {}): ObservedDestination {
 const FAILURE = { code: 'destination-unavailable', message: 'it is down', hint: null } as const;
 
 describe('copies of a source', () => {
-  test.each<[string, readonly CatalogEntry[], string, number, string | null]>([
-    ['all there', [backup(2, uploaded(6)), backup(1, uploaded(6))], 'ok', 0, at(6)],
-    ['one is not there yet', [backup(2), backup(1, uploaded(6))], 'pending', 1, at(6)],
-    ['no backup', [], 'pending', 0, null],
-    ['one was lost', [backup(2, uploaded(3), lost(6)), backup(1)], 'lost', 2, null],
-    ['lost and sent again', [backup(2, uploaded(3), lost(5), uploaded(6))], 'ok', 0, at(6)],
-    ['at another place only', [backup(2, uploaded(6, 'nas'))], 'pending', 1, null],
-  ])('%s', (_name, entries, state, pendingBackups, newest) => {
+  test.each<[string, readonly CatalogEntry[], readonly [string, number, string | null]]>([
+    ['all there', [backup(2, uploaded(6)), backup(1, uploaded(6))], ['ok', 0, at(6)]],
+    ['one is not there yet', [backup(2), backup(1, uploaded(6))], ['pending', 1, at(6)]],
+    ['no backup', [], ['pending', 0, null]],
+    ['one was lost', [backup(2, uploaded(3), lost(6)), backup(1)], ['lost', 2, null]],
+    ['lost and sent again', [backup(2, uploaded(3), lost(5), uploaded(6))], ['ok', 0, at(6)]],
+    ['at another place only', [backup(2, uploaded(6, 'nas'))], ['pending', 1, null]],
+  ])('%s', (_name, entries, [state, pendingBackups, newest]) => {
     expect(judgeCopies(observed(), entries, OWN, NOW_MS)).toEqual({
       destination: 's3',
       state,
