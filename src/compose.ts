@@ -7,6 +7,7 @@ import { toFailure, type Failure } from './core/errors.ts';
 import type { Emit } from './core/events.ts';
 import type { Settings } from './core/settings.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
+import { openKeys, sweepKeys } from './encryption/keys.ts';
 import type { App } from './jobs/context.ts';
 import { neighbours } from './neighbours.ts';
 import { loadEngine } from './sources/engines.ts';
@@ -38,6 +39,9 @@ export async function openApp(options: OpenOptions): Promise<App> {
   const { docker, problems: dockerProblems } = clientOf(environment);
   const problems = [...config.problems, ...dockerProblems];
   options.admit(problems);
+  if (options.access === 'write') {
+    await sweepKeys();
+  }
   const surroundings = surroundingsOf(docker);
   const { storage, failure } = await openDirectory(config.settings, options, surroundings);
   const sources = sourceBinder({
@@ -57,6 +61,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
       storage,
       catalog: openCatalog(storage),
       neighbours: neighbours(docker, surroundings),
+      keys: openKeys(config.values),
       emit: options.emit,
       backupdVersion: options.version,
       command: options.command,

@@ -68,6 +68,8 @@ export interface CommandSpec {
 }
 
 const READING: readonly FailureCode[] = ['backup-not-found', 'storage-unavailable'];
+/** Of an encrypted backup. */
+const DECRYPTING: readonly FailureCode[] = ['key-wrong', 'key-missing'];
 
 /** Every command, in the order of the help text. */
 export const COMMANDS = {
@@ -118,6 +120,7 @@ export const COMMANDS = {
     failures: [
       'backup-not-found',
       'locked',
+      ...DECRYPTING,
       'archive-corrupt',
       'nothing-to-undo',
       'target-unavailable',
@@ -152,21 +155,22 @@ export const COMMANDS = {
     failures: READING,
   },
   cat: {
-    about: 'Writes a file of a backup to stdout, decompressed.',
+    about: 'Writes a file of a backup to stdout, decrypted and decompressed.',
     operands: ['ID', 'FILE'],
     options: [],
     examples: [
       ['backupd cat 20261122T02 globals.sql.zst', 'the roles'],
       ['backupd cat 20261122T02 shop.dump.zst > shop.dump', 'for pg_restore'],
     ],
-    failures: [...READING, 'archive-corrupt'],
+    failures: [...READING, ...DECRYPTING, 'archive-corrupt'],
     notes: [
       'Ends with a failure when anything was wrong with the file, also after bytes were written: look at the exit code.',
       'With --json only errors are JSON.',
     ],
   },
   verify: {
-    about: 'Reads backups back: hashes, decompression, and the format to its end.',
+    about:
+      'Reads backups back: hashes, and, with the key where one is needed, decryption, decompression and the format to its end.',
     operands: ['[SOURCE|ID]'],
     options: [],
     examples: [
@@ -174,7 +178,13 @@ export const COMMANDS = {
       ['backupd verify db', 'those of db'],
       ['backupd verify 20261122T02', 'one'],
     ],
-    failures: ['backup-not-found', 'archive-corrupt', 'source-not-found', 'storage-unavailable'],
+    failures: [
+      'backup-not-found',
+      'key-wrong',
+      'archive-corrupt',
+      'source-not-found',
+      'storage-unavailable',
+    ],
   },
   prune: {
     about: 'Removes what retention does not keep, with the reason for every verdict.',
@@ -235,7 +245,7 @@ export const COMMANDS = {
     operands: [],
     options: [],
     examples: [
-      ['backupd check', 'configuration, Docker, targets, space, clock'],
+      ['backupd check', 'configuration, Docker, targets, keys, space, clock'],
       ['backupd check --json', 'for a script'],
     ],
     failures: ['unhealthy', 'storage-unavailable'],

@@ -31,13 +31,16 @@ export function checkProblems(
   );
 }
 
+/** `BACKUPD_AGE_IDENTITY` as a key of the configuration file. */
+function inFile(variable: string): string {
+  return variable
+    .slice('BACKUPD_'.length)
+    .toLowerCase()
+    .replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** Whether a problem is about one of these variables, also where its value stands in a file: `dir in /etc/backupd.yml`. */
 function concerns({ option }: ConfigProblem, needs: readonly string[]): boolean {
   const [name = ''] = option.split(' ');
-  return needs.some(
-    (need) =>
-      name === need ||
-      name === `${need}_FILE` ||
-      name === need.slice('BACKUPD_'.length).toLowerCase(),
-  );
+  return needs.some((need) => name === need || name === `${need}_FILE` || name === inFile(need));
 }

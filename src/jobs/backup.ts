@@ -190,12 +190,27 @@ async function backUp(
   const target = await source.locate(signal);
   await forgetDropped(source, target, storage.dir, signal);
 
+  // Before anything is stopped, run or written: a key that cannot be used is known by then.
+  await using encrypter = await context.keys.encrypter(signal);
   await using draft = await catalog.draft(source.name, running.id);
   const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
-  const { failure, ...dumped } = await dump({ source, job, draft, target, run }, context, signal);
+  const { failure, ...dumped } = await dump(
+    { source, job, draft, encrypter, target, run },
+    context,
+    signal,
+  );
   const { id, startedAt } = running;
   const manifest = await describeBackup(
-    { source, trigger, id, startedAt, target, isExpected: request.pins.length > 0, ...dumped },
+    {
+      source,
+      trigger,
+      id,
+      startedAt,
+      target,
+      encrypter,
+      isExpected: request.pins.length > 0,
+      ...dumped,
+    },
     context,
   );
   signal.throwIfAborted();

@@ -1,21 +1,30 @@
-import type { Readable } from 'node:stream';
-import { openArchive } from '../archive/read-archive.ts';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { checkStored, openArchive } from '../archive/read-archive.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { App } from './context.ts';
 
+/** What is to be written where. */
+export interface CopyRequest {
+  /** An id, or a unique beginning of one. */
+  readonly id: string;
+  readonly file: string;
+  /** It is not ended. */
+  readonly to: Writable;
+}
+
 /**
- * A file of a backup, decompressed. The stream fails with `archive-corrupt` when anything was wrong with it, also after it
- * gave bytes. The caller owns it.
- * @param id an id, or a unique beginning of one
- * @throws BackupdError `backup-not-found` for the id or the file, `usage` where the id is ambiguous
+ * Writes a file of a backup, decrypted and decompressed. Fails when anything was wrong with it, also after bytes were
+ * written; those of an encrypted one are authentic all the same.
+ * @throws BackupdError `backup-not-found` for the id or the file, `usage` where the id is ambiguous, `key-missing`,
+ *   `key-wrong`, `archive-corrupt`, `format-unsupported`; what writing fails with
  */
-export async function openBackupFile(
-  id: string,
-  fileName: string,
+export async function copyBackupFile(
+  { id, file: fileName, to }: CopyRequest,
   app: Pick<App, 'context' | 'reader'>,
   signal: AbortSignal,
-): Promise<Readable> {
-  const { catalog } = app.context;
+): Promise<void> {
+  const { catalog, keys } = app.context;
   const { manifest } = await catalog.find(id);
   const file = manifest.files.find(({ name }) => name === fileName);
   if (file === undefined) {
@@ -23,6 +32,14 @@ export async function openBackupFile(
       hint: `It has ${manifest.files.map(({ name }) => name).join(', ')}.`,
     });
   }
+  await using ring = keys.ring();
+  const decrypt = await ring.open(manifest, signal);
   const reader = await app.reader(manifest.engine, file.format);
-  return openArchive(catalog.path(manifest, file.name), file, { reader }, signal);
+  const path = catalog.path(manifest, file.name);
+  if (manifest.encryption.scheme === 'gpg') {
+    // gpg finds out at the end of a file whether it is authentic, and gives its bytes before that.
+    await checkStored(path, file, signal);
+  }
+  const plain = openArchive(path, file, { decrypt, reader }, signal);
+  await pipeline(plain, to, { end: false, signal });
 }

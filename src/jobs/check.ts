@@ -11,10 +11,11 @@ import { nextRunAt } from '../core/schedule.ts';
 import type { TargetRef } from '../core/source.ts';
 import type { App, BoundSource, Discovery } from './context.ts';
 import { SPACE_MARGIN_BYTES } from './backup.ts';
+import { checkKeys } from './check-keys.ts';
 import { collectProblems } from './status.ts';
 
 /** One thing that must be in place; the hint says what to do where it is not. */
-interface Check {
+export interface Check {
   readonly name:
     | 'configuration'
     | 'docker'
@@ -26,6 +27,7 @@ interface Check {
     | 'directory'
     | 'space'
     | 'catalog'
+    | 'keys'
     | 'clock';
   /** What was looked at: a source, an option, a path. */
   readonly subject: string;
@@ -55,6 +57,7 @@ export async function check(app: App, signal: AbortSignal): Promise<CheckReport>
       checkSchedule(bound.job),
     );
   }
+  checks.push(...(await checkKeys(app.context.keys, signal)));
   const { dir } = app.context.storage;
   if (app.storageFailure === null) {
     checks.push(await checkDirectory(dir), ...(await checkCatalog(app)));

@@ -1,4 +1,5 @@
 import type { ConfigProblem } from '../core/discovery.ts';
+import type { Keys } from '../core/encryption.ts';
 import type { Emit } from '../core/events.ts';
 import type { Failure } from '../core/errors.ts';
 import type { Neighbours } from '../core/halts.ts';
@@ -14,6 +15,7 @@ export interface JobContext {
   readonly storage: Storage;
   readonly catalog: Catalog;
   readonly neighbours: Neighbours;
+  readonly keys: Keys;
   readonly emit: Emit;
   readonly backupdVersion: string;
   /** For lock files: what a person would call this process: `daemon`, `backup db`. */

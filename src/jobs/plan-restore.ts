@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
+import type { Stages } from '../core/encryption.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { HaltedContainer } from '../core/halts.ts';
 import { newRestoreRun } from '../core/restore-run.ts';
@@ -89,6 +90,9 @@ export async function planRestore(
   const { attempts } = await readAttempts(app.context.storage.dir, name);
   const { entry, gap } = chooseBackup({ entries, attempts }, request.at, app.settings.timezone);
   const manifest = await catalog.manifest(name, entry.manifest.id);
+  // Without its key all else is in vain.
+  await using ring = app.context.keys.ring();
+  const decrypt = await ring.open(manifest, signal);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
   const target = await (source.destination?.(manifest, signal) ?? source.locate(signal));
@@ -96,6 +100,7 @@ export async function planRestore(
   const plan = restorePlan(app.context, source, {
     manifest,
     databases: wanted,
+    decrypt,
     run: newRestoreRun(),
     stops: running.map(({ containerId }) => containerId),
   });
@@ -231,13 +236,16 @@ function flawOf(entry: CatalogEntry): string {
 export function restorePlan(
   context: JobContext,
   source: Source,
-  what: Pick<RestorePlan, 'manifest' | 'databases' | 'run' | 'stops'>,
+  {
+    decrypt,
+    ...what
+  }: Pick<RestorePlan, 'manifest' | 'databases' | 'run' | 'stops'> & { readonly decrypt: Stages },
 ): RestorePlan {
   return {
     ...what,
     open(file, signal) {
       const path = context.catalog.path(what.manifest, file.name);
-      return openArchive(path, file, { reader: source.reader(file.format) }, signal);
+      return openArchive(path, file, { decrypt, reader: source.reader(file.format) }, signal);
     },
     openZstd(file, signal) {
       const { compression } = file;
@@ -246,7 +254,7 @@ export function restorePlan(
       }
       const path = context.catalog.path(what.manifest, file.name);
       const reader = source.reader(file.format);
-      return openCompressed(path, { ...file, compression }, { reader }, signal);
+      return openCompressed(path, { ...file, compression }, { decrypt, reader }, signal);
     },
     onProgress(progress) {
       context.emit({

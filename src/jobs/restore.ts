@@ -90,16 +90,19 @@ async function restoreLocked(
   await settleOwed(decision.source, context, running);
   // Retention may have removed it since it was decided.
   await context.catalog.manifest(decision.source, decision.id);
+  await using ring = context.keys.ring();
+  const decrypt = await ring.open(decision.manifest, running);
   await checkArchives(decision, context, running);
   await source.sweep(target, running);
   const stops = await findRunning(decision.stop, target, context, running);
   const plan = restorePlan(context, source, {
     manifest: decision.manifest,
     databases: decision.databases,
+    decrypt,
     run: newRestoreRun(),
     stops: stops.map(({ containerId }) => containerId),
   });
-  return restoreBeside(decision, plan, context, running);
+  return await restoreBeside(decision, plan, context, running);
 }
 
 /**

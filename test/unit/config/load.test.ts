@@ -47,7 +47,7 @@ describe('loadConfig', () => {
       facts: 'exact',
       maxAge: { intervals: 1.5 },
     });
-    expect(config.options).toHaveLength(18);
+    expect(config.options).toHaveLength(23);
     expect(config.options.every((option) => option.from === 'default')).toBe(true);
   });
 
