@@ -12,8 +12,8 @@ const TAG = { authTagLength: TAG_BYTES };
 
 /** Turns the payload of one file, piece by piece, into something else. */
 export interface Payload {
-  /** What is ready after these bytes; may be nothing. Keeps the bytes. */
-  push(bytes: Buffer): readonly Buffer[];
+  /** What is ready after these bytes, one chunk after the other; may be nothing. Keeps the bytes. */
+  push(bytes: Buffer): Iterable<Buffer>;
   /** The last of it. */
   end(): Buffer;
 }
@@ -34,7 +34,11 @@ export function sealPayload(fileKey: Uint8Array, nonce: Uint8Array): Payload {
   }
 
   return {
-    push: (bytes) => chunks.push(bytes).map((pieces) => seal(pieces, false)),
+    *push(bytes) {
+      for (const pieces of chunks.push(bytes)) {
+        yield seal(pieces, false);
+      }
+    },
     end: () => seal(chunks.rest(), true),
   };
 }
@@ -72,7 +76,11 @@ export function openPayload(fileKey: Uint8Array, nonce: Uint8Array): Payload {
   }
 
   return {
-    push: (bytes) => chunks.push(bytes).map((pieces) => open(pieces, false)),
+    *push(bytes) {
+      for (const pieces of chunks.push(bytes)) {
+        yield open(pieces, false);
+      }
+    },
     end() {
       const plain = open(chunks.rest(), true);
       if (plain.length === 0 && nonces.count() > 1) {

@@ -8,7 +8,7 @@ import {
   type Stanza,
 } from 'age-encryption';
 import type { Encrypter } from '../core/encryption.ts';
-import { BackupdError } from '../core/errors.ts';
+import { BackupdError, toError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import { NONCE_BYTES, openPayload, sealPayload, type Payload } from './age-payload.ts';
 import type { SecretKeys } from './secret-keys.ts';
@@ -124,42 +124,47 @@ function opening(identities: Secret<readonly string[]>): Transform {
   let collected = Buffer.alloc(0);
   let payload: Payload | null = null;
 
-  /** Takes bytes until header and nonce are there, and then gives those behind them. */
-  async function begin(bytes: Buffer): Promise<readonly Buffer[]> {
+  /** Takes bytes until header and nonce are there; what is behind them is part of the payload. */
+  async function begin(bytes: Buffer): Promise<void> {
     collected = Buffer.concat([collected, bytes]);
     const headerBytes = lengthOfHeader(collected);
-    if (headerBytes === null || collected.length < headerBytes + NONCE_BYTES) {
-      if (collected.length > LONGEST_HEADER_BYTES) {
-        throw new BackupdError('archive-corrupt', 'is no file of age: it has no header');
-      }
-      return [];
+    if (headerBytes !== null && collected.length >= headerBytes + NONCE_BYTES) {
+      const fileKey = await readHeader(collected.subarray(0, headerBytes), identities);
+      payload = openPayload(fileKey, collected.subarray(headerBytes, headerBytes + NONCE_BYTES));
+      collected = collected.subarray(headerBytes + NONCE_BYTES);
+    } else if (collected.length > LONGEST_HEADER_BYTES) {
+      throw new BackupdError('archive-corrupt', 'is no file of age: it has no header');
     }
-    const fileKey = await readHeader(collected.subarray(0, headerBytes), identities);
-    payload = openPayload(fileKey, collected.subarray(headerBytes, headerBytes + NONCE_BYTES));
-    return payload.push(collected.subarray(headerBytes + NONCE_BYTES));
   }
 
-  const take = callbackify(async (bytes: Buffer) => payload?.push(bytes) ?? begin(bytes));
-  const finish = callbackify(async () => {
+  async function take(bytes: Buffer, give: (plain: Buffer) => void): Promise<void> {
+    let sealed = bytes;
     if (payload === null) {
-      throw new BackupdError('archive-corrupt', 'ends before the header of its encryption does');
+      await begin(bytes);
+      sealed = collected;
     }
-    return Promise.resolve(payload.end());
-  });
+    for (const plain of payload?.push(sealed) ?? []) {
+      give(plain);
+    }
+  }
 
+  const taking = callbackify(take);
   return new Transform({
     transform(bytes: Buffer, _encoding, done) {
-      take(bytes, (error, chunks) => {
-        if (error === null) {
-          for (const chunk of chunks) {
-            this.push(chunk);
-          }
-        }
-        done(error);
-      });
+      taking(bytes, (plain) => this.push(plain), done);
     },
     flush(done) {
-      finish(done);
+      try {
+        if (payload === null) {
+          throw new BackupdError(
+            'archive-corrupt',
+            'ends before the header of its encryption does',
+          );
+        }
+        done(null, payload.end());
+      } catch (error) {
+        done(toError(error));
+      }
     },
   });
 }

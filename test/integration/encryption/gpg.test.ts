@@ -22,7 +22,7 @@ let id: string;
 let folder: string;
 
 beforeAll(async () => {
-  stage = started.use(await openRestoreStage());
+  stage = started.use(await openRestoreStage({ settings: { BACKUPD_KEEP: 'all' } }));
   tools = started.use(await startKeyTools(stage.dir));
   plain = await tools.makeGpgKey('plain');
   guarded = await tools.makeGpgKey('guarded', { passphrase: PASSPHRASE });
@@ -68,7 +68,7 @@ async function altered(
   change: (stored: Buffer) => Buffer,
   check: () => Promise<void>,
 ): Promise<void> {
-  const kept = `${stage.dir}-kept`;
+  const kept = `${stage.dir}/kept`;
   await cp(folder, kept, { recursive: true });
   try {
     await alterArchive(folder, name, change);
@@ -187,7 +187,8 @@ describe('what was altered is refused, though hash and size fit', () => {
 
   function flip(stored: Buffer, at: number): Buffer {
     const flipped = Buffer.from(stored);
-    flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
+    const place = Math.floor(at);
+    flipped.writeUInt8(flipped.readUInt8(place) ^ 1, place);
     return flipped;
   }
 

@@ -14,7 +14,7 @@ const NONCE = randomBytes(16);
 const SEALED_BYTES = CHUNK_BYTES + 16;
 
 function through(payload: Payload, bytes: Uint8Array, cuts: readonly number[] = []): Buffer {
-  const given = cutAt(bytes, cuts).flatMap((piece) => payload.push(piece));
+  const given = cutAt(bytes, cuts).flatMap((piece) => [...payload.push(piece)]);
   return Buffer.concat([...given, payload.end()]);
 }
 
@@ -28,7 +28,9 @@ function open(sealed: Uint8Array, cuts: readonly number[] = []): { plain: Buffer
   const given: Buffer[] = [];
   try {
     for (const piece of cutAt(sealed, cuts)) {
-      given.push(...payload.push(piece));
+      for (const plain of payload.push(piece)) {
+        given.push(plain);
+      }
     }
     given.push(payload.end());
   } catch (error) {
