@@ -129,8 +129,8 @@ function isBech32(word: string, prefix: string): boolean {
 }
 
 function armoured(text: string, kind: 'PUBLIC' | 'PRIVATE'): string {
-  const has = (edge: string): boolean => text.includes(`-----${edge} PGP ${kind} KEY BLOCK-----`);
-  if (!has('BEGIN') || !has('END')) {
+  const edges = ['BEGIN', 'END'].map((edge) => `-----${edge} PGP ${kind} KEY BLOCK-----`);
+  if (!edges.every((edge) => text.includes(edge))) {
     throw new FormatError('it has no beginning and end of one');
   }
   return text;

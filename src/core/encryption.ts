@@ -12,7 +12,9 @@ export type Scheme = (typeof SCHEMES)[number];
 export type Stages = () => readonly Duplex[];
 
 /** Nothing is to be done. */
-export const NO_STAGES: Stages = () => [];
+export function noStages(): readonly Duplex[] {
+  return [];
+}
 
 /** Encrypts the files of one run. It was tried when it was made, so that a key that cannot be used is known before a dump. */
 export interface Encrypter extends AsyncDisposable {

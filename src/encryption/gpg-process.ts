@@ -29,7 +29,8 @@ export interface RunningGpg {
   readonly stdout: Readable;
   /** Resolves when it has ended and all of its output was read. Never rejects. */
   readonly exit: Promise<GpgExit>;
-  kill(): void;
+  /** For the listener of a signal, too. */
+  readonly kill: () => void;
 }
 
 /** Not that of this process, which has secrets in its environment. */

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import { callbackify } from 'node:util';
 import { BackupdError } from '../core/errors.ts';
 import { startGpg, type GpgExit, type GpgSetting } from './gpg-process.ts';
 
@@ -13,6 +14,24 @@ export function gpgStage(
 ): Duplex {
   const gpg = startGpg(setting, args);
   let isFed = false;
+
+  const ended = callbackify(async (error: Error | null) => {
+    await gpg.exit;
+    if (error !== null) {
+      throw error;
+    }
+  });
+
+  async function settle(): Promise<void> {
+    const wrong = judge(await gpg.exit);
+    if (wrong !== null) {
+      stage.destroy(wrong);
+    } else if (isFed) {
+      stage.push(null);
+    } else {
+      stage.destroy(new BackupdError('archive-corrupt', 'has more than gpg takes for it'));
+    }
+  }
 
   const stage = new Duplex({
     write(bytes: Buffer, _encoding, done) {
@@ -36,9 +55,7 @@ export function gpgStage(
     destroy(error, done) {
       gpg.kill();
       gpg.stdout.destroy();
-      void gpg.exit.then(() => {
-        done(error);
-      });
+      ended(error, done);
     },
   });
   gpg.stdout.on('data', (bytes: Buffer) => {
@@ -46,15 +63,6 @@ export function gpgStage(
       gpg.stdout.pause();
     }
   });
-  void gpg.exit.then((exit) => {
-    const wrong = judge(exit);
-    if (wrong !== null) {
-      stage.destroy(wrong);
-    } else if (isFed) {
-      stage.push(null);
-    } else {
-      stage.destroy(new BackupdError('archive-corrupt', 'has more than gpg takes for it'));
-    }
-  });
+  void settle();
   return stage;
 }

@@ -1,5 +1,5 @@
 import {
-  NO_STAGES,
+  noStages,
   SCHEMES,
   type EncryptedBackup,
   type Encrypter,
@@ -27,7 +27,7 @@ export interface ConfiguredKeys {
 const UNENCRYPTED: Encrypter = {
   encryption: { scheme: 'none', keyIds: [] },
   warnings: [],
-  encrypt: NO_STAGES,
+  encrypt: noStages,
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
@@ -83,7 +83,7 @@ function keyRing(configured: ConfiguredKeys): KeyRing {
     async open(backup, signal) {
       const { scheme, keyIds } = backup.encryption;
       if (scheme === 'none') {
-        return NO_STAGES;
+        return noStages;
       }
       if (!SCHEMES.includes(scheme)) {
         throw unknownScheme(backup);

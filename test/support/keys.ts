@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { Keys } from '../../src/core/encryption.ts';
-import { MANIFEST_FILE } from '../../src/core/layout.ts';
-import type { Manifest } from '../../src/core/manifest.ts';
 import { secret } from '../../src/core/secret.ts';
 import { openKeys } from '../../src/encryption/keys.ts';
+import type { CommandBox } from './command-box.ts';
 import { startContainer } from './test-container.ts';
+import { waitFor } from './wait-for.ts';
 
 /** Both halves of a key of age. */
 export interface AgeKey {
@@ -98,24 +95,18 @@ export async function startKeyTools(dir: string): Promise<KeyTools> {
   };
 }
 
-/** Changes what is stored of a file of a backup, and makes the manifest fit: what is left to see it is the encryption. */
-export async function alterArchive(
-  folder: string,
-  name: string,
-  change: (stored: Buffer) => Buffer,
-): Promise<void> {
-  const stored = change(await readFile(join(folder, name)));
-  await writeFile(join(folder, name), stored);
-  const path = join(folder, MANIFEST_FILE);
-  const manifest = JSON.parse(await readFile(path, 'utf8')) as Manifest;
-  const files = manifest.files.map((file) =>
-    file.name === name
-      ? {
-          ...file,
-          storedBytes: stored.length,
-          sha256: createHash('sha256').update(stored).digest('hex'),
-        }
-      : file,
-  );
-  await writeFile(path, JSON.stringify({ ...manifest, files }));
+/** Homes of gpg in a container of backupd, and what runs in them; empty where all is well. */
+export async function leftOfGpg({ box }: Pick<CommandBox, 'box'>): Promise<string> {
+  const script = String.raw`
+    ls -d /dev/shm/backupd-gpg-* /tmp/backupd-gpg-* 2>/dev/null
+    for dir in /proc/[0-9]*; do
+      tr '\000' ' ' <"$dir/cmdline" | grep -a '^\(gpg\|gpg-agent\|keyboxd\|scdaemon\) '
+    done 2>/dev/null
+    true`;
+  return (await box.exec(['sh', '-c', script], { user: 'root' })).stdout;
+}
+
+/** Waits until no gpg, no agent and no folder of theirs is left. */
+export async function untilNothingOfGpg(box: Pick<CommandBox, 'box'>): Promise<void> {
+  await waitFor('end of gpg', async () => (await leftOfGpg(box)) === '');
 }

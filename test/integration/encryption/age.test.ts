@@ -1,10 +1,16 @@
-import { cp, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { alterArchive, newAgeKey, startKeyTools, type KeyTools } from '../../support/keys.ts';
+import {
+  failureOf,
+  flip,
+  makeEncryptedBackup,
+  type EncryptedBackup,
+} from '../../support/encrypted-backup.ts';
+import { newAgeKey, startKeyTools, type KeyTools } from '../../support/keys.ts';
 import { containing, having } from '../../support/matchers.ts';
 import { openRestoreStage, type RestoreStage } from '../../support/restore-stage.ts';
-import { runProcess, type ProcessResult } from '../../support/run-process.ts';
+import type { ProcessResult } from '../../support/run-process.ts';
 
 const [OWN, SPARE, OTHER] = await Promise.all([newAgeKey(), newAgeKey(), newAgeKey()]);
 const RECIPIENTS = `${OWN.recipient} ${SPARE.recipient}`;
@@ -19,7 +25,7 @@ type Env = Readonly<Record<string, string>>;
 const started = new AsyncDisposableStack();
 let stage: RestoreStage;
 let tools: KeyTools;
-/** The backup, and its folder on this host. */
+let backup: EncryptedBackup;
 let id: string;
 let folder: string;
 
@@ -30,9 +36,8 @@ beforeAll(async () => {
   await stage.server.sql(
     `create table noise as select n, encode(sha512(n::text::bytea), 'hex') from generate_series(1, 20000) as n`,
   );
-  const { runs } = await stage.json<{ runs: { id: string }[] }>(['backup', 'db']);
-  id = runs[0]?.id ?? '';
-  folder = join(stage.dir, 'db', id);
+  backup = await makeEncryptedBackup(stage);
+  ({ id, folder } = backup);
 });
 afterAll(async () => {
   await started.disposeAsync();
@@ -42,36 +47,8 @@ async function backupd(args: readonly string[], env: Env = {}): Promise<ProcessR
   return stage.backupd(args, { env });
 }
 
-/** The error of a command that is asked for JSON. */
 async function failure(args: readonly string[], env: Env = {}): Promise<unknown> {
-  const { exitCode, stderr } = await backupd([...args, '--json'], env);
-  const { error } = JSON.parse(stderr) as { error: object };
-  expect(error).toMatchObject({ exitCode });
-  return error;
-}
-
-async function catDigest(file: string, env: Env): Promise<string> {
-  const { stdout } = await stage.box.exec(['sh', '-c', `backupd cat ${id} ${file} | sha256sum`], {
-    env,
-  });
-  return stdout.slice(0, 64);
-}
-
-/** Changes the backup for the time of a check. */
-async function altered(
-  name: string,
-  change: (stored: Buffer) => Buffer,
-  check: () => Promise<void>,
-): Promise<void> {
-  const kept = `${stage.dir}/kept`;
-  await cp(folder, kept, { recursive: true });
-  try {
-    await alterArchive(folder, name, change);
-    await check();
-  } finally {
-    await runProcess(['rm', '-rf', folder]);
-    await runProcess(['mv', kept, folder]);
-  }
+  return failureOf(stage, args, env);
 }
 
 test('every file is one of age, and nothing hides that', async () => {
@@ -100,7 +77,7 @@ test('the stock tools open every file', async () => {
       const stock = await tools.run(
         `age -d -i /tmp/key ${folder}/${file} | zstd -dc | sha256sum | head -c 64`,
       );
-      expect(await catDigest(file, WITH_KEY)).toBe(stock);
+      expect(await backup.catDigest(file, WITH_KEY)).toBe(stock);
     }
   }
 });
@@ -108,16 +85,16 @@ test('the stock tools open every file', async () => {
 test('a file of the stock age is read as well as one of ours', async () => {
   await tools.run('umask 077; cat > /tmp/key', OWN.identity);
   const file = 'shop.dump.zst.age';
-  const digest = await catDigest(file, WITH_KEY);
+  const digest = await backup.catDigest(file, WITH_KEY);
   await tools.run(
     `age -d -i /tmp/key ${folder}/${file} | age -r ${OWN.recipient} -r ${OTHER.recipient} > ${stage.dir}/stock.age`,
   );
   const stock = await readFile(join(stage.dir, 'stock.age'));
-  await altered(
+  await backup.altered(
     file,
     () => stock,
     async () => {
-      expect(await catDigest(file, WITH_KEY)).toBe(digest);
+      expect(await backup.catDigest(file, WITH_KEY)).toBe(digest);
       const verified = await backupd(['verify', id, '--json'], WITH_KEY);
       expect(JSON.parse(verified.stdout)).toEqual([having({ ok: true, depth: 'content' })]);
     },
@@ -267,12 +244,6 @@ describe('what was altered', () => {
     ]);
   }
 
-  function flip(stored: Buffer, at: number): Buffer {
-    const flipped = Buffer.from(stored);
-    flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
-    return flipped;
-  }
-
   test.each([
     ['cut', (stored: Buffer) => stored.subarray(0, -1)],
     [
@@ -288,11 +259,11 @@ describe('what was altered', () => {
     ['altered in the code of its header', (stored: Buffer) => flip(stored, bodyOf(stored) - 30)],
     ['put in its place unencrypted', () => Buffer.from('no age at all')],
   ])('%s is refused, though hash and size fit', async (_, change) => {
-    await altered(FILE, change, expectCorrupt);
+    await backup.altered(FILE, change, expectCorrupt);
   });
 
   test('gives nothing but authentic bytes before cat fails', async () => {
-    await altered(
+    await backup.altered(
       FILE,
       (stored) => flip(stored, stored.length - 20),
       async () => {
@@ -303,7 +274,7 @@ describe('what was altered', () => {
         expect(Number(sizeBytes)).toBeGreaterThan(CHUNK_BYTES);
         await tools.run('umask 077; cat > /tmp/key', OWN.identity);
         const authentic = await tools.run(
-          `(age -d -i /tmp/key ${stage.dir}/kept/${FILE} | zstd -dc || true) | head -c ${sizeBytes} | sha256sum`,
+          `(age -d -i /tmp/key ${backup.kept}/${FILE} | zstd -dc || true) | head -c ${sizeBytes} | sha256sum`,
         );
         expect(`${digest}\n`).toBe(authentic);
       },
@@ -316,7 +287,7 @@ describe('what was altered', () => {
       `ssh=$(echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKOCA2nUxxwbxc1kyB9/VSR8OC0FsRRJjR1IZ8UF4CPu x'); age -d -i /tmp/key ${folder}/${FILE} | age -r "$ssh" > ${stage.dir}/ssh.age`,
     );
     const other = await readFile(join(stage.dir, 'ssh.age'));
-    await altered(
+    await backup.altered(
       FILE,
       () => other,
       async () => {

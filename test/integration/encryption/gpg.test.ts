@@ -1,11 +1,21 @@
-import { cp, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { alterArchive, startKeyTools, type GpgKeyPair, type KeyTools } from '../../support/keys.ts';
-import { containing, having, matching } from '../../support/matchers.ts';
+import {
+  failureOf,
+  flip,
+  makeEncryptedBackup,
+  type EncryptedBackup,
+} from '../../support/encrypted-backup.ts';
+import {
+  startKeyTools,
+  untilNothingOfGpg,
+  type GpgKeyPair,
+  type KeyTools,
+} from '../../support/keys.ts';
+import { containing, having } from '../../support/matchers.ts';
 import { openRestoreStage, type RestoreStage } from '../../support/restore-stage.ts';
-import { runProcess, type ProcessResult } from '../../support/run-process.ts';
-import { waitFor } from '../../support/wait-for.ts';
+import type { ProcessResult } from '../../support/run-process.ts';
 
 const PASSPHRASE = 'correct horse "battery" staple';
 type Env = Readonly<Record<string, string>>;
@@ -18,11 +28,12 @@ let guarded: GpgKeyPair;
 let other: GpgKeyPair;
 let recipients: Env;
 let withKey: Env;
+let backup: EncryptedBackup;
 let id: string;
 let folder: string;
 
 beforeAll(async () => {
-  stage = started.use(await openRestoreStage({ settings: { BACKUPD_KEEP: 'all' } }));
+  stage = started.use(await openRestoreStage());
   tools = started.use(await startKeyTools(stage.dir));
   plain = await tools.makeGpgKey('plain');
   guarded = await tools.makeGpgKey('guarded', { passphrase: PASSPHRASE });
@@ -32,76 +43,26 @@ beforeAll(async () => {
   await stage.server.sql(
     `create table noise as select n, encode(sha512(n::text::bytea), 'hex') from generate_series(1, 20000) as n`,
   );
-  id = await backUp(recipients);
-  folder = join(stage.dir, 'db', id);
+  backup = await makeEncryptedBackup(stage, recipients);
+  ({ id, folder } = backup);
 });
 afterAll(async () => {
   await started.disposeAsync();
 });
-
-async function backUp(env: Env): Promise<string> {
-  const { exitCode, stdout, stderr } = await stage.backupd(['backup', 'db', '--json'], { env });
-  expect(exitCode, stdout + stderr).toBe(0);
-  const { runs } = JSON.parse(stdout) as { runs: { id: string }[] };
-  return runs[0]?.id ?? '';
-}
 
 async function backupd(args: readonly string[], env: Env = {}): Promise<ProcessResult> {
   return stage.backupd(args, { env });
 }
 
 async function failure(args: readonly string[], env: Env = {}): Promise<unknown> {
-  const { exitCode, stderr } = await backupd([...args, '--json'], env);
-  const { error } = JSON.parse(stderr) as { error: object };
-  expect(error).toMatchObject({ exitCode });
-  return error;
-}
-
-async function catDigest(file: string, env: Env): Promise<string> {
-  const script = `backupd cat ${id} ${file} | sha256sum`;
-  const { stdout } = await stage.box.exec(['sh', '-c', script], { env });
-  return stdout.slice(0, 64);
-}
-
-async function altered(
-  name: string,
-  change: (stored: Buffer) => Buffer,
-  check: () => Promise<void>,
-): Promise<void> {
-  const kept = `${stage.dir}/kept`;
-  await cp(folder, kept, { recursive: true });
-  try {
-    await alterArchive(folder, name, change);
-    await check();
-  } finally {
-    await runProcess(['rm', '-rf', folder]);
-    await runProcess(['mv', kept, folder]);
-  }
-}
-
-/** Homes of gpg, and what runs in them. */
-async function leftOfGpg(): Promise<string> {
-  const script = `
-    ls -d /dev/shm/backupd-gpg-* /tmp/backupd-gpg-* 2>/dev/null
-    for dir in /proc/[0-9]*; do tr '\\000' ' ' <"$dir/cmdline" | grep -a '^\\(gpg\\|gpg-agent\\|keyboxd\\|scdaemon\\) '; done 2>/dev/null
-    true`;
-  return (await stage.box.exec(['sh', '-c', script], { user: 'root' })).stdout;
-}
-
-async function expectNothingLeft(): Promise<void> {
-  let left = '';
-  await waitFor('end of gpg', async () => {
-    left = await leftOfGpg();
-    return left === '';
-  });
-  expect(left).toBe('');
+  return failureOf(stage, args, env);
 }
 
 test('the stock gpg opens every file, and each key alone does', async () => {
   const encryption = { scheme: 'gpg', keyIds: [plain.fingerprint, guarded.fingerprint] };
   expect(await stage.json(['show', id])).toMatchObject({ encryption });
   for (const file of ['shop.dump.zst.gpg', 'crm.dump.zst.gpg', 'globals.sql.zst.gpg']) {
-    const digest = await catDigest(file, withKey);
+    const digest = await backup.catDigest(file, withKey);
     for (const { secretKey, passphrase } of [
       { ...plain, passphrase: '' },
       { ...guarded, passphrase: PASSPHRASE },
@@ -118,16 +79,16 @@ test('the stock gpg opens every file, and each key alone does', async () => {
 
 test('a file of the stock gpg is read as well as one of ours', async () => {
   const file = 'shop.dump.zst.gpg';
-  const digest = await catDigest(file, withKey);
+  const digest = await backup.catDigest(file, withKey);
   await tools.run(
     `gpg --batch --quiet -d ${folder}/${file} | gpg --batch --quiet --trust-model always -r ${plain.fingerprint} -o ${stage.dir}/stock.gpg -e`,
   );
   const stock = await readFile(join(stage.dir, 'stock.gpg'));
-  await altered(
+  await backup.altered(
     file,
     () => stock,
     async () => {
-      expect(await catDigest(file, withKey)).toBe(digest);
+      expect(await backup.catDigest(file, withKey)).toBe(digest);
     },
   );
 });
@@ -154,7 +115,7 @@ test('without the key, with another one, with the wrong passphrase and without o
     expect([cat.exitCode, cat.stdout]).toEqual([exitCode, '']);
   }
   expect(await stage.content('shop')).toEqual(before);
-  await expectNothingLeft();
+  await untilNothingOfGpg(stage);
 });
 
 test('a restore brings everything back, with a passphrase too', async () => {
@@ -170,7 +131,7 @@ test('a restore brings everything back, with a passphrase too', async () => {
     const verified = await backupd(['verify', id, '--json'], env);
     expect(JSON.parse(verified.stdout)).toEqual([having({ ok: true, depth: 'content' })]);
   }
-  await expectNothingLeft();
+  await untilNothingOfGpg(stage);
 });
 
 test('check proves the keys by going there and back', async () => {
@@ -185,13 +146,6 @@ test('check proves the keys by going there and back', async () => {
 describe('what was altered is refused, though hash and size fit', () => {
   const FILE = 'shop.dump.zst.gpg';
 
-  function flip(stored: Buffer, at: number): Buffer {
-    const flipped = Buffer.from(stored);
-    const place = Math.floor(at);
-    flipped.writeUInt8(flipped.readUInt8(place) ^ 1, place);
-    return flipped;
-  }
-
   test.each([
     ['cut by a byte', (stored: Buffer) => stored.subarray(0, -1)],
     ['cut by half', (stored: Buffer) => stored.subarray(0, stored.length / 2)],
@@ -202,7 +156,7 @@ describe('what was altered is refused, though hash and size fit', () => {
     ['put in its place unencrypted', () => Buffer.from('no gpg at all')],
   ])('%s', async (_, change) => {
     const before = await stage.content('shop');
-    await altered(FILE, change, async () => {
+    await backup.altered(FILE, change, async () => {
       const cat = await backupd(['cat', id, FILE], withKey);
       expect([cat.exitCode, cat.stderr]).toEqual([13, containing(FILE)]);
       expect(await failure(['restore', 'db', '--at', id, '--yes'], withKey)).toEqual(
@@ -211,13 +165,13 @@ describe('what was altered is refused, though hash and size fit', () => {
     });
     expect(await stage.content('shop')).toEqual(before);
     expect(await stage.leftovers()).toEqual([]);
-    await expectNothingLeft();
+    await untilNothingOfGpg(stage);
   });
 
   test('a message that is only signed or packed is not taken for an encrypted one', async () => {
     await tools.run(`echo rows | gpg --batch --quiet --store -o ${stage.dir}/stored.gpg`);
     const stored = await readFile(join(stage.dir, 'stored.gpg'));
-    await altered(
+    await backup.altered(
       FILE,
       () => stored,
       async () => {
@@ -238,109 +192,4 @@ describe('what was altered is refused, though hash and size fit', () => {
       bytes.subarray(-5, -4).toString('latin1'),
     );
   });
-});
-
-describe('a key that cannot be encrypted for', () => {
-  async function expectRefused(env: Env, message: unknown): Promise<void> {
-    const before = await stage.json(['list', 'db']);
-    const { exitCode, stdout } = await backupd(['backup', 'db', '--json'], env);
-    expect(exitCode).toBe(3);
-    expect(JSON.parse(stdout)).toMatchObject({
-      runs: [{ outcome: 'failed', id: null, error: { code: 'config-invalid', message } }],
-    });
-    expect(await stage.json(['list', 'db'])).toEqual(before);
-    expect(await stage.leftovers()).toEqual([]);
-    const check = await backupd(['check', '--json'], env);
-    expect(JSON.parse(check.stdout)).toMatchObject({ ok: false });
-    await expectNothingLeft();
-  }
-
-  test('is told when it is expired', async () => {
-    const short = await tools.makeGpgKey('short', { expires: 'seconds=1' });
-    await waitFor('end of the key', async () => {
-      const listed = await tools.run(`gpg --batch --with-colons --list-keys ${short.fingerprint}`);
-      return listed.includes('pub:e:');
-    });
-    await expectRefused(
-      { BACKUPD_GPG_RECIPIENT_KEYS: plain.publicKey + short.publicKey },
-      matching(new RegExp(`for key ${short.fingerprint}: it is expired`)),
-    );
-  });
-
-  test('is told when it is revoked', async () => {
-    const gone = await tools.makeGpgKey('gone');
-    await tools.run(
-      `sed 's/^:---/---/' /tmp/.gnupg/openpgp-revocs.d/${gone.fingerprint}.rev | gpg --batch --quiet --import`,
-    );
-    const publicKey = await tools.run(`gpg --armor --export ${gone.fingerprint}`);
-    await expectRefused(
-      { BACKUPD_GPG_RECIPIENT_KEYS: publicKey },
-      containing(`${gone.fingerprint}: it is revoked`),
-    );
-  });
-
-  test('is told when it is only for signatures', async () => {
-    await tools.run(
-      `gpg --batch --quiet --passphrase '' --quick-gen-key signer ed25519 sign never`,
-    );
-    const publicKey = await tools.run(`gpg --armor --export =signer`);
-    await expectRefused(
-      { BACKUPD_GPG_RECIPIENT_KEYS: publicKey },
-      containing('none of its subkeys can be encrypted for'),
-    );
-  });
-
-  test('is told when it is none', async () => {
-    const broken = plain.publicKey.replace(/\n([A-Za-z0-9+/]{10})/, '\nAAAAAAAAAA');
-    await expectRefused(
-      { BACKUPD_GPG_RECIPIENT_KEYS: broken },
-      containing('gpg finds no public key in it'),
-    );
-  });
-});
-
-test('a key that expires soon is a warning of the backup, and one that did still reads', async () => {
-  const soon = await tools.makeGpgKey('soon', { expires: '10d' });
-  const env = { BACKUPD_GPG_RECIPIENT_KEYS: soon.publicKey };
-  const made = await backUp(env);
-  const [entry] = await stage.json<readonly { id: string; warnings: readonly object[] }[]>([
-    'list',
-    'db',
-  ]);
-  expect(entry).toMatchObject({ id: made });
-  expect(entry?.warnings).toContainEqual(
-    having({
-      code: 'key-expiring',
-      message: matching(
-        new RegExp(`^key ${soon.fingerprint} expires in (?:9|10) days, on 2\\d{3}-`),
-      ),
-    }),
-  );
-  // As it will be in a month.
-  await tools.run(
-    `gpg --batch --quiet --passphrase '' --quick-set-expire ${soon.fingerprint} seconds=1`,
-  );
-  await waitFor('end of the key', async () =>
-    (await tools.run(`gpg --batch --with-colons --list-keys ${soon.fingerprint}`)).includes(
-      'pub:e:',
-    ),
-  );
-  const secretKey = await tools.run(
-    `gpg --batch --pinentry-mode loopback --passphrase '' --armor --export-secret-keys ${soon.fingerprint}`,
-  );
-  const verified = await backupd(['verify', made, '--json'], { BACKUPD_GPG_SECRET_KEY: secretKey });
-  expect(JSON.parse(verified.stdout)).toEqual([having({ ok: true, depth: 'content' })]);
-});
-
-test('what a command leaves that is killed is gone with the next one', async () => {
-  const env = { ...recipients, ...withKey };
-  const dying = await stage.backupd(['restore', 'db', '--at', id, '--yes'], {
-    env,
-    killAt: 'beside-created',
-  });
-  expect(dying.exitCode).toBe(137);
-  expect(await leftOfGpg()).toContain('/dev/shm/backupd-gpg-');
-  await backUp(recipients);
-  await expectNothingLeft();
-  expect(await stage.leftovers()).toEqual([]);
 });

@@ -10,7 +10,7 @@ import {
   openArchive,
   openCompressed,
 } from '../../../src/archive/read-archive.ts';
-import { NO_STAGES } from '../../../src/core/encryption.ts';
+import { noStages } from '../../../src/core/encryption.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { ArchiveFile, Compression } from '../../../src/core/manifest.ts';
 import type { StreamReader } from '../../../src/core/source.ts';
@@ -23,8 +23,7 @@ const PLAIN = Buffer.from('some rows of a table\n'.repeat(20));
 const COMPRESSIONS = ['zstd', 'gzip', 'none'] as const;
 
 async function failureOf(path: string, file: ArchiveFile): Promise<unknown> {
-  return (await readAll(openArchive(path, file, { decrypt: NO_STAGES, reader: null }, NEVER)))
-    .error;
+  return (await readAll(openArchive(path, file, { decrypt: noStages, reader: null }, NEVER))).error;
 }
 
 function corrupt(fact: RegExp): unknown {
@@ -45,7 +44,7 @@ async function expectRefused(
     const { stream } = openCompressed(
       path,
       { ...file, compression },
-      { decrypt: NO_STAGES, reader: null },
+      { decrypt: noStages, reader: null },
       NEVER,
     );
     expect((await readAll(stream)).error, what).toEqual(corrupt(/\/shop\.dump: /));
@@ -60,7 +59,7 @@ describe('openArchive', () => {
       fc.asyncProperty(anyBytes(), fc.constantFrom(...COMPRESSIONS), async (plain, compression) => {
         const file = await store(path, encode(plain, compression), { plain, compression });
         const { bytes, error } = await readAll(
-          openArchive(path, file, { decrypt: NO_STAGES, reader: anyReader() }, NEVER),
+          openArchive(path, file, { decrypt: noStages, reader: anyReader() }, NEVER),
         );
         expect(error).toBeNull();
         expect(bytes.equals(plain)).toBe(true);
@@ -133,7 +132,7 @@ describe('openArchive', () => {
     const file = await store(path, PLAIN, { plain: PLAIN, compression: 'none' });
     const longer = { ...file, storedBytes: file.storedBytes + 1 };
     const { bytes } = await readAll(
-      openArchive(path, longer, { decrypt: NO_STAGES, reader: null }, NEVER),
+      openArchive(path, longer, { decrypt: noStages, reader: null }, NEVER),
     );
     expect(bytes.length).toBe(0);
   });
@@ -149,7 +148,7 @@ describe('openArchive', () => {
       },
     };
     const { bytes, error } = await readAll(
-      openArchive(path, file, { decrypt: NO_STAGES, reader }, NEVER),
+      openArchive(path, file, { decrypt: noStages, reader }, NEVER),
     );
     expect(bytes.equals(PLAIN)).toBe(true);
     expect(error).toEqual(corrupt(/shop\.dump: has lost a table$/));
@@ -160,7 +159,7 @@ describe('openArchive', () => {
     const path = join(folder.dir, 'shop.dump');
     const plain = randomBytes(8 * 1024 * 1024);
     const file = await store(path, encode(plain, 'zstd'), { plain, compression: 'zstd' });
-    const stream = openArchive(path, file, { decrypt: NO_STAGES, reader: null }, NEVER);
+    const stream = openArchive(path, file, { decrypt: noStages, reader: null }, NEVER);
     await once(stream, 'readable');
     expect(await openDescriptors(path)).toBe(1);
     stream.destroy();
@@ -174,7 +173,7 @@ describe('openArchive', () => {
     const plain = randomBytes(8 * 1024 * 1024);
     const file = await store(path, plain, { plain, compression: 'none' });
     const controller = new AbortController();
-    const stream = openArchive(path, file, { decrypt: NO_STAGES, reader: null }, controller.signal);
+    const stream = openArchive(path, file, { decrypt: noStages, reader: null }, controller.signal);
     await once(stream, 'readable');
     controller.abort();
     expect((await readAll(stream)).error).toMatchObject({ name: 'AbortError' });
@@ -192,7 +191,7 @@ describe('openCompressed', () => {
     const { stream, plainBytes } = openCompressed(
       path,
       { ...file, compression: 'zstd' },
-      { decrypt: NO_STAGES, reader: anyReader() },
+      { decrypt: noStages, reader: anyReader() },
       NEVER,
     );
     let bytes = Buffer.alloc(0);
@@ -219,7 +218,7 @@ describe('openCompressed', () => {
     const { stream } = openCompressed(
       path,
       { ...file, compression: 'zstd' },
-      { decrypt: NO_STAGES, reader },
+      { decrypt: noStages, reader },
       NEVER,
     );
     expect((await readAll(stream)).error).toEqual(corrupt(/has lost a table$/));
@@ -234,7 +233,7 @@ describe('openCompressed', () => {
     const { stream } = openCompressed(
       path,
       { ...file, compression: 'zstd' },
-      { decrypt: NO_STAGES, reader: null },
+      { decrypt: noStages, reader: null },
       NEVER,
     );
     await once(stream, 'readable');
@@ -289,7 +288,7 @@ describe('checkContent', () => {
     const file = await store(path, stored, { plain: PLAIN, compression: 'zstd' });
     let plainBytes = 0;
     const how = {
-      decrypt: NO_STAGES,
+      decrypt: noStages,
       reader: anyReader(),
       onBytes: (bytes: number) => (plainBytes += bytes),
     };

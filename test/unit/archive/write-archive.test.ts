@@ -11,7 +11,7 @@ import {
   type WriteProgress,
 } from '../../../src/archive/write-archive.ts';
 import { zstdFrame } from '../../../src/archive/zstd-frame.ts';
-import { NO_STAGES } from '../../../src/core/encryption.ts';
+import { noStages } from '../../../src/core/encryption.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { Compression } from '../../../src/core/manifest.ts';
 import type { StreamReader } from '../../../src/core/source.ts';
@@ -27,7 +27,7 @@ function writing(path: string, change: Partial<ArchiveWriting> = {}): ArchiveWri
     path,
     encoding: 'none',
     compression: { algorithm: 'zstd', level: 3 },
-    encrypt: NO_STAGES,
+    encrypt: noStages,
     reader: anyReader(),
     onProgress: () => {},
     ...change,
