@@ -94,10 +94,36 @@ async function createFile(path: string): Promise<FileHandle> {
 function fileEnd(handle: FileHandle): Writable {
   // Each call writes all of its bytes, from where the last one ended.
   const append = callbackify(async (bytes: Buffer) => handle.writeFile(bytes));
+  const appendAll = callbackify(async (pieces: readonly Buffer[]) => writePieces(handle, pieces));
   return new Writable({
     highWaterMark: FILE_BUFFER_BYTES,
     write(bytes: Buffer, _encoding, done) {
       append(bytes, done);
     },
+    writev(waiting, done) {
+      appendAll(
+        waiting.map(({ chunk }) => chunk as Buffer),
+        done,
+      );
+    },
+  });
+}
+
+/** Writes what waited together: encryption makes pieces of a few bytes. */
+async function writePieces(handle: FileHandle, pieces: readonly Buffer[]): Promise<void> {
+  let rest = pieces;
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest);
+    rest = behind(rest, bytesWritten);
+  }
+}
+
+/** The pieces without this many bytes at their beginning. */
+function behind(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
+  let left = bytes;
+  return pieces.flatMap((piece) => {
+    const rest = piece.subarray(left);
+    left -= piece.length - rest.length;
+    return rest.length > 0 ? [rest] : [];
   });
 }

@@ -1,4 +1,10 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 import { BackupdError } from '../core/errors.ts';
 
 /** Plain bytes of each chunk but the last. */
@@ -12,10 +18,10 @@ const TAG = { authTagLength: TAG_BYTES };
 
 /** Turns the payload of one file, piece by piece, into something else. */
 export interface Payload {
-  /** What is ready after these bytes, one chunk after the other; may be nothing. Keeps the bytes. */
+  /** What is ready after these bytes, in pieces; may be nothing. Keeps the bytes. */
   push(bytes: Buffer): Iterable<Buffer>;
   /** The last of it. */
-  end(): Buffer;
+  end(): Iterable<Buffer>;
 }
 
 /**
@@ -27,16 +33,18 @@ export function sealPayload(fileKey: Uint8Array, nonce: Uint8Array): Payload {
   const chunks = chunker(CHUNK_BYTES);
   const nonces = chunkNonces();
 
-  function seal(pieces: readonly Buffer[], isLast: boolean): Buffer {
+  /** Piece by piece: to put them together would cost a third of the speed. */
+  function seal(pieces: readonly Buffer[], isLast: boolean): readonly Buffer[] {
     const cipher = createCipheriv(CIPHER, key, nonces.next(isLast), TAG);
     const sealed = pieces.map((piece) => cipher.update(piece));
-    return Buffer.concat([...sealed, cipher.final(), cipher.getAuthTag()]);
+    cipher.final();
+    return [...sealed, cipher.getAuthTag()];
   }
 
   return {
     *push(bytes) {
       for (const pieces of chunks.push(bytes)) {
-        yield seal(pieces, false);
+        yield* seal(pieces, false);
       }
     },
     end: () => seal(chunks.rest(), true),
@@ -52,17 +60,13 @@ export function openPayload(fileKey: Uint8Array, nonce: Uint8Array): Payload {
   const chunks = chunker(CHUNK_BYTES + TAG_BYTES);
   const nonces = chunkNonces();
 
-  function open(pieces: readonly Buffer[], isLast: boolean): Buffer {
+  function open(pieces: readonly Buffer[], isLast: boolean): readonly Buffer[] {
+    const { body, tag } = splitTag(pieces);
     const number = nonces.count() + 1;
-    const chunk =
-      pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
-    if (chunk.length < TAG_BYTES) {
-      throw new BackupdError('archive-corrupt', 'ends before its encrypted data does');
-    }
     const decipher = createDecipheriv(CIPHER, key, nonces.next(isLast), TAG);
-    decipher.setAuthTag(chunk.subarray(-TAG_BYTES));
-    const plain = decipher.update(chunk.subarray(0, -TAG_BYTES));
+    const plain = body.map((piece) => decipher.update(piece));
     try {
+      decipher.setAuthTag(tag);
       decipher.final();
     } catch (error) {
       const what = isLast ? 'the last chunk' : `chunk ${number}`;
@@ -78,7 +82,7 @@ export function openPayload(fileKey: Uint8Array, nonce: Uint8Array): Payload {
   return {
     *push(bytes) {
       for (const pieces of chunks.push(bytes)) {
-        yield open(pieces, false);
+        yield* open(pieces, false);
       }
     },
     end() {
@@ -94,8 +98,29 @@ export function openPayload(fileKey: Uint8Array, nonce: Uint8Array): Payload {
   };
 }
 
-function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
+/** The tag is at the end, perhaps in two pieces. */
+function splitTag(pieces: readonly Buffer[]): { body: readonly Buffer[]; tag: Buffer } {
+  const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (sizeBytes < TAG_BYTES) {
+    throw new BackupdError('archive-corrupt', 'ends before its encrypted data does');
+  }
+  const body: Buffer[] = [];
+  const tag: Buffer[] = [];
+  let left = sizeBytes - TAG_BYTES;
+  for (const piece of pieces) {
+    const ofBody = piece.subarray(0, left);
+    left -= ofBody.length;
+    if (ofBody.length > 0) {
+      body.push(ofBody);
+    }
+    tag.push(piece.subarray(ofBody.length));
+  }
+  return { body, tag: Buffer.concat(tag) };
+}
+
+/** As an object: Node takes a third of the time longer to look at bytes than to use them. */
+function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32)));
 }
 
 /** Nonces in their order: eleven bytes of a counter, one byte that is 1 for the last chunk. */

@@ -115,7 +115,10 @@ function sealing(recipients: readonly string[]): Transform {
     },
     flush(done) {
       giveHead(this);
-      done(null, payload.end());
+      for (const piece of payload.end()) {
+        this.push(piece);
+      }
+      done();
     },
   });
 }
@@ -161,10 +164,14 @@ function opening(identities: Secret<readonly string[]>): Transform {
             'ends before the header of its encryption does',
           );
         }
-        done(null, payload.end());
+        for (const plain of payload.end()) {
+          this.push(plain);
+        }
       } catch (error) {
         done(toError(error));
+        return;
       }
+      done();
     },
   });
 }

@@ -15,7 +15,7 @@ const SEALED_BYTES = CHUNK_BYTES + 16;
 
 function through(payload: Payload, bytes: Uint8Array, cuts: readonly number[] = []): Buffer {
   const given = cutAt(bytes, cuts).flatMap((piece) => [...payload.push(piece)]);
-  return Buffer.concat([...given, payload.end()]);
+  return Buffer.concat([...given, ...payload.end()]);
 }
 
 function seal(plain: Uint8Array): Buffer {
@@ -32,7 +32,7 @@ function open(sealed: Uint8Array, cuts: readonly number[] = []): { plain: Buffer
         given.push(plain);
       }
     }
-    given.push(payload.end());
+    given.push(...payload.end());
   } catch (error) {
     return { plain: Buffer.concat(given), error };
   }

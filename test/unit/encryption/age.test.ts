@@ -148,7 +148,7 @@ function givenOf(file: Buffer, fileKey: string): Buffer {
     for (const plain of payload.push(file.subarray(nonceAt + NONCE_BYTES))) {
       given.push(plain);
     }
-    given.push(payload.end());
+    given.push(...payload.end());
   } catch {
     return Buffer.concat(given);
   }
