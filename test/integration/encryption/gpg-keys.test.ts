@@ -134,7 +134,14 @@ test('what a command leaves that is killed is gone with the next one', async () 
     killAt: 'beside-created',
   });
   expect(dying.exitCode).toBe(137);
-  expect(await leftOfGpg(stage)).toContain('/dev/shm/backupd-gpg-');
+  const left = await leftOfGpg(stage);
+  expect(left).toContain('/dev/shm/backupd-gpg-');
+  expect(left).toContain('gpg-agent');
+  // Of what it was given, gpg got its own part alone.
+  const seen = await stage.box.exec(['sh', '-c', `grep -al 'PGP [P]RIVATE' /proc/[0-9]*/environ`], {
+    user: 'root',
+  });
+  expect(seen.stdout).toBe('');
   await makeEncryptedBackup(stage, recipients);
   await untilNothingOfGpg(stage);
   expect(await stage.leftovers()).toEqual([]);
