@@ -9,7 +9,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts \
 
 FROM debian:trixie-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini zstd \
+    && apt-get install -y --no-install-recommends gpg gpg-agent tini zstd \
     && rm -rf /var/lib/apt/lists/* \
     # For any user: what is written there is readable by its owner only.
     && install -d -m 1777 /backups

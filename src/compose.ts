@@ -9,6 +9,7 @@ import type { Emit } from './core/events.ts';
 import type { Settings } from './core/settings.ts';
 import { openDestination } from './destinations/open.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
+import { openKeys, sweepKeys } from './encryption/keys.ts';
 import { adoptNamespace } from './jobs/adopt-namespace.ts';
 import type { App, ConfiguredDestination } from './jobs/context.ts';
 import { namedDestination } from './jobs/named-destination.ts';
@@ -45,6 +46,9 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
   const { docker, problems: dockerProblems } = clientOf(environment);
   const problems = [...config.problems, ...dockerProblems];
   options.admit(problems);
+  if (options.access === 'write') {
+    await sweepKeys();
+  }
   const surroundings = surroundingsOf(docker);
   const destinations = config.settings.destinations.map((each) =>
     configured(each, config.settings.dir),
@@ -72,6 +76,7 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
       catalog: openCatalog(storage),
       destinations,
       neighbours: neighbours(docker, surroundings),
+      keys: openKeys(config.values),
       emit: options.emit,
       backupdVersion: options.version,
       command: options.command,

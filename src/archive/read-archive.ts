@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
-import { pipeline, Readable, type Transform } from 'node:stream';
+import { pipeline, Readable, type Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import type { Stages } from '../core/encryption.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
 import type { CompressedArchive, StreamReader } from '../core/source.ts';
 import { decodeAlongside } from './alongside.ts';
@@ -20,6 +21,14 @@ export interface RemoteStored {
   open(): Readable;
 }
 
+/** How a stored file is read. */
+export interface ArchiveReading {
+  /** What the stored bytes go through before anything else. */
+  readonly decrypt: Stages;
+  /** Sees the plain bytes. */
+  readonly reader: StreamReader | null;
+}
+
 const READ_BYTES = 256 * 1024;
 /** Where stored bytes go on as they are, what a piece of them becomes has to be small. */
 const STORED_READ_BYTES = 64 * 1024;
@@ -27,17 +36,17 @@ const STORED_READ_BYTES = 64 * 1024;
 const BUFFER_BYTES = 1024 * 1024;
 
 /**
- * The plain bytes of a stored file. The stream ends only where everything held: stored size, SHA-256, the end of the
- * compressed data, plain size and, with a reader, the format; otherwise it fails with BackupdError `archive-corrupt`, also
- * after it gave bytes. Opens the file when it is read from. The consumer owns the stream and may destroy it at any time.
+ * The plain bytes of a stored file. The stream ends only where everything held: stored size, SHA-256, the encryption, the
+ * end of the compressed data, plain size and, with a reader, the format; otherwise it fails with BackupdError
+ * `archive-corrupt`, also after it gave bytes. Opens the file when it is read from. The consumer owns the stream and may destroy it at any time.
  */
 export function openArchive(
   at: StoredAt,
   file: ArchiveFile,
-  options: { readonly reader: StreamReader | null },
+  how: ArchiveReading,
   signal: AbortSignal,
 ): Readable {
-  return Readable.from(readPlain(at, file, options.reader), {
+  return Readable.from(readPlain(at, file, how), {
     objectMode: false,
     highWaterMark: BUFFER_BYTES,
     signal,
@@ -45,17 +54,17 @@ export function openArchive(
 }
 
 /**
- * The stored bytes of a compressed file as they are, with all checks of {@link openArchive} made alongside: the stream
+ * The compressed bytes of a compressed file as they are, with all checks of {@link openArchive} made alongside: the stream
  * ends only where everything held. What it gave before that may be damaged.
  */
 export function openCompressed(
   at: StoredAt,
   file: ArchiveFile & { readonly compression: Encoded },
-  options: { readonly reader: StreamReader | null },
+  how: ArchiveReading,
   signal: AbortSignal,
 ): CompressedArchive {
-  const plain = checkedPlain(nameOf(at), file, options.reader);
-  const stream = Readable.from(readCompressed(at, file, plain), {
+  const plain = checkedPlain(nameOf(at), file, how.reader);
+  const stream = Readable.from(readCompressed(at, file, { plain, decrypt: how.decrypt }), {
     objectMode: false,
     highWaterMark: STORED_READ_BYTES,
     signal,
@@ -94,10 +103,10 @@ export async function checkStored(
 export async function checkContent(
   at: StoredAt,
   file: ArchiveFile,
-  how: { readonly reader: StreamReader; readonly onBytes: (bytes: number) => void },
+  how: ArchiveReading & { readonly onBytes: (bytes: number) => void },
   signal: AbortSignal,
 ): Promise<number> {
-  const plain = openArchive(at, file, { reader: how.reader }, signal);
+  const plain = openArchive(at, file, how, signal);
   plain.on('data', (bytes: Buffer) => {
     how.onBytes(bytes.length);
   });
@@ -113,11 +122,12 @@ export async function checkContent(
 async function* readPlain(
   at: StoredAt,
   file: ArchiveFile,
-  reader: StreamReader | null,
+  { decrypt, reader }: ArchiveReading,
 ): AsyncGenerator<Buffer> {
   const plain = throughAll([
     await openStored(at, file, READ_BYTES),
     tap(checkedStored(nameOf(at), file)),
+    ...decrypt(),
     ...(file.compression === 'none'
       ? []
       : [tap(singleFrame(file.compression)), decoder(file.compression)]),
@@ -129,14 +139,15 @@ async function* readPlain(
 async function* readCompressed(
   at: StoredAt,
   file: ArchiveFile & { readonly compression: Encoded },
-  plain: Tap,
+  { plain, decrypt }: { readonly plain: Tap; readonly decrypt: Stages },
 ): AsyncGenerator<Buffer> {
-  const stored = throughAll([
+  const compressed = throughAll([
     await openStored(at, file, STORED_READ_BYTES),
     tap(checkedStored(nameOf(at), file)),
+    ...decrypt(),
     decodeAlongside(file.compression, plain),
   ]);
-  yield* explained(stored, nameOf(at));
+  yield* explained(compressed, nameOf(at));
 }
 
 async function* explained(stream: Readable, path: string): AsyncGenerator<Buffer> {
@@ -150,7 +161,7 @@ async function* explained(stream: Readable, path: string): AsyncGenerator<Buffer
 }
 
 /** The last of these streams, fed by the others; it fails with whatever fails in one of them, and ends them when it is destroyed. */
-function throughAll(streams: readonly [Readable, ...Transform[]]): Readable {
+function throughAll(streams: readonly [Readable, ...Duplex[]]): Readable {
   pipeline(streams, () => {
     // The last stream was destroyed with the error, and its reader is told.
   });

@@ -2,6 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { Writable, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { callbackify } from 'node:util';
+import type { Stages } from '../core/encryption.ts';
 import type { Compression } from '../core/manifest.ts';
 import type { PartFacts, StreamReader } from '../core/source.ts';
 import { decodeAlongside } from './alongside.ts';
@@ -22,6 +23,8 @@ export interface ArchiveWriting {
   readonly encoding: Compression;
   /** How the file is to be; where the stream is encoded already, that is how. */
   readonly compression: { readonly algorithm: Compression; readonly level: number };
+  /** What the compressed bytes go through before they are stored. */
+  readonly encrypt: Stages;
   /** Sees the plain bytes. */
   readonly reader: StreamReader;
   /** Called about four times a second, and at the end. */
@@ -39,11 +42,11 @@ const PROGRESS_MS = 250;
 const FILE_BUFFER_BYTES = 1024 * 1024;
 
 /**
- * Stores a dump: plain bytes through the reader, compressed where they are not yet, hashed, into a new file of mode 0600
- * that is on the disk when this resolves. Takes over the stream and destroys it on failure; the file, whole or in part,
+ * Stores a dump: plain bytes through the reader, compressed where they are not yet, encrypted, hashed, into a new file of
+ * mode 0600 that is on the disk when this resolves. Takes over the stream and destroys it on failure; the file, whole or in part,
  * is the caller's to remove.
  * @throws the stream's own error where it failed first; else BackupdError `archive-corrupt`, `no-space` or
- *   `storage-unavailable`
+ *   `storage-unavailable`, or what the encryption fails with
  */
 export async function writeArchive(
   stream: Readable,
@@ -61,7 +64,7 @@ export async function writeArchive(
   }, PROGRESS_MS);
   try {
     await using handle = await createFile(how.path);
-    await pipeline([stream, ...stages, tap(stored), fileEnd(handle)], { signal });
+    await pipeline([stream, ...stages, ...how.encrypt(), tap(stored), fileEnd(handle)], { signal });
     await handle.sync();
   } catch (error) {
     stream.destroy();
@@ -91,10 +94,36 @@ async function createFile(path: string): Promise<FileHandle> {
 function fileEnd(handle: FileHandle): Writable {
   // Each call writes all of its bytes, from where the last one ended.
   const append = callbackify(async (bytes: Buffer) => handle.writeFile(bytes));
+  const appendAll = callbackify(async (pieces: readonly Buffer[]) => writePieces(handle, pieces));
   return new Writable({
     highWaterMark: FILE_BUFFER_BYTES,
     write(bytes: Buffer, _encoding, done) {
       append(bytes, done);
     },
+    writev(waiting, done) {
+      appendAll(
+        waiting.map(({ chunk }) => chunk as Buffer),
+        done,
+      );
+    },
+  });
+}
+
+/** Writes what waited together: encryption makes pieces of a few bytes. */
+async function writePieces(handle: FileHandle, pieces: readonly Buffer[]): Promise<void> {
+  let rest = pieces;
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest);
+    rest = behind(rest, bytesWritten);
+  }
+}
+
+/** The pieces without this many bytes at their beginning. */
+function behind(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
+  let left = bytes;
+  return pieces.flatMap((piece) => {
+    const rest = piece.subarray(left);
+    left -= piece.length - rest.length;
+    return rest.length > 0 ? [rest] : [];
   });
 }

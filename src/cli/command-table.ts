@@ -84,6 +84,8 @@ export interface CommandSpec {
 
 const REMOTE = ['destination-unavailable', 'destination-denied'] as const;
 const READING: readonly FailureCode[] = ['backup-not-found', 'storage-unavailable'];
+/** Of an encrypted backup. */
+const DECRYPTING: readonly FailureCode[] = ['key-wrong', 'key-missing'];
 
 /** Every command, in the order of the help text. */
 export const COMMANDS = {
@@ -137,6 +139,7 @@ export const COMMANDS = {
     failures: [
       'backup-not-found',
       'locked',
+      ...DECRYPTING,
       'archive-corrupt',
       'nothing-to-undo',
       'target-unavailable',
@@ -176,14 +179,14 @@ export const COMMANDS = {
     notes: ['One that is not here is looked for at the destinations.'],
   },
   cat: {
-    about: 'Writes a file of a backup to stdout, decompressed.',
+    about: 'Writes a file of a backup to stdout, decrypted and decompressed.',
     operands: ['ID', 'FILE'],
     options: [],
     examples: [
       ['backupd cat 20261122T02 globals.sql.zst', 'the roles'],
       ['backupd cat 20261122T02 shop.dump.zst > shop.dump', 'for pg_restore'],
     ],
-    failures: [...READING, 'archive-corrupt'],
+    failures: [...READING, ...DECRYPTING, 'archive-corrupt'],
     notes: [
       'Of a backup that is not here it is read from a destination that has a copy.',
       'Ends with a failure when anything was wrong with the file, also after bytes were written: look at the exit code.',
@@ -191,7 +194,8 @@ export const COMMANDS = {
     ],
   },
   verify: {
-    about: 'Reads backups back: hashes, decompression, and the format to its end.',
+    about:
+      'Reads backups back: hashes, and, with the key where one is needed, decryption, decompression and the format to its end.',
     operands: ['[SOURCE|ID]'],
     options: ['from'],
     examples: [
@@ -202,6 +206,7 @@ export const COMMANDS = {
     ],
     failures: [
       'backup-not-found',
+      'key-wrong',
       'archive-corrupt',
       'source-not-found',
       ...REMOTE,
@@ -284,7 +289,7 @@ export const COMMANDS = {
     operands: [],
     options: [],
     examples: [
-      ['backupd check', 'configuration, Docker, targets, space, clock'],
+      ['backupd check', 'configuration, Docker, targets, keys, space, clock'],
       ['backupd check --json', 'for a script'],
     ],
     failures: ['unhealthy', 'storage-unavailable'],

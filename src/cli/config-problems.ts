@@ -40,6 +40,14 @@ export function destinationNeeds(name: string): readonly string[] {
   return [`BACKUPD_${prefix}_*`, `destinations.${name}.*`, 'BACKUPD_DESTINATIONS'];
 }
 
+/** `BACKUPD_AGE_IDENTITY` as a key of the configuration file. */
+function inFile(variable: string): string {
+  return variable
+    .slice('BACKUPD_'.length)
+    .toLowerCase()
+    .replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** Whether a problem is about one of these variables, also where its value stands in a file: `dir in /etc/backupd.yml`. */
 function concerns({ option }: ConfigProblem, needs: readonly string[]): boolean {
   const [name = ''] = option.split(' ');
@@ -48,6 +56,6 @@ function concerns({ option }: ConfigProblem, needs: readonly string[]): boolean 
       name === need ||
       (need.endsWith('*') && name.startsWith(need.slice(0, -1))) ||
       name === `${need}_FILE` ||
-      name === need.slice('BACKUPD_'.length).toLowerCase(),
+      name === inFile(need),
   );
 }

@@ -17,7 +17,13 @@ export interface Handler<C> {
 
 const STORAGE = ['BACKUPD_CONFIG', 'BACKUPD_DIR', 'BACKUPD_NAMESPACE'] as const;
 const DOCKER = [...STORAGE, 'DOCKER_HOST'] as const;
-const RESTORE = [...DOCKER, 'BACKUPD_TIMEZONE'] as const;
+/** What reads archives. */
+const SECRETS = [
+  'BACKUPD_AGE_IDENTITY',
+  'BACKUPD_GPG_SECRET_KEY',
+  'BACKUPD_GPG_PASSPHRASE',
+] as const;
+const SWAP = [...DOCKER, 'BACKUPD_TIMEZONE'] as const;
 
 /** Who does what; the keys are the names of the parsed commands. */
 export const HANDLERS: {
@@ -30,17 +36,17 @@ export const HANDLERS: {
   },
   restore: {
     access: 'write',
-    needs: RESTORE,
+    needs: [...SWAP, ...SECRETS],
     load: async () => (await import('./commands/restore.ts')).restoreCommand,
   },
   undo: {
     access: 'write',
-    needs: RESTORE,
+    needs: SWAP,
     load: async () => (await import('./commands/undo.ts')).undoCommand,
   },
   'drop-previous': {
     access: 'write',
-    needs: RESTORE,
+    needs: SWAP,
     load: async () => (await import('./commands/undo.ts')).dropPreviousCommand,
   },
   list: {
@@ -55,12 +61,12 @@ export const HANDLERS: {
   },
   cat: {
     access: 'read',
-    needs: STORAGE,
+    needs: [...STORAGE, ...SECRETS],
     load: async () => (await import('./commands/cat.ts')).catCommand,
   },
   verify: {
     access: 'read',
-    needs: STORAGE,
+    needs: [...STORAGE, ...SECRETS],
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   prune: {

@@ -1,7 +1,7 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { toFailure } from '../core/errors.ts';
 import { parseDestinationVariable } from './destination-schema.ts';
-import { globalSchema } from './schema.ts';
+import { globalSchema, type GlobalOption } from './schema.ts';
 import { parseSourceVariable } from './source-schema.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,10 +33,13 @@ const GLOBAL_VARIABLES: ReadonlySet<string> = new Set(
   Object.values(globalSchema).map((option) => option.env),
 );
 
-/** Without a default they can be left empty, as compose files do that pass a variable of the host on. */
+/**
+ * Without a default they can be left empty, as compose files do that pass a variable of the host on; but for those whose
+ * absence would change what nobody notices.
+ */
 const MAY_BE_EMPTY: ReadonlySet<string> = new Set(
   Object.values(globalSchema)
-    .filter((option) => option.default === null)
+    .filter((option: GlobalOption<unknown>) => option.default === null && !option.emptyIsWrong)
     .map((option) => option.env),
 );
 

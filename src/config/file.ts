@@ -2,12 +2,13 @@ import { parseDocument } from 'yaml';
 import type { ConfigProblem } from '../core/discovery.ts';
 import { toFailure } from '../core/errors.ts';
 import { isSourceName } from '../core/layout.ts';
+import { HIDDEN } from '../core/secret.ts';
 import { suggest } from '../core/suggest.ts';
 import { DESTINATION_KEYS, type DestinationKey } from './destination-schema.ts';
 import type { ReadText } from './environment.ts';
 import { nameList, plainName } from './formats.ts';
 import { unknownOption, wrongValue, type Origin } from './problems.ts';
-import { globalSchema, type GlobalKey } from './schema.ts';
+import { globalSchema, type GlobalKey, type GlobalOption } from './schema.ts';
 import { sourceKeys, sourceSchema, type SourceKey } from './source-schema.ts';
 
 /** The entry of one source, as written. */
@@ -125,8 +126,9 @@ function readMapping(mapping: Mapping, path: string): ConfigFile {
     if (setting !== undefined && typeof value === 'string') {
       settings[setting] = value;
     } else if (setting !== undefined) {
-      const { expected } = globalSchema[setting].kind;
-      problems.push(wrongShape(value, `a text: ${expected}`, { source: null, option }));
+      const { kind, show }: GlobalOption<unknown> = globalSchema[setting];
+      const shown = show === undefined ? value : HIDDEN;
+      problems.push(wrongShape(shown, `a text: ${kind.expected}`, { source: null, option }));
     } else if (key !== 'sources' && key !== 'destinations') {
       problems.push(
         unknownOption({ source: null, option }, `"${key}" is no option`, suggest(key, TOP_KEYS)),

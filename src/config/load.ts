@@ -1,6 +1,7 @@
 import convict from 'convict';
 import { readFile } from 'node:fs/promises';
 import type { ConfigProblem } from '../core/discovery.ts';
+import { HIDDEN } from '../core/secret.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
 import { loadDestinations } from './destinations.ts';
 import { readEnvironment, type Environment, type ReadText, type Variable } from './environment.ts';
@@ -10,7 +11,7 @@ import { readValue, wrongValue } from './problems.ts';
 import { timezone } from './schedule-format.ts';
 import { globalSchema, type GlobalKey, type GlobalOption, type GlobalValues } from './schema.ts';
 import { parseSourceVariable, type SourceKey } from './source-schema.ts';
-import { hideCredentials, parseSources, type DeclaredSource } from './sources-url.ts';
+import { parseSources, type DeclaredSource } from './sources-url.ts';
 import { describeUnknown } from './unknown-variables.ts';
 
 /** A value of an option of a source, as written. */
@@ -77,12 +78,13 @@ export async function loadConfig(
   return {
     settings: { ...toSettings(global.values), destinations },
     values: global.values,
-    options: [...KEYS.map((key) => inForce(key, global.texts[key], layers)), ...found.options],
+    options: [...KEYS.map((key) => inForce(key, global, layers)), ...found.options],
     problems: [
       ...problems,
       ...(file?.problems ?? []),
       ...zone.problems,
       ...global.problems,
+      ...twoSchemes(global, layers),
       ...sources.problems,
       ...found.problems,
       ...unknown.map((name) => describeUnknown(name)),
@@ -120,6 +122,7 @@ function readZone(text: string | undefined): {
 interface Global {
   readonly values: GlobalValues;
   readonly texts: Readonly<Record<GlobalKey, string | null>>;
+  readonly wrong: ReadonlyMap<GlobalKey, string>;
   readonly problems: readonly ConfigProblem[];
 }
 
@@ -146,12 +149,13 @@ function loadGlobal(layers: Layers): Global {
       source: null,
       option: origin(key, layers).option,
       detail,
+      isHidden: 'show' in globalSchema[key],
     }),
   );
   for (const key of wrong.keys()) {
     config.reset(key);
   }
-  return { values: parseAll(config.getProperties()), texts, problems };
+  return { values: parseAll(config.getProperties()), texts, wrong, problems };
 }
 
 /** The schema, remembering what each format said: convict makes one text of all of it. */
@@ -220,9 +224,32 @@ function origin(
   return { option: globalSchema[key].env, from };
 }
 
-function inForce(key: GlobalKey, text: string | null, layers: Layers): OptionInForce {
-  const value = key === 'sources' && text !== null ? hideCredentials(text) : text;
-  return { name: globalSchema[key].env, value, from: origin(key, layers).from };
+function inForce(key: GlobalKey, { texts, wrong }: Global, layers: Layers): OptionInForce {
+  const { env, show = asIs }: GlobalOption<unknown> = globalSchema[key];
+  const text = texts[key];
+  const value = text === null ? null : wrong.has(key) && show !== asIs ? HIDDEN : show(text);
+  return { name: env, value, from: origin(key, layers).from };
+}
+
+function asIs(text: string): string {
+  return text;
+}
+
+/** All archives are encrypted in one way, and which one was meant cannot be told. */
+function twoSchemes({ values }: Global, layers: Layers): readonly ConfigProblem[] {
+  if (values.ageRecipients === null || values.gpgRecipientKeys === null) {
+    return [];
+  }
+  const [age, gpg] = [origin('ageRecipients', layers), origin('gpgRecipientKeys', layers)];
+  return [
+    {
+      source: null,
+      option: gpg.option,
+      message: `${gpg.option} and ${age.option} are both set, expected one of them`,
+      hint: 'Remove one of them. Backups that are encrypted with the other one stay readable with its secret key.',
+      severity: 'fatal',
+    },
+  ];
 }
 
 function readSources({ variables, file }: Layers): {

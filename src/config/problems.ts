@@ -25,17 +25,18 @@ export function readValue<T>(kind: Format<T>, text: string, origin: Origin): Rea
   }
 }
 
-/** The problem that a value is wrong; it names the value and what was expected. */
+/** The problem that a value is wrong; it names the value, unless that is hidden, and what was expected. */
 export function wrongValue(
   kind: Pick<Format<unknown>, 'expected'>,
   text: string,
-  where: Origin & { readonly detail: string },
+  where: Origin & { readonly detail: string; readonly isHidden?: boolean },
 ): ConfigProblem {
   const detail = where.detail === '' ? '' : ` (${where.detail})`;
+  const value = where.isHidden === true ? 'its value' : JSON.stringify(text);
   return {
     source: where.source,
     option: where.option,
-    message: `${JSON.stringify(text)} is not valid${detail}, expected ${kind.expected}`,
+    message: `${value} is not valid${detail}, expected ${kind.expected}`,
     hint: null,
     severity: where.source === null ? 'fatal' : 'source',
   };

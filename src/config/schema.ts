@@ -1,3 +1,4 @@
+import { HIDDEN } from '../core/secret.ts';
 import {
   absolutePath,
   compression,
@@ -12,7 +13,15 @@ import {
 } from './formats.ts';
 import { destinationNames, regionList } from './destination-formats.ts';
 import { keep } from './keep-format.ts';
+import {
+  ageIdentity,
+  ageRecipients,
+  gpgPublicKeys,
+  gpgSecretKeys,
+  passphrase,
+} from './key-formats.ts';
 import { schedule, timezone } from './schedule-format.ts';
+import { hideCredentials } from './sources-url.ts';
 
 /** One option of backupd as a whole: an entry of the schema that convict loads and that the documentation is made from. */
 export interface GlobalOption<T, Default extends string | null = string | null> {
@@ -23,6 +32,10 @@ export interface GlobalOption<T, Default extends string | null = string | null> 
   readonly kind: Format<T>;
   /** What the documentation says where there is no default. */
   readonly otherwise?: string;
+  /** What is shown of a right value, where that is not all of it; of a wrong one nothing is then, as it may be a secret. */
+  readonly show?: (text: string) => string;
+  /** An empty value is a mistake; where this is not said, one without a default is then unset. */
+  readonly emptyIsWrong?: true;
   /** For convict. @throws FormatError */
   format(value: unknown): void;
 }
@@ -50,6 +63,7 @@ export const globalSchema = {
       expected: 'name=engine://container[/database[,database]], several separated by white space',
       parse: (text: string) => text,
     },
+    show: hideCredentials,
   }),
   discover: option({
     doc: 'Where labelled containers are looked for: `project` is the compose project that backupd itself runs in (outside compose: nowhere), `host` every container of the Docker host, whose sources are then named `<project>-<service>`, `off` nowhere.',
@@ -167,6 +181,43 @@ export const globalSchema = {
     default: 'auto',
     env: 'BACKUPD_LOG_FORMAT',
     kind: oneOf(['auto', 'json', 'pretty']),
+  }),
+  ageRecipients: option({
+    doc: 'With it every archive is encrypted, for all of these public keys of age ([keys.md](keys.md)).',
+    default: null,
+    env: 'BACKUPD_AGE_RECIPIENTS',
+    kind: ageRecipients,
+    show: (text) => ageRecipients.parse(text).join(' '),
+    emptyIsWrong: true,
+  }),
+  ageIdentity: option({
+    doc: 'The secret of age. It is needed to read only: keep it away from here ([keys.md](keys.md)).',
+    default: null,
+    env: 'BACKUPD_AGE_IDENTITY',
+    kind: ageIdentity,
+    show: () => HIDDEN,
+  }),
+  gpgRecipientKeys: option({
+    doc: 'With it every archive is encrypted by gpg, for all of these public keys. Not together with `BACKUPD_AGE_RECIPIENTS`.',
+    default: null,
+    env: 'BACKUPD_GPG_RECIPIENT_KEYS',
+    kind: gpgPublicKeys,
+    show: () => '[armoured]',
+    emptyIsWrong: true,
+  }),
+  gpgSecretKey: option({
+    doc: 'The secret of gpg, needed to read only.',
+    default: null,
+    env: 'BACKUPD_GPG_SECRET_KEY',
+    kind: gpgSecretKeys,
+    show: () => HIDDEN,
+  }),
+  gpgPassphrase: option({
+    doc: 'What protects that secret, if anything does.',
+    default: null,
+    env: 'BACKUPD_GPG_PASSPHRASE',
+    kind: passphrase,
+    show: () => HIDDEN,
   }),
   config: option({
     doc: 'A configuration file, YAML or JSON, inside the backupd container. This option is a variable only.',

@@ -87,10 +87,16 @@ function fnv1a64(text: string): string {
   return hash.toString(16).padStart(16, '0');
 }
 
-/** What a file of a backup is called: `<database>.dump.zst`, `globals.sql.zst`. */
-export function archiveFileName(stem: string, compression: 'zstd' | 'gzip' | 'none'): string {
-  const ending = { zstd: '.zst', gzip: '.gz', none: '' }[compression];
-  return `${stem}${ending}`;
+const COMPRESSION_ENDING = { zstd: '.zst', gzip: '.gz', none: '' } as const;
+const ENCRYPTION_ENDING = { age: '.age', gpg: '.gpg', none: '' } as const;
+
+/** What a file of a backup is called: `<database>.dump.zst`, `globals.sql.zst.age`. */
+export function archiveFileName(
+  stem: string,
+  compression: keyof typeof COMPRESSION_ENDING,
+  encryption: keyof typeof ENCRYPTION_ENDING,
+): string {
+  return `${stem}${COMPRESSION_ENDING[compression]}${ENCRYPTION_ENDING[encryption]}`;
 }
 
 /**

@@ -9,6 +9,7 @@ import { reach } from '../core/steps.ts';
 import { recordAttempt } from '../store/attempts.ts';
 import { acquireLock } from '../store/lock.ts';
 import { ensureReserve } from '../store/reserve.ts';
+import type { Storage } from '../store/storage.ts';
 import type { JobContext } from './context.ts';
 import { describeBackup } from './describe-backup.ts';
 import { dump } from './dump.ts';
@@ -190,12 +191,16 @@ async function backUp(
   const target = await source.locate(signal);
   await forgetDropped(source, target, storage.dir, signal);
 
+  // Before anything is stopped, run or written: a key that cannot be used is known by then.
+  await using encrypter = await context.keys.encrypter(signal);
   await using draft = await catalog.draft(source.name, running.id);
-  const run = `${storage.identity}/${source.name}/${running.id.slice(-4)}${randomBytes(2).toString('hex')}`;
-  const { failure, ...dumped } = await dump({ source, job, draft, target, run }, context, signal);
+  const run = markOf(storage, source, running.id);
+  const dumping = { source, job, draft, encrypter, target, run };
+  const { failure, ...dumped } = await dump(dumping, context, signal);
   const { id, startedAt } = running;
+  const isExpected = request.pins.length > 0;
   const manifest = await describeBackup(
-    { source, trigger, id, startedAt, target, isExpected: request.pins.length > 0, ...dumped },
+    { source, trigger, id, startedAt, target, encrypter, isExpected, ...dumped },
     context,
   );
   signal.throwIfAborted();
@@ -210,6 +215,11 @@ async function backUp(
     throw failure;
   }
   return manifest;
+}
+
+/** Marks everything that is started in the target. */
+function markOf({ identity }: Storage, { name }: Pick<Source, 'name'>, id: BackupId): string {
+  return `${identity}/${name}/${id.slice(-4)}${randomBytes(2).toString('hex')}`;
 }
 
 async function pin(

@@ -13,6 +13,7 @@ export interface Check {
     | 'directory'
     | 'space'
     | 'catalog'
+    | 'keys'
     | 'clock'
     | 'destination'
     | 'owner'

@@ -13,6 +13,7 @@ import { checkDestination } from './check-destination.ts';
 import { failed, good, type Check } from './check-result.ts';
 import type { App, BoundSource, Discovery } from './context.ts';
 import { SPACE_MARGIN_BYTES } from './backup.ts';
+import { checkKeys } from './check-keys.ts';
 import { collectProblems } from './status.ts';
 
 export interface CheckReport {
@@ -36,6 +37,7 @@ export async function check(app: App, signal: AbortSignal): Promise<CheckReport>
       checkSchedule(bound.job),
     );
   }
+  checks.push(...(await checkKeys(app.context.keys, signal)));
   const { dir } = app.context.storage;
   if (app.storageFailure === null) {
     checks.push(await checkDirectory(dir), ...(await checkCatalog(app)));

@@ -1,6 +1,7 @@
 import type { DestinationSettings } from '../core/destination-settings.ts';
 import type { Destination } from '../core/destination.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
+import type { Keys } from '../core/encryption.ts';
 import type { Emit } from '../core/events.ts';
 import type { Failure } from '../core/errors.ts';
 import type { Neighbours } from '../core/halts.ts';
@@ -24,6 +25,7 @@ export interface JobContext {
   readonly catalog: Catalog;
   readonly destinations: readonly ConfiguredDestination[];
   readonly neighbours: Neighbours;
+  readonly keys: Keys;
   readonly emit: Emit;
   readonly backupdVersion: string;
   /** For lock files: what a person would call this process: `daemon`, `backup db`. */

@@ -1,4 +1,5 @@
 import { BackupdError } from '../core/errors.ts';
+import type { Encrypter } from '../core/encryption.ts';
 import type { BackupId } from '../core/layout.ts';
 import {
   FORMAT,
@@ -23,15 +24,17 @@ export interface Described extends Omit<Dumped, 'failure'> {
   readonly id: BackupId;
   readonly startedAt: Date;
   readonly target: TargetRef;
+  readonly encrypter: Pick<Encrypter, 'encryption' | 'warnings'>;
   /** Whether a person asked to keep it, and so knows what is in it. */
   readonly isExpected: boolean;
 }
 
 /** The manifest of a backup; one whose source shrank to nothing since the last good backup is flagged in it. */
 export async function describeBackup(
-  { source, trigger, id, startedAt, target, files, result, hooks, halts, isExpected }: Described,
+  described: Described,
   context: Pick<JobContext, 'catalog' | 'storage' | 'backupdVersion'>,
 ): Promise<Manifest> {
+  const { source, id, startedAt, target, encrypter, result, hooks, halts } = described;
   const manifest: Manifest = {
     format: FORMAT,
     id,
@@ -40,20 +43,21 @@ export async function describeBackup(
     engine: source.engine,
     kind: 'full',
     parent: null,
-    trigger,
+    trigger: described.trigger,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
     backupdVersion: context.backupdVersion,
     target: targetFacts(target),
     toolVersion: result.toolVersion,
-    files,
+    files: described.files,
     databases: result.databases,
-    encryption: { scheme: 'none', keyIds: [] },
+    encryption: encrypter.encryption,
     position: result.position,
     facts: result.facts,
     engineFacts: result.engineFacts,
     warnings: [
       ...result.warnings,
+      ...encrypter.warnings,
       ...hooks.flatMap((hook) => warnOf(hook, commandTarget(target)?.container ?? '')),
     ],
     ...(hooks.length === 0 ? {} : { hooks }),
@@ -67,7 +71,7 @@ export async function describeBackup(
     return manifest;
   }
   const last = await context.catalog.manifest(source.name, newest.manifest.id);
-  refuseEmptied(last, manifest, isExpected);
+  refuseEmptied(last, manifest, described.isExpected);
   const shrunk = findShrinkage(last, manifest);
   const missing = findMissingDatabases(last, manifest);
   return {

@@ -1,4 +1,5 @@
 import { writeArchive } from '../archive/write-archive.ts';
+import type { Encrypter } from '../core/encryption.ts';
 import type { BackupdError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import type { Job } from '../core/job.ts';
@@ -26,6 +27,8 @@ export interface Dumping {
   readonly source: Source;
   readonly job: Job;
   readonly draft: Draft;
+  /** What all that is written goes through. */
+  readonly encrypter: Encrypter;
   readonly target: TargetRef;
   /** Marks everything that is started in the target. */
   readonly run: string;
@@ -94,7 +97,7 @@ function dumpPlan(job: Job, run: string): DumpPlan {
 /** Writes every part of a dump to its end. */
 async function writeParts(
   session: DumpSession,
-  { source, job, draft }: Dumping,
+  { source, job, draft, encrypter }: Dumping,
   emit: Emit,
   signal: AbortSignal,
 ): Promise<{
@@ -104,7 +107,7 @@ async function writeParts(
   const files: ArchiveFile[] = [];
   const read = new Map<string, PartFacts>();
   for await (const part of session.parts()) {
-    const written = await writePart(part, { job, source, draft, emit }, signal);
+    const written = await writePart(part, { job, source, draft, encrypter, emit }, signal);
     files.push(written.file);
     read.set(part.stem, written.facts);
     reach('archive-written');
@@ -112,26 +115,24 @@ async function writeParts(
   return { files, read };
 }
 
-interface Writing {
-  readonly job: Job;
-  readonly source: Source;
-  readonly draft: Draft;
+interface Writing extends Pick<Dumping, 'job' | 'source' | 'draft' | 'encrypter'> {
   readonly emit: Emit;
 }
 
 async function writePart(
   part: DumpPart,
-  { job, source, draft, emit }: Writing,
+  { job, source, draft, encrypter, emit }: Writing,
   signal: AbortSignal,
 ): Promise<{ file: ArchiveFile; facts: PartFacts }> {
   const compression = part.encoding === 'none' ? job.compression.algorithm : part.encoding;
-  const name = archiveFileName(part.stem, compression);
+  const name = archiveFileName(part.stem, compression, encrypter.encryption.scheme);
   const written = await writeArchive(
     part.stream,
     {
       path: draft.path(name),
       encoding: part.encoding,
       compression: { algorithm: compression, level: job.compression.level },
+      encrypt: encrypter.encrypt,
       reader: source.reader(part.format),
       onProgress: (progress) => {
         emit({ type: 'backup-progress', source: source.name, stem: part.stem, ...progress });

@@ -1,5 +1,6 @@
 import { openArchive, openCompressed } from '../archive/read-archive.ts';
 import type { RetrievalTier } from '../core/destination.ts';
+import type { Stages } from '../core/encryption.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { HaltedContainer } from '../core/halts.ts';
 import type { BackupId } from '../core/layout.ts';
@@ -77,6 +78,9 @@ export async function planRestore(
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
   const { manifest, gap, copy, damage, warnings } = await chooseRestore(request, app, signal);
+  // Without its key all else is in vain.
+  await using ring = app.context.keys.ring();
+  const decrypt = await ring.open(manifest, signal);
   const wanted = chooseDatabases(manifest, request.databases, request.as);
   const { source } = await app.bind(manifest, request.into, signal);
   const target = await (source.destination?.(manifest, signal) ?? source.locate(signal));
@@ -84,6 +88,7 @@ export async function planRestore(
   const plan = restorePlan(app.context, source, {
     manifest,
     databases: wanted,
+    decrypt,
     run: newRestoreRun(),
     stops: running.map(({ containerId }) => containerId),
   });
@@ -156,13 +161,16 @@ export async function findRunning(
 export function restorePlan(
   context: JobContext,
   source: Source,
-  what: Pick<RestorePlan, 'manifest' | 'databases' | 'run' | 'stops'>,
+  {
+    decrypt,
+    ...what
+  }: Pick<RestorePlan, 'manifest' | 'databases' | 'run' | 'stops'> & { readonly decrypt: Stages },
 ): RestorePlan {
   return {
     ...what,
     open(file, signal) {
       const path = context.catalog.path(what.manifest, file.name);
-      return openArchive(path, file, { reader: source.reader(file.format) }, signal);
+      return openArchive(path, file, { decrypt, reader: source.reader(file.format) }, signal);
     },
     openZstd(file, signal) {
       const { compression } = file;
@@ -171,7 +179,7 @@ export function restorePlan(
       }
       const path = context.catalog.path(what.manifest, file.name);
       const reader = source.reader(file.format);
-      return openCompressed(path, { ...file, compression }, { reader }, signal);
+      return openCompressed(path, { ...file, compression }, { decrypt, reader }, signal);
     },
     onProgress(progress) {
       context.emit({

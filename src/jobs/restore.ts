@@ -95,6 +95,8 @@ async function restoreLocked(
   const { source, target } = decision.bound;
   await resumeInterrupted(source, context, running);
   await settleOwed(decision.source, context, running);
+  await using ring = context.keys.ring();
+  const decrypt = await ring.open(decision.manifest, running);
   if (decision.copy !== null) {
     await fetchBackup(decision.copy, context, running);
   } else {
@@ -107,10 +109,11 @@ async function restoreLocked(
   const plan = restorePlan(context, source, {
     manifest: decision.manifest,
     databases: decision.databases,
+    decrypt,
     run: newRestoreRun(),
     stops: stops.map(({ containerId }) => containerId),
   });
-  return restoreBeside(decision, plan, context, running);
+  return await restoreBeside(decision, plan, context, running);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { StoredAt } from '../archive/read-archive.ts';
 import type { Destination } from '../core/destination.ts';
+import type { KeyRing } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
 import { resolveId } from '../core/layout.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
@@ -26,6 +27,7 @@ export async function verifyCopies(
 ): Promise<readonly Verification[]> {
   const destination = await namedDestination(from, app.context.destinations);
   const look = await lookAt(destination, request.source, app.context, signal);
+  await using ring = app.context.keys.ring();
   const verifications: Verification[] = [];
   if (request.source !== null && look.sources.length === 0) {
     const all = await findRemoteSources(destination, app.context.storage.namespace, signal);
@@ -39,7 +41,7 @@ export async function verifyCopies(
     const verification =
       'error' in copy
         ? notRead(copy.source, copy.id, toFailure(copy.error))
-        : await verifyCopy(copy, destination, app, signal);
+        : await verifyCopy(copy, destination, { ...app, ring }, signal);
     if (verification !== null) {
       const { source, id, failure } = verification;
       app.context.emit({ type: 'verified', source, id, failure });
@@ -83,7 +85,7 @@ function notRead(source: string, id: Verification['id'], failure: Failure): Veri
 async function verifyCopy(
   entry: RemoteEntry,
   destination: Destination,
-  app: VerifyApp,
+  app: VerifyApp & { readonly ring: KeyRing },
   signal: AbortSignal,
 ): Promise<Verification | null> {
   const { source, id } = entry.manifest;

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
 import { checkContent, checkStored, type StoredAt } from '../archive/read-archive.ts';
+import type { KeyRing, Stages } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure, type FailureCode } from '../core/errors.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import { dumpBytes, type ArchiveFile, type Manifest, type Receipt } from '../core/manifest.ts';
@@ -12,7 +13,7 @@ export interface Verification {
   readonly id: BackupId;
   readonly source: string;
   readonly ok: boolean;
-  /** `stored`: size and SHA-256; `content`: also decompressed, and its format checked to the end. */
+  /** `stored`: size and SHA-256, all there is without the key; `content`: also decrypted, decompressed, and its format checked to the end. */
   readonly depth: 'stored' | 'content';
   /** Stored bytes that were read and found right. */
   readonly checkedBytes: number;
@@ -42,9 +43,10 @@ export async function verifyBackups(
   signal: AbortSignal,
 ): Promise<readonly Verification[]> {
   const writable = await isWritable(app.context.storage.dir);
+  await using ring = app.context.keys.ring();
   const verifications: Verification[] = [];
   for (const backup of await chooseBackups(request, app)) {
-    const verification = await verifyBackup(backup, { ...app, writable }, signal);
+    const verification = await verifyBackup(backup, { ...app, ring, writable }, signal);
     if (verification !== null) {
       const { source, id, failure } = verification;
       app.context.emit({ type: 'verified', source, id, failure });
@@ -116,10 +118,15 @@ function backupAt(path: string): readonly BackupRef[] {
   return isBackupId(id) && deeper.length === 0 ? [{ source, id }] : [];
 }
 
+interface Verifying extends VerifyApp {
+  readonly ring: KeyRing;
+  readonly writable: boolean;
+}
+
 /** Null for a backup that is gone, or was never one of ours. */
 async function verifyBackup(
   { source, id }: BackupRef,
-  app: VerifyApp & { readonly writable: boolean },
+  app: Verifying,
   signal: AbortSignal,
 ): Promise<Verification | null> {
   const { catalog } = app.context;
@@ -154,6 +161,7 @@ async function verifyBackup(
 
 /** What reading a backup needs. */
 export interface ReadingApp extends VerifyApp {
+  readonly ring: KeyRing;
   /** Where a file of it is. */
   readonly at: (file: ArchiveFile) => StoredAt;
 }
@@ -164,13 +172,12 @@ export async function readBackup(
   app: ReadingApp,
   signal: AbortSignal,
 ): Promise<Verification> {
-  const { source, id, encryption } = manifest;
-  const reading: Reading = {
-    depth: encryption.scheme === 'none' ? 'content' : 'stored',
-    checkedBytes: 0,
-  };
+  const { source, id } = manifest;
+  const reading: Reading = { depth: 'stored', checkedBytes: 0 };
   try {
-    await readFiles(manifest, reading, app, signal);
+    const decrypt = await decryptionOf(manifest, app.ring, signal);
+    reading.depth = decrypt === null ? 'stored' : 'content';
+    await readFiles(manifest, reading, { ...app, decrypt }, signal);
     return { source, id, ok: true, ...reading, failure: null };
   } catch (error) {
     signal.throwIfAborted();
@@ -178,16 +185,32 @@ export async function readBackup(
   }
 }
 
+/** Null without the key: then only what is stored can be checked. One that does not fit is a mistake to be told. */
+async function decryptionOf(
+  manifest: Manifest,
+  ring: KeyRing,
+  signal: AbortSignal,
+): Promise<Stages | null> {
+  try {
+    return await ring.open(manifest, signal);
+  } catch (error) {
+    if (toFailure(error).code === 'key-missing') {
+      return null;
+    }
+    throw error;
+  }
+}
+
 /** How far the reading of a backup came. */
 interface Reading {
-  readonly depth: Verification['depth'];
+  depth: Verification['depth'];
   checkedBytes: number;
 }
 
 async function readFiles(
   manifest: Manifest,
   reading: Reading,
-  app: ReadingApp,
+  { decrypt, ...app }: ReadingApp & { readonly decrypt: Stages | null },
   signal: AbortSignal,
 ): Promise<void> {
   const totalBytes = dumpBytes(manifest);
@@ -206,9 +229,9 @@ async function readFiles(
 
   for (const file of manifest.files) {
     const path = app.at(file);
-    if (reading.depth === 'content') {
+    if (decrypt !== null) {
       const reader = await app.reader(manifest.engine, file.format);
-      await checkContent(path, file, { reader, onBytes: progress }, signal);
+      await checkContent(path, file, { decrypt, reader, onBytes: progress }, signal);
     } else {
       await checkStored(path, file, signal);
       progress(file.dumpBytes);

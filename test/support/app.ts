@@ -1,11 +1,12 @@
 import type { Failure } from '../../src/core/errors.ts';
 import type { ConfigProblem } from '../../src/core/discovery.ts';
+import type { Keys } from '../../src/core/encryption.ts';
 import type { RunEvent } from '../../src/core/events.ts';
 import type { Job } from '../../src/core/job.ts';
 import type { Source } from '../../src/core/source.ts';
 import type { App, ConfiguredDestination } from '../../src/jobs/context.ts';
 import type { Catalog } from '../../src/store/catalog.ts';
-import { NO_NEIGHBOURS, sampleJob } from './storage.ts';
+import { NO_KEYS, NO_NEIGHBOURS, sampleJob } from './storage.ts';
 
 export interface AppOptions {
   readonly dir: string;
@@ -15,6 +16,8 @@ export interface AppOptions {
   readonly problems?: readonly ConfigProblem[];
   readonly docker?: Failure | null;
   readonly destinations?: readonly ConfiguredDestination[];
+  /** Default: none. */
+  readonly keys?: Keys;
 }
 
 export interface SampleApp extends App {
@@ -57,6 +60,7 @@ export function sampleApp(options: AppOptions): SampleApp {
       catalog,
       destinations: options.destinations ?? [],
       neighbours: NO_NEIGHBOURS,
+      keys: options.keys ?? NO_KEYS,
       emit: (event) => events.push(event),
       backupdVersion: '0.0.0',
       command: 'test',

@@ -61,7 +61,8 @@ export function programArguments(command: string): readonly string[] | null {
   const inDocker = IN_DOCKER.exec(command);
   const own =
     inDocker === null ? /^(?:backupd|backup|restore)\b.*/.exec(command)?.[0] : inDocker[1];
-  return own === undefined ? null : own.split(/\s+/);
+  // The shell of the container is another program.
+  return own === undefined || /^(?:sh|rm) /.test(own) ? null : own.split(/\s+/);
 }
 
 /** Every command in the blocks that a shell is to run, without comments. */

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 type Callable = (...args: unknown[]) => Promise<unknown>;
 
 const CHANGES = ['open', 'mkdir', 'rename', 'rm', 'utimes', 'chmod'] as const;
-const HANDLE_CHANGES = ['writeFile', 'write', 'sync', 'chmod', 'truncate'] as const;
+const HANDLE_CHANGES = ['writeFile', 'write', 'writev', 'sync', 'chmod', 'truncate'] as const;
 
 /**
  * Tells of every step that this process takes on the file system, before it is taken: `rename manifest.json`. Must be

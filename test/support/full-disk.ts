@@ -7,7 +7,7 @@ import { readAttempts } from '../../src/store/attempts.ts';
 import { openCatalog } from '../../src/store/catalog.ts';
 import { readScheduleState, writeScheduleState } from '../../src/store/schedule-state.ts';
 import { openStorage } from '../../src/store/storage.ts';
-import { backupId, commitBackup, NO_NEIGHBOURS, sampleJob } from './storage.ts';
+import { backupId, commitBackup, NO_KEYS, NO_NEIGHBOURS, sampleJob } from './storage.ts';
 
 const [, , dir = ''] = process.argv;
 const SCHEDULE_STATE = {
@@ -26,6 +26,7 @@ const context = {
   catalog,
   destinations: [],
   neighbours: NO_NEIGHBOURS,
+  keys: NO_KEYS,
   emit: () => {},
   backupdVersion: '0.0.0',
   command: 'test',

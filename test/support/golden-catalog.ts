@@ -1,10 +1,11 @@
+import type { Keys } from '../../src/core/encryption.ts';
 import type { RunEvent } from '../../src/core/events.ts';
 import type { Manifest, Receipt } from '../../src/core/manifest.ts';
 import type { App } from '../../src/jobs/context.ts';
 import { loadEngine } from '../../src/sources/engines.ts';
 import { openCatalog } from '../../src/store/catalog.ts';
 import { encode, goldenArchive, store } from './archives.ts';
-import { backupId, NO_NEIGHBOURS, sampleManifest, temporaryFolder } from './storage.ts';
+import { backupId, NO_KEYS, NO_NEIGHBOURS, sampleManifest, temporaryFolder } from './storage.ts';
 
 /** A catalog of backups of a real, small archive, and an app on it. */
 export interface GoldenCatalog extends AsyncDisposable {
@@ -17,7 +18,7 @@ export interface GoldenCatalog extends AsyncDisposable {
   receipts(backup: Manifest): Promise<readonly Receipt[]>;
 }
 
-export async function goldenCatalog(): Promise<GoldenCatalog> {
+export async function goldenCatalog(keys: Keys = NO_KEYS): Promise<GoldenCatalog> {
   const folder = await temporaryFolder();
   const storage = {
     dir: folder.dir,
@@ -37,6 +38,7 @@ export async function goldenCatalog(): Promise<GoldenCatalog> {
         catalog,
         destinations: [],
         neighbours: NO_NEIGHBOURS,
+        keys,
         emit: (event) => events.push(event),
         backupdVersion: '0.0.0',
         command: 'test',

@@ -1,10 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Keys } from '../../src/core/encryption.ts';
 import type { Neighbours } from '../../src/core/halts.ts';
 import type { Job } from '../../src/core/job.ts';
 import { formatBackupId, type BackupId } from '../../src/core/layout.ts';
 import type { ArchiveFile, Manifest } from '../../src/core/manifest.ts';
+import { openKeys } from '../../src/encryption/keys.ts';
 import { openCatalog, type Catalog } from '../../src/store/catalog.ts';
 
 export interface TemporaryFolder extends AsyncDisposable {
@@ -106,6 +108,15 @@ export const NO_NEIGHBOURS: Neighbours = {
   release: () => Promise.reject(new Error('there is nothing to release')),
   runCommand: () => Promise.reject(new Error('there is nothing to run a command in')),
 };
+
+/** Nothing is encrypted, and no secret is there. */
+export const NO_KEYS: Keys = openKeys({
+  ageRecipients: null,
+  ageIdentity: null,
+  gpgRecipientKeys: null,
+  gpgSecretKey: null,
+  gpgPassphrase: null,
+});
 
 /** A source with a schedule that keeps its last three backups. */
 export function sampleJob(changes: Partial<Job> = {}): Job {

@@ -59,6 +59,7 @@ const actions: Readonly<Record<string, () => Promise<void>>> = {
       path: join(dir, 'shop.dump'),
       encoding: 'none',
       compression: { algorithm: 'none', level: 0 },
+      encrypt: () => [],
       reader: { push: () => undefined, end: () => ({}) },
       onProgress: () => undefined,
     } as const;

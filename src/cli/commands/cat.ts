@@ -1,6 +1,5 @@
-import { pipeline } from 'node:stream/promises';
 import { FAILURES } from '../../core/errors.ts';
-import { openBackupFile } from '../../jobs/cat.ts';
+import { copyBackupFile } from '../../jobs/cat.ts';
 import type { App } from '../../jobs/context.ts';
 import type { CommandOf } from '../arguments.ts';
 import { notWritten } from '../failure-text.ts';
@@ -16,9 +15,8 @@ export async function catCommand(
   out: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const plain = await openBackupFile(id, file, app, signal);
   try {
-    await pipeline(plain, out.stdout, { end: false, signal });
+    await copyBackupFile({ id, file, to: out.stdout }, app, signal);
   } catch (error) {
     const { syscall, code } = error as NodeJS.ErrnoException;
     // The file is only read: whatever could not be written is the result.

@@ -1,5 +1,7 @@
 import type { ConfigProblem } from '../../core/discovery.ts';
-import { FAILURES } from '../../core/errors.ts';
+import type { Keys } from '../../core/encryption.ts';
+import { FAILURES, toFailure, type Failure } from '../../core/errors.ts';
+import type { Encryption } from '../../core/manifest.ts';
 import type { OptionInForce } from '../../core/settings.ts';
 import type { App, BoundSource } from '../../jobs/context.ts';
 import { collectProblems } from '../../jobs/status.ts';
@@ -18,27 +20,61 @@ export async function configCommand(
 ): Promise<number> {
   const discovery = await app.discover(signal);
   const problems = collectProblems(app, discovery);
+  const isWrong = problems.some(({ severity }) => severity === 'fatal');
+  const { encryption, failure } = isWrong
+    ? UNKNOWN_ENCRYPTION
+    : await describeEncryption(app.context.keys, signal);
   out.printJson({
     options: app.options,
+    encryption,
     sources: discovery.sources.map((bound) => describeSource(bound)),
     problems,
+    keys: failure,
     docker: discovery.docker,
     directory: app.storageFailure,
   });
   out.print(
     ...optionTable(app.options),
+    ...(encryption === null ? [] : ['', encryptionLine(encryption)]),
     ...discovery.sources.flatMap((bound) => sourceLines(bound)),
     ...(discovery.sources.length === 0 ? ['', 'no sources'] : []),
     ...problems.flatMap((problem) => problemLines(problem)),
   );
-  for (const failure of [discovery.docker, app.storageFailure]) {
-    out.print(...(failure === null ? [] : failureLines(failure)));
+  for (const each of [failure, discovery.docker, app.storageFailure]) {
+    out.print(...(each === null ? [] : failureLines(each)));
   }
   // A directory of another namespace is a wrong configuration; one that is not there is not.
-  return problems.some(({ severity }) => severity === 'fatal') ||
+  return isWrong ||
+    failure?.code === 'config-invalid' ||
     app.storageFailure?.code === 'config-invalid'
     ? FAILURES['config-invalid'].exitCode
     : 0;
+}
+
+interface DescribedEncryption {
+  /** Null where it is not known. */
+  readonly encryption: Encryption | null;
+  readonly failure: Failure | null;
+}
+
+/** An option that is wrong counts as one that is not there; that backups are not encrypted would be said of it. */
+const UNKNOWN_ENCRYPTION: DescribedEncryption = { encryption: null, failure: null };
+
+/** How new backups are encrypted, or why they cannot be. */
+async function describeEncryption(keys: Keys, signal: AbortSignal): Promise<DescribedEncryption> {
+  try {
+    await using encrypter = await keys.encrypter(signal);
+    return { encryption: encrypter.encryption, failure: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { encryption: null, failure: toFailure(error) };
+  }
+}
+
+function encryptionLine({ scheme, keyIds }: Encryption): Line {
+  return scheme === 'none'
+    ? 'backups are not encrypted'
+    : `backups are encrypted with ${scheme} for ${keyIds.join(', ')}`;
 }
 
 function describeSource({ job, source, options }: BoundSource): Readonly<Record<string, unknown>> {

@@ -177,7 +177,7 @@ function shorten(names: readonly string[]): string {
 }
 
 function notes(entry: CatalogEntry): readonly Span[] {
-  const { suspicious, warnings } = entry.manifest;
+  const { encryption, suspicious, warnings } = entry.manifest;
   const all: Span[] = [];
   if (isDamaged(entry)) {
     all.push({ text: 'damaged', format: 'red' });
@@ -187,6 +187,9 @@ function notes(entry: CatalogEntry): readonly Span[] {
   }
   if (isPinned(entry)) {
     all.push('pinned');
+  }
+  if (encryption.scheme !== 'none') {
+    all.push(encryption.scheme);
   }
   if (warnings.length > 0) {
     const text = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`;

@@ -2,6 +2,7 @@ import { formatDuration } from '../../core/duration.ts';
 import {
   dumpBytes,
   storedBytes,
+  type Encryption,
   type HaltReport,
   type HookReport,
   type Manifest,
@@ -47,7 +48,7 @@ function backupLines(
       'container' in target
         ? ['server', `${facts.serverVersion}, dumped by ${manifest.toolVersion}`]
         : ['dumped by', manifest.toolVersion],
-      ['encryption', encryption.scheme],
+      ['encryption', describeEncryption(encryption)],
       ['made by', `backupd ${manifest.backupdVersion}`],
     ]),
     ...(manifest.suspicious
@@ -62,6 +63,10 @@ function backupLines(
     ...factTable(manifest),
     ...(receipts.length === 0 ? [] : ['', ...receipts.map((receipt) => receiptLine(receipt))]),
   ];
+}
+
+function describeEncryption({ scheme, keyIds }: Encryption): string {
+  return scheme === 'none' ? scheme : `${scheme}, for ${keyIds.join(', ')}`;
 }
 
 function targetField(target: TargetFacts): readonly [string, string] {

@@ -256,6 +256,8 @@ test('config', async () => {
     options: LIST,
     sources: [{ source: 'db', engine: 'postgres', container: stack.server.name, options: LIST }],
     problems: [],
+    encryption: { scheme: 'none', keyIds: [] },
+    keys: null,
     docker: null,
     directory: null,
   });

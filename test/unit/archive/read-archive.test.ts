@@ -10,6 +10,7 @@ import {
   openArchive,
   openCompressed,
 } from '../../../src/archive/read-archive.ts';
+import { noStages } from '../../../src/core/encryption.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { ArchiveFile, Compression } from '../../../src/core/manifest.ts';
 import type { StreamReader } from '../../../src/core/source.ts';
@@ -22,7 +23,7 @@ const PLAIN = Buffer.from('some rows of a table\n'.repeat(20));
 const COMPRESSIONS = ['zstd', 'gzip', 'none'] as const;
 
 async function failureOf(path: string, file: ArchiveFile): Promise<unknown> {
-  return (await readAll(openArchive(path, file, { reader: null }, NEVER))).error;
+  return (await readAll(openArchive(path, file, { decrypt: noStages, reader: null }, NEVER))).error;
 }
 
 function corrupt(fact: RegExp): unknown {
@@ -40,7 +41,12 @@ async function expectRefused(
   const file = await store(path, damaged, { plain: PLAIN, compression });
   expect(await failureOf(path, file), what).toEqual(corrupt(/\/shop\.dump: /));
   if (compression !== 'none') {
-    const { stream } = openCompressed(path, { ...file, compression }, { reader: null }, NEVER);
+    const { stream } = openCompressed(
+      path,
+      { ...file, compression },
+      { decrypt: noStages, reader: null },
+      NEVER,
+    );
     expect((await readAll(stream)).error, what).toEqual(corrupt(/\/shop\.dump: /));
   }
 }
@@ -53,7 +59,7 @@ describe('openArchive', () => {
       fc.asyncProperty(anyBytes(), fc.constantFrom(...COMPRESSIONS), async (plain, compression) => {
         const file = await store(path, encode(plain, compression), { plain, compression });
         const { bytes, error } = await readAll(
-          openArchive(path, file, { reader: anyReader() }, NEVER),
+          openArchive(path, file, { decrypt: noStages, reader: anyReader() }, NEVER),
         );
         expect(error).toBeNull();
         expect(bytes.equals(plain)).toBe(true);
@@ -125,7 +131,9 @@ describe('openArchive', () => {
     const path = join(folder.dir, 'shop.dump');
     const file = await store(path, PLAIN, { plain: PLAIN, compression: 'none' });
     const longer = { ...file, storedBytes: file.storedBytes + 1 };
-    const { bytes } = await readAll(openArchive(path, longer, { reader: null }, NEVER));
+    const { bytes } = await readAll(
+      openArchive(path, longer, { decrypt: noStages, reader: null }, NEVER),
+    );
     expect(bytes.length).toBe(0);
   });
 
@@ -139,7 +147,9 @@ describe('openArchive', () => {
         throw new BackupdError('archive-corrupt', 'has lost a table');
       },
     };
-    const { bytes, error } = await readAll(openArchive(path, file, { reader }, NEVER));
+    const { bytes, error } = await readAll(
+      openArchive(path, file, { decrypt: noStages, reader }, NEVER),
+    );
     expect(bytes.equals(PLAIN)).toBe(true);
     expect(error).toEqual(corrupt(/shop\.dump: has lost a table$/));
   });
@@ -149,7 +159,7 @@ describe('openArchive', () => {
     const path = join(folder.dir, 'shop.dump');
     const plain = randomBytes(8 * 1024 * 1024);
     const file = await store(path, encode(plain, 'zstd'), { plain, compression: 'zstd' });
-    const stream = openArchive(path, file, { reader: null }, NEVER);
+    const stream = openArchive(path, file, { decrypt: noStages, reader: null }, NEVER);
     await once(stream, 'readable');
     expect(await openDescriptors(path)).toBe(1);
     stream.destroy();
@@ -163,7 +173,7 @@ describe('openArchive', () => {
     const plain = randomBytes(8 * 1024 * 1024);
     const file = await store(path, plain, { plain, compression: 'none' });
     const controller = new AbortController();
-    const stream = openArchive(path, file, { reader: null }, controller.signal);
+    const stream = openArchive(path, file, { decrypt: noStages, reader: null }, controller.signal);
     await once(stream, 'readable');
     controller.abort();
     expect((await readAll(stream)).error).toMatchObject({ name: 'AbortError' });
@@ -181,7 +191,7 @@ describe('openCompressed', () => {
     const { stream, plainBytes } = openCompressed(
       path,
       { ...file, compression: 'zstd' },
-      { reader: anyReader() },
+      { decrypt: noStages, reader: anyReader() },
       NEVER,
     );
     let bytes = Buffer.alloc(0);
@@ -205,7 +215,12 @@ describe('openCompressed', () => {
         throw new BackupdError('archive-corrupt', 'has lost a table');
       },
     };
-    const { stream } = openCompressed(path, { ...file, compression: 'zstd' }, { reader }, NEVER);
+    const { stream } = openCompressed(
+      path,
+      { ...file, compression: 'zstd' },
+      { decrypt: noStages, reader },
+      NEVER,
+    );
     expect((await readAll(stream)).error).toEqual(corrupt(/has lost a table$/));
     expect(Buffer.concat(seen).equals(PLAIN)).toBe(true);
   });
@@ -218,7 +233,7 @@ describe('openCompressed', () => {
     const { stream } = openCompressed(
       path,
       { ...file, compression: 'zstd' },
-      { reader: null },
+      { decrypt: noStages, reader: null },
       NEVER,
     );
     await once(stream, 'readable');
@@ -272,7 +287,11 @@ describe('checkContent', () => {
     const stored = encode(PLAIN, 'zstd');
     const file = await store(path, stored, { plain: PLAIN, compression: 'zstd' });
     let plainBytes = 0;
-    const how = { reader: anyReader(), onBytes: (bytes: number) => (plainBytes += bytes) };
+    const how = {
+      decrypt: noStages,
+      reader: anyReader(),
+      onBytes: (bytes: number) => (plainBytes += bytes),
+    };
     expect(await checkContent(path, file, how, NEVER)).toBe(stored.length);
     expect(plainBytes).toBe(PLAIN.length);
     await expect(checkContent(path, { ...file, dumpBytes: 1 }, how, NEVER)).rejects.toEqual(

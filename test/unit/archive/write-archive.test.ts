@@ -11,6 +11,7 @@ import {
   type WriteProgress,
 } from '../../../src/archive/write-archive.ts';
 import { zstdFrame } from '../../../src/archive/zstd-frame.ts';
+import { noStages } from '../../../src/core/encryption.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { Compression } from '../../../src/core/manifest.ts';
 import type { StreamReader } from '../../../src/core/source.ts';
@@ -26,6 +27,7 @@ function writing(path: string, change: Partial<ArchiveWriting> = {}): ArchiveWri
     path,
     encoding: 'none',
     compression: { algorithm: 'zstd', level: 3 },
+    encrypt: noStages,
     reader: anyReader(),
     onProgress: () => {},
     ...change,

@@ -174,6 +174,8 @@ describe('status, check, config', () => {
         },
       ],
       problems: [problem],
+      encryption: null,
+      keys: null,
       docker: null,
       directory: null,
     });

@@ -12,7 +12,7 @@ import type { Settings } from '../../../src/core/settings.ts';
 import type { App, BoundSource, ConfiguredDestination } from '../../../src/jobs/context.ts';
 import { openCatalog } from '../../../src/store/catalog.ts';
 import { openStorage } from '../../../src/store/storage.ts';
-import { NO_NEIGHBOURS } from '../../support/storage.ts';
+import { NO_KEYS, NO_NEIGHBOURS } from '../../support/storage.ts';
 import { ANY_READER, manifest, SCHEDULE } from './paper-source.ts';
 
 /** A stream that says it is a terminal with colours, whatever the environment of the tests says. */
@@ -116,6 +116,7 @@ export async function fakeApp(
       catalog,
       destinations: change.destinations ?? [],
       neighbours: NO_NEIGHBOURS,
+      keys: NO_KEYS,
       emit: change.emit ?? (() => undefined),
       backupdVersion: '9.9.9',
       command: 'test',

@@ -48,7 +48,7 @@ describe('loadConfig', () => {
       facts: 'exact',
       maxAge: { intervals: 1.5 },
     });
-    expect(config.options).toHaveLength(21);
+    expect(config.options).toHaveLength(26);
     expect(config.options.every((option) => option.from === 'default')).toBe(true);
   });
 

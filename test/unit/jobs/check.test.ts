@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ConfigProblem } from '../../../src/core/discovery.ts';
+import type { Keys } from '../../../src/core/encryption.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { Job } from '../../../src/core/job.ts';
 import { formatBackupId } from '../../../src/core/layout.ts';
@@ -10,6 +11,7 @@ import type { CatalogEntry, ManifestSummary } from '../../../src/core/manifest.t
 import type { Source, TargetRef } from '../../../src/core/source.ts';
 import { check, type CheckReport } from '../../../src/jobs/check.ts';
 import type { App, Discovery } from '../../../src/jobs/context.ts';
+import { NO_KEYS } from '../../support/storage.ts';
 
 let dir: string;
 
@@ -47,6 +49,7 @@ interface World {
   readonly patterns?: readonly string[];
   readonly dir?: string;
   readonly freeBytes?: number;
+  readonly keys?: Keys;
   readonly backups?: readonly CatalogEntry[];
   readonly damaged?: readonly { path: string; message: string; hint: string }[];
 }
@@ -78,6 +81,7 @@ function app(world: World): App {
       }),
     ping: world.ping ?? (async () => Promise.resolve({ engineVersion: '28.5.2' })),
     context: {
+      keys: world.keys ?? NO_KEYS,
       storage: {
         dir: world.dir ?? dir,
         space: async () =>

@@ -30,7 +30,7 @@ describe('verifyBackups', () => {
       })),
     );
     expect(await here.receipts(older)).toEqual([having({ type: 'verified', depth: 'content' })]);
-    expect(here.events).toEqual(
+    expect(here.events.filter(({ type }) => type === 'verified')).toEqual(
       [newer, older].map(({ id }) => ({ type: 'verified', source: 'db', id, failure: null })),
     );
   });
