@@ -21,8 +21,8 @@ export interface BucketStage extends AsyncDisposable {
   readonly client: S3Client;
   /** The host that made the backups. */
   readonly origin: CommandBox;
-  /** A new backup of the source `orders`. */
-  backUp(): Promise<Manifest>;
+  /** A new backup of the source `orders`. @param env more settings for that run */
+  backUp(env?: Readonly<Record<string, string>>): Promise<Manifest>;
   /** A bucket, and the variables by which backupd reaches it from a container. */
   bucket(options?: BucketOptions): Promise<StageBucket>;
   /** A host with nothing. */
@@ -69,8 +69,9 @@ export async function openBucketStage(
     store,
     client: store.client,
     origin,
-    async backUp() {
-      const { runs } = await origin.json<{ runs: readonly { id: string }[] }>(['backup', 'orders']);
+    async backUp(env = {}) {
+      const { stdout } = await origin.backupd(['backup', 'orders', '--json'], { env });
+      const { runs } = JSON.parse(stdout) as { runs: readonly { id: string }[] };
       return origin.json<Manifest>(['show', runs[0]?.id ?? '']);
     },
     async bucket(options = {}) {
