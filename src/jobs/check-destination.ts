@@ -95,19 +95,36 @@ async function checkAccess(at: AtDestination, signal: AbortSignal): Promise<Chec
   const bytes = Buffer.from('backupd check\n');
   try {
     await destination.put(key, bytes, { ifAbsent: false }, signal);
-    const there = await destination.head(key, null, signal);
-    const read = await destination.get(key, null, signal);
-    const removal = await destination.remove(key, there?.versionId ?? null, signal);
-    if (there === null || read?.equals(bytes) !== true) {
+    const { versionId, read } = await readBack(key, at, signal);
+    const { outcome } = await destination.remove(key, versionId, signal);
+    if (!(read instanceof Buffer)) {
+      return failed('access', subject, read);
+    }
+    if (!read.equals(bytes)) {
       throw new BackupdError('destination-unavailable', 'it did not give back what was written', {
         hint: 'Something between here and there changes what is sent: look for it.',
       });
     }
-    const isGone = removal.outcome === 'removed';
-    return isGone
+    return outcome === 'removed'
       ? good('access', subject, 'can be written, read and removed')
-      : good('access', subject, `can be written and read; what was written is ${removal.outcome}`);
+      : good('access', subject, `can be written and read; what was written is ${outcome}`);
   } catch (error) {
     return failed('access', subject, error);
+  }
+}
+
+/** What keeps it from being read must not keep it from being removed. */
+async function readBack(
+  key: string,
+  { destination }: AtDestination,
+  signal: AbortSignal,
+): Promise<{ readonly versionId: string | null; readonly read: unknown }> {
+  let versionId: string | null = null;
+  try {
+    versionId = (await destination.head(key, null, signal))?.versionId ?? null;
+    const bytes = await destination.get(key, null, signal);
+    return { versionId, read: bytes ?? Buffer.alloc(0) };
+  } catch (error) {
+    return { versionId, read: error };
   }
 }

@@ -142,14 +142,17 @@ function writer(store: Store): Pick<Destination, 'putFile' | 'put' | 'remove'> {
       await store.ask('completeFile', key, signal);
       store.uploads.delete(uploadId);
       const version = add(store, key, bytes, { sha256: file.sha256 });
+      how.onProgress(file.bytes);
       await how.journal.clear();
       return { etag: version.etag, versionId: shownId(store, version), sentBytes };
     },
     async put(key, bytes, { ifAbsent }, signal) {
       checkKey(key);
       await store.ask('put', key, signal);
-      if (ifAbsent && current(store, key) !== null) {
-        return 'exists';
+      const there = current(store, key);
+      if (ifAbsent && there !== null) {
+        // As where the answer to the first one was lost.
+        return there.bytes.equals(bytes) ? 'put' : 'exists';
       }
       store.count(bytes.length);
       add(store, key, Buffer.from(bytes), { sha256: sha256(bytes) });
@@ -251,6 +254,7 @@ function reader(store: Store): Pick<Destination, 'head' | 'get' | 'read' | 'retr
           };
     },
     async get(key, versionId, signal) {
+      checkKey(key);
       await store.ask('get', key, signal);
       const version = find(store, key, versionId);
       return version === null ? null : readable(key, version);

@@ -58,7 +58,7 @@ export interface Store {
 
 export function checkKey(key: string): void {
   if (!isKey(key)) {
-    throw new Error(`no key: ${key}`);
+    throw new Error(`${JSON.stringify(key)} can be no key`);
   }
 }
 
