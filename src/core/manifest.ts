@@ -118,7 +118,13 @@ export type Receipt =
   | { readonly type: 'pinned'; readonly at: string }
   | { readonly type: 'unpinned'; readonly at: string }
   | { readonly type: 'verified'; readonly at: string; readonly depth: 'stored' | 'content' }
-  | { readonly type: 'damaged'; readonly at: string; readonly message: string }
+  | {
+      readonly type: 'damaged';
+      readonly at: string;
+      readonly message: string;
+      /** How far it was read; `content` needs the key of an encrypted one. */
+      readonly depth?: 'stored' | 'content';
+    }
   | {
       readonly type: 'uploaded';
       readonly at: string;
@@ -179,20 +185,33 @@ export function isPinned(entry: Pick<CatalogEntry, 'receipts'>): boolean {
   return last?.type === 'pinned';
 }
 
+type Look = Extract<Receipt, { readonly type: 'verified' | 'damaged' }>;
+
+/**
+ * What the last look at a backup found; null where nobody looked. That what is stored is as it was written does not
+ * outweigh that its content was found damaged: without the key nobody can see that.
+ */
+function lastLook({ receipts }: Pick<CatalogEntry, 'receipts'>): Look | null {
+  let last: Look | null = null;
+  for (const receipt of receipts) {
+    const isShallow = receipt.type === 'verified' && receipt.depth === 'stored';
+    const isOutweighed = isShallow && last?.type === 'damaged' && last.depth === 'content';
+    if ((receipt.type === 'verified' || receipt.type === 'damaged') && !isOutweighed) {
+      last = receipt;
+    }
+  }
+  return last;
+}
+
 /** When it last passed a verification; null where never, or where a later one found damage. */
 export function verifiedAt(entry: CatalogEntry): string | null {
-  const last = entry.receipts.findLast(
-    (receipt) => receipt.type === 'verified' || receipt.type === 'damaged',
-  );
+  const last = lastLook(entry);
   return last?.type === 'verified' ? last.at : null;
 }
 
 /** Whether the last look at it found damage. */
 export function isDamaged(entry: CatalogEntry): boolean {
-  const last = entry.receipts.findLast(
-    (receipt) => receipt.type === 'verified' || receipt.type === 'damaged',
-  );
-  return last?.type === 'damaged';
+  return lastLook(entry)?.type === 'damaged';
 }
 
 /** Whether it can be `latest`: whole as far as we know, taken on purpose, and not of a source that shrank to nothing. */

@@ -132,7 +132,8 @@ async function checkArchives(
     if (code !== 'archive-corrupt') {
       throw error;
     }
-    const receipt = { type: 'damaged', at: new Date().toISOString(), message } as const;
+    const at = new Date().toISOString();
+    const receipt = { type: 'damaged', at, depth: 'stored', message } as const;
     // That it is damaged counts more than that this could not be written down.
     await context.catalog.addReceipt({ manifest: decision.manifest }, receipt).catch(() => null);
     const copy = await findCopyOf(decision.manifest, context, signal);

@@ -247,6 +247,6 @@ function receiptOf({ depth, failure }: Verification): Receipt | null {
     return { type: 'verified', at, depth };
   }
   return failure.code === 'archive-corrupt'
-    ? { type: 'damaged', at, message: failure.message }
+    ? { type: 'damaged', at, depth, message: failure.message }
     : null;
 }

@@ -30,7 +30,7 @@ function everything({ options, problems, values }: LoadedConfig): string {
 
 /** One character of a key is another one. */
 function misspell(key: string): string {
-  const last = key.at(-1) === 'q' ? 'p' : 'q';
+  const last = key.toLowerCase().endsWith('q') ? 'p' : 'q';
   return key.slice(0, -1) + (key === key.toUpperCase() ? last.toUpperCase() : last);
 }
 
