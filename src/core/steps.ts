@@ -40,6 +40,12 @@ export const STEPS = [
   'undo-journaled',
   'undone',
   'undo-recorded',
+  // upload
+  'upload-begun',
+  'upload-recorded',
+  'part-sent',
+  'parts-sent',
+  'upload-finished',
 ] as const;
 
 export type Step = (typeof STEPS)[number];
