@@ -163,10 +163,15 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
       if (object?.facts.etag !== etag) {
         throw new BackupdError('destination-unavailable', `${key} was replaced while it was read`);
       }
-      return Readable.from([object.bytes.subarray(from, from + bytes)], {
-        objectMode: false,
-        signal,
-      });
+      const range = object.bytes.subarray(from, from + bytes);
+      async function* pieces(): AsyncGenerator<Buffer> {
+        for (let at = 0; at < range.length; at += PIECE_BYTES) {
+          await turn();
+          enter(signal);
+          yield range.subarray(at, at + PIECE_BYTES);
+        }
+      }
+      return Readable.from(pieces(), { objectMode: false });
     },
     async remove(key, _versionId, signal) {
       await turn();
