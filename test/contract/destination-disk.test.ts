@@ -1,4 +1,14 @@
-import { appendFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -89,6 +99,18 @@ test('what is changed behind our back is not taken for what was put', async () =
   expect(await destination.head('demo/a', null, CALM)).toMatchObject({ bytes: 1000, sha256: null });
   expect((await destination.putFile('demo/a', file, options(), CALM)).sentBytes).toBe(1000);
   expect((await download(destination, 'demo/a', MIB)).equals(file.content)).toBe(true);
+});
+
+test('a small object that lost a bit is not taken for what was put', async () => {
+  const destination = await open();
+  await put(destination, 'demo/a', 'a record');
+  const path = join(disk.path, 'demo', 'a');
+  const { atime, mtime } = await stat(path);
+  await writeFile(path, 'b record');
+  await utimes(path, atime, mtime);
+  await expect(destination.get('demo/a', null, CALM)).rejects.toMatchObject({
+    code: 'archive-corrupt',
+  });
 });
 
 test('goes on only with what is the same as in the file', async () => {

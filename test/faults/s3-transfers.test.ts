@@ -233,6 +233,16 @@ describe('small objects', () => {
   });
 });
 
+test('a small object that is altered on its way is not taken for what was put', async () => {
+  const key = stage.newKey();
+  await stage.open().put(key, Buffer.from('a record'), { ifAbsent: false }, CALM);
+  stage.proxy.disturb({ operation: 'GetObject' }, 'alter', 1);
+  await expect(stage.open().get(key, null, CALM)).rejects.toMatchObject({
+    code: 'archive-corrupt',
+  });
+  expect(String(await stage.open().get(key, null, CALM))).toBe('a record');
+});
+
 describe('a download', () => {
   test.each([
     ['cut', 'cut'],

@@ -154,7 +154,11 @@ export function memoryDestination(name = 'memory'): MemoryDestination {
     async get(key, _versionId, signal) {
       await turn();
       enter(signal, key);
-      return objects.get(key)?.bytes ?? null;
+      const object = objects.get(key);
+      if (object !== undefined && sha256Of(object.bytes) !== object.facts.sha256) {
+        throw new BackupdError('archive-corrupt', `${key} is damaged`);
+      }
+      return object?.bytes ?? null;
     },
     async read({ key, etag }, { from, bytes }, signal) {
       await turn();
