@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { FileToPut } from '../../src/core/destination.ts';
+import type { Destination, FileToPut } from '../../src/core/destination.ts';
 import type { Fault, Operation } from '../support/s3-proxy.ts';
 import { s3Stage, type S3Stage } from '../support/s3-stage.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -27,6 +27,11 @@ beforeEach(() => {
   stage.proxy.calm();
   stage.proxy.forget();
 });
+
+/** Where nothing goes on, nobody wants to wait for long. */
+function openFor(fault: Fault): Destination {
+  return fault === 'stall' ? stage.openImpatient() : stage.open();
+}
 
 const FAULTS: readonly (readonly [string, Fault])[] = [
   ['500', { status: 500, code: 'InternalError' }],
@@ -60,7 +65,7 @@ describe('an upload', () => {
     const key = stage.newKey();
     const journal = testJournal();
     stage.proxy.disturb(which(one), one.fault, 1);
-    const put = await stage.open().putFile(key, file, options(journal), CALM);
+    const put = await openFor(one.fault).putFile(key, file, options(journal), CALM);
     expect(put.sentBytes).toBe(file.bytes);
     expect(journal.state()).toBeNull();
     expect((await download(stage.open(), key, PART_BYTES)).equals(file.content)).toBe(true);
@@ -82,7 +87,9 @@ describe('an upload', () => {
       const key = stage.newKey();
       const journal = testJournal();
       stage.proxy.disturb(which(one), one.fault);
-      await expect(stage.open().putFile(key, file, options(journal), CALM)).rejects.toMatchObject({
+      await expect(
+        openFor(one.fault).putFile(key, file, options(journal), CALM),
+      ).rejects.toMatchObject({
         code: one.code,
       });
       const has = Object.keys(journal.state()?.etags ?? {}).length;
@@ -254,7 +261,7 @@ describe('a download', () => {
     stage.proxy.disturb({ operation: 'GetObject' }, fault);
     expect(head).not.toBeNull();
     if (head !== null) {
-      const read = stage.open().read(head, { from: 0, bytes: head.bytes }, CALM).then(buffer);
+      const read = openFor(fault).read(head, { from: 0, bytes: head.bytes }, CALM).then(buffer);
       await expect(read).rejects.toMatchObject({ code: 'destination-unavailable' });
     }
   });
