@@ -106,7 +106,7 @@ function readers(root: DirectoryRoot): Readers {
       });
       return Readable.from(
         within(root, signal, () => pieces),
-        { objectMode: false, signal },
+        { objectMode: false },
       );
     },
     retrieve,
