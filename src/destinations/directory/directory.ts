@@ -46,13 +46,16 @@ export function directoryDestination(
   };
 }
 
-/** Nothing is there before the first use. */
+/** Also where the mark is not there and was never: who brings a copy of the disk may have left it behind. */
 async function reading<T>(
   root: DirectoryRoot,
-  { signal, otherwise }: { readonly signal: AbortSignal; readonly otherwise: T },
+  signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
-  return inDirectory(root, signal, async () => ((await isInUse(root)) ? work() : otherwise));
+  return inDirectory(root, signal, async () => {
+    await isInUse(root);
+    return work();
+  });
 }
 
 async function writing<T>(
@@ -80,7 +83,7 @@ function readers(root: DirectoryRoot): Readers {
 
   return {
     listFolders: async (prefix, signal) =>
-      reading(root, { signal, otherwise: [] }, async () => foldersBelow(path, prefix)),
+      reading(root, signal, async () => foldersBelow(path, prefix)),
     list,
     async *listVersions(prefix, signal) {
       for await (const object of list(prefix, signal)) {
@@ -92,18 +95,15 @@ function readers(root: DirectoryRoot): Readers {
     },
     async head(key, _versionId, signal) {
       checkKey(key);
-      return reading(root, { signal, otherwise: null }, async () => statObject(path, key));
+      return reading(root, signal, async () => statObject(path, key));
     },
     async get(key, _versionId, signal) {
       checkKey(key);
-      return reading(root, { signal, otherwise: null }, async () => readWhole(root, key));
+      return reading(root, signal, async () => readWhole(root, key));
     },
     async read(object, range, signal) {
       checkKey(object.key);
-      const pieces = await inDirectory(root, signal, async () => {
-        await isInUse(root);
-        return openRange(root, object, range);
-      });
+      const pieces = await reading(root, signal, async () => openRange(root, object, range));
       return Readable.from(
         within(root, signal, () => pieces),
         { objectMode: false },
@@ -135,12 +135,12 @@ function writers(root: DirectoryRoot, rate: Rate | null): Writers {
     },
     async remove(key, _versionId, signal) {
       checkKey(key);
-      await reading(root, { signal, otherwise: undefined }, async () => removeFrom(root, key));
+      await reading(root, signal, async () => removeFrom(root, key));
       return { outcome: 'removed' };
     },
     async abortUpload({ key, uploadId }, signal) {
       checkKey(key);
-      await reading(root, { signal, otherwise: undefined }, async () =>
+      await reading(root, signal, async () =>
         removeBelow(path, join(partialFolder(path, key), uploadId)),
       );
     },
@@ -153,10 +153,7 @@ async function* within<T>(
   signal: AbortSignal,
   make: () => AsyncGenerator<T>,
 ): AsyncGenerator<T> {
-  const isUsed = await inDirectory(root, signal, async () => isInUse(root));
-  if (!isUsed) {
-    return;
-  }
+  await inDirectory(root, signal, async () => isInUse(root));
   const made = make();
   try {
     for (;;) {

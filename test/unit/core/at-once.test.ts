@@ -11,7 +11,7 @@ test('does all, so many at a time', async () => {
     running -= 1;
     done.push(item);
   });
-  expect(done.toSorted()).toEqual([1, 2, 3, 4, 5]);
+  expect(new Set(done)).toEqual(new Set([1, 2, 3, 4, 5]));
   expect(most).toBe(2);
 });
 

@@ -60,7 +60,7 @@ test('copies are read to their end, newest first, and nothing of them is kept', 
 
 test('a copy that is altered or not whole is told, and lost where the backup is here too', async () => {
   await using here = await goldenCatalog();
-  const { destination, app, key } = withCopies(here);
+  const { destination, app, ...copies } = withCopies(here);
   const [whole, altered, missing, unfinished] = [
     await here.add(1),
     await here.add(2),
@@ -70,8 +70,8 @@ test('a copy that is altered or not whole is told, and lost where the backup is 
   for (const manifest of [whole, altered, missing, unfinished]) {
     await putCopy(destination, here.dir, manifest);
   }
-  destination.alter(key(altered), Buffer.alloc(altered.files[0]?.storedBytes ?? 0));
-  destination.lose(key(missing));
+  destination.alter(copies.key(altered), Buffer.alloc(altered.files[0]?.storedBytes ?? 0));
+  destination.lose(copies.key(missing));
   destination.lose(`demo/db/${unfinished.id}/manifest.json`);
   const found = await verifyCopies(ALL, app, NEVER);
   expect(found.map(({ id, ok, failure }) => [id, ok, failure?.code])).toEqual([
@@ -86,7 +86,7 @@ test('a copy that is altered or not whole is told, and lost where the backup is 
 
 test('show and cat go to a copy where the backup is not here, and list tells of what is there', async () => {
   await using here = await goldenCatalog();
-  const { destination, app, key } = withCopies(here);
+  const { destination, app, ...copies } = withCopies(here);
   const manifest = await here.add(1);
   await putCopy(destination, here.dir, manifest);
   async function catBytes(): Promise<number> {
@@ -109,7 +109,7 @@ test('show and cat go to a copy where the backup is not here, and list tells of 
     code: 'source-not-found',
     hint: 'There are: db.',
   });
-  destination.alter(key(manifest), Buffer.alloc(manifest.files[0]?.storedBytes ?? 0));
+  destination.alter(copies.key(manifest), Buffer.alloc(manifest.files[0]?.storedBytes ?? 0));
   await expect(catBytes()).rejects.toMatchObject({ code: 'archive-corrupt' });
   await expect(showBackup(backupId(7), app, NEVER)).rejects.toMatchObject({
     code: 'backup-not-found',
