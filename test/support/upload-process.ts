@@ -32,6 +32,7 @@ const { sentBytes } = await bucketDestination(settings, settings.place).putFile(
       write: async (state) => writeJson(journal, state),
       clear: async () => removeFile(journal),
     },
+    wrongEtag: null,
     onProgress: () => {},
   },
   CALM,
