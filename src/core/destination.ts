@@ -72,7 +72,7 @@ export interface Destination {
 
   /**
    * A small object whole, at most 64 MiB; null where there is none. @param versionId null: the newest one
-   * @throws BackupdError also `retrieval-pending`
+   * @throws BackupdError also `retrieval-pending`, and `archive-corrupt` where its bytes are not those that it was put with
    */
   get(key: string, versionId: string | null, signal: AbortSignal): Promise<Buffer | null>;
 

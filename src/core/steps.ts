@@ -45,11 +45,15 @@ export const STEPS = [
   'undo-recorded',
   // upload
   'copy-recorded',
-  'upload-journaled',
+  'upload-begun',
+  'upload-recorded',
+  'part-sent',
+  'parts-sent',
+  'upload-finished',
   'file-uploaded',
   'receipts-uploaded',
   'manifest-uploaded',
-  'upload-recorded',
+  'copy-confirmed',
   // removal of a copy
   'removal-recorded',
   'remote-manifest-removed',

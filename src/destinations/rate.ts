@@ -12,9 +12,20 @@ const SLICES_PER_SECOND = 20;
 const SMALLEST_SLICE_BYTES = 4096;
 const LARGEST_SLICE_BYTES = 256 * 1024;
 
+/** The time that passes, whatever the clock is set to. */
+export interface Pace {
+  /** Milliseconds since some beginning. */
+  now(): number;
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const REAL: Pace = {
+  now: () => performance.now(),
+  wait: async (ms, signal) => wait(ms, undefined, { signal }),
+};
+
 /** At most so many bytes per second, for all that share it together. */
-export function rateOf(bytesPerSecond: number): Rate {
-  // By the clock that only goes forward.
+export function rateOf(bytesPerSecond: number, pace = REAL): Rate {
   let freeAt = 0;
   return {
     sliceBytes: Math.max(
@@ -22,11 +33,11 @@ export function rateOf(bytesPerSecond: number): Rate {
       Math.min(LARGEST_SLICE_BYTES, Math.floor(bytesPerSecond / SLICES_PER_SECOND)),
     ),
     async take(bytes, signal) {
-      const now = performance.now();
+      const now = pace.now();
       const at = Math.max(now, freeAt);
       freeAt = at + (bytes / bytesPerSecond) * 1000;
       if (at > now) {
-        await wait(at - now, undefined, { signal });
+        await pace.wait(at - now, signal);
       }
     },
   };

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import type { UploadJournal } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import { MANIFEST_FILE } from '../core/layout.ts';
 import { isMirrored, sentFiles } from '../core/copies.ts';
@@ -60,7 +59,7 @@ export async function sendBackup(
       destination: destination.name,
       files,
     });
-    reach('upload-recorded');
+    reach('copy-confirmed');
     await removePartialCopy(dir, destination.name, manifest);
     return sentBytes;
   } catch (error) {
@@ -96,7 +95,7 @@ async function sendFiles(
         sha256: file.sha256,
       },
       {
-        journal: journalOf(key, at),
+        journal: uploadJournal(context.storage.dir, destination.name, key),
         wrongEtag: await findWrongEtag(entry, file, at, signal),
         onProgress: (done) => {
           tell(before + done);
@@ -122,17 +121,6 @@ async function countSent(bytes: number, { context, destination }: AtDestination)
       bytesTotal: record.bytesTotal + bytes,
     }));
   }
-}
-
-function journalOf(key: string, { context, destination }: AtDestination): UploadJournal {
-  const journal = uploadJournal(context.storage.dir, destination.name, key);
-  return {
-    ...journal,
-    async write(state) {
-      await journal.write(state);
-      reach('upload-journaled');
-    },
-  };
 }
 
 /**

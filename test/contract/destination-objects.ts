@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import type { Destination } from '../../src/core/destination.ts';
 import type { TemporaryFolder } from '../support/storage.ts';
-import { CALM, fileOf, keysOf, options } from '../support/uploads.ts';
+import { CALM, fileOf, keysOf, MIB, options } from '../support/uploads.ts';
 
 /** A place that is empty at the beginning, and as many destinations as wanted that are it. */
 export interface TestPlace extends AsyncDisposable {
@@ -145,5 +145,24 @@ export function describeObjects(
         ? undefined
         : expect(late.then(buffer)).rejects.toMatchObject({ code: 'destination-unavailable' }));
     }
+  });
+
+  test('stops reading when it is aborted', async () => {
+    const file = await fileOf(at().folder.dir, 8 * MIB);
+    await at().destination.putFile('aborted/db/a', file, options(), CALM);
+    const head = await at().destination.head('aborted/db/a', null, CALM);
+    const stop = new AbortController();
+    const reason = new Error('enough');
+    let bytes = 0;
+    async function read(): Promise<void> {
+      const range = { from: 0, bytes: file.bytes };
+      const object = head ?? { key: '', versionId: null, etag: '' };
+      for await (const piece of await at().destination.read(object, range, stop.signal)) {
+        bytes += (piece as Buffer).length;
+        stop.abort(reason);
+      }
+    }
+    await expect(read()).rejects.toBe(reason);
+    expect(bytes).toBeLessThan(file.bytes);
   });
 }

@@ -42,12 +42,13 @@ interface Sending {
 
 test.each([
   { at: 'copy-recorded', isFileThere: false, isThere: false },
-  { at: 'upload-journaled', isFileThere: false, isThere: false },
-  { at: 'upload-journaled:2', isFileThere: false, isThere: false },
+  { at: 'upload-recorded', isFileThere: false, isThere: false },
+  { at: 'part-sent:2', isFileThere: false, isThere: false },
+  { at: 'upload-finished', isFileThere: true, isThere: false },
   { at: 'file-uploaded', isFileThere: true, isThere: false },
   { at: 'receipts-uploaded', isFileThere: true, isThere: false },
   { at: 'manifest-uploaded', isFileThere: true, isThere: true },
-  { at: 'upload-recorded', isFileThere: true, isThere: true },
+  { at: 'copy-confirmed', isFileThere: true, isThere: true },
 ])(
   'killed at $at: the next one finishes it',
   async ({ at, isFileThere, isThere }) => {
@@ -66,7 +67,7 @@ test.each([
     stage.proxy.forget();
     const sendings = await stage.box.json<readonly Sending[]>(['upload']);
     const sent =
-      at === 'upload-recorded' ? [] : [{ id: manifest.id, ok: true, bytes: missingBytes }];
+      at === 'copy-confirmed' ? [] : [{ id: manifest.id, ok: true, bytes: missingBytes }];
     expect(sendings.map(({ id, ok, bytes }) => ({ id, ok, bytes }))).toEqual(sent);
     expect(stage.proxy.bytesOf('UploadPart')).toBe(missingBytes);
     // A manifest, and nothing else.

@@ -159,7 +159,7 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
   }
 
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-    serve(request, response).catch(() => request.socket.destroy());
+    serve(request, response).catch(() => response.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -106,7 +106,7 @@ function readers(root: DirectoryRoot): Readers {
       const pieces = await reading(root, signal, async () => openRange(root, object, range));
       return Readable.from(
         within(root, signal, () => pieces),
-        { objectMode: false, signal },
+        { objectMode: false },
       );
     },
     retrieve,

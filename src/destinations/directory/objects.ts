@@ -7,6 +7,7 @@ import type {
   UnfinishedUpload,
 } from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
+import { checkWhole } from '../damage.ts';
 import { exactly } from '../exactly.ts';
 import { hasErrorCode, ownFolder } from './files.ts';
 
@@ -96,7 +97,7 @@ export async function readWhole(
   root: { readonly name: string; readonly path: string },
   key: string,
 ): Promise<Buffer | null> {
-  const listed = await statListed(objectPath(root.path, key), key);
+  const listed = await statObject(root.path, key);
   if (listed === null) {
     return null;
   }
@@ -108,7 +109,13 @@ export async function readWhole(
     );
   }
   try {
-    return await readFile(objectPath(root.path, key));
+    const bytes = await readFile(objectPath(root.path, key));
+    if ((await statObject(root.path, key))?.etag !== listed.etag) {
+      // It was replaced in between.
+      return await readWhole(root, key);
+    }
+    checkWhole(root.name, listed, bytes);
+    return bytes;
   } catch (error) {
     if (hasErrorCode(error, 'ENOENT')) {
       return null;

@@ -2,6 +2,7 @@ import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { Readable } from 'node:stream';
 import type { ByteRange, ObjectFacts, Removal } from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
+import { checkWhole } from '../damage.ts';
 import { exactly } from '../exactly.ts';
 import type { Bucket } from './bucket.ts';
 import { storeCode, storeStatus, type Asked } from './failures.ts';
@@ -131,7 +132,7 @@ export async function getObject(
   const command = new bucket.sdk.GetObjectCommand(asParameters(bucket, object));
   try {
     return await bucket.ask(reading(object), signal, async (options) => {
-      const { Body, ContentLength = 0 } = await bucket.client.send(command, options);
+      const { Body, ContentLength = 0, Metadata = {} } = await bucket.client.send(command, options);
       const body = asReadable(Body);
       if (ContentLength > LARGEST_WHOLE_BYTES) {
         body.destroy();
@@ -145,7 +146,13 @@ export async function getObject(
       for await (const piece of exactly(body, ContentLength)) {
         pieces.push(piece);
       }
-      return Buffer.concat(pieces);
+      const bytes = Buffer.concat(pieces);
+      checkWhole(
+        bucket.settings.name,
+        { key: object.key, sha256: Metadata['sha256'] ?? null },
+        bytes,
+      );
+      return bytes;
     });
   } catch (error) {
     await settleAbsence(bucket, object, { error, signal });

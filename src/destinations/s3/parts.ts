@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { FileToPut } from '../../core/destination.ts';
 import { toError } from '../../core/errors.ts';
+import { reach } from '../../core/steps.ts';
 import { damaged, readPiece } from '../local-file.ts';
 import type { Bucket } from './bucket.ts';
 import type { UploadRecord } from './upload-record.ts';
@@ -63,6 +64,7 @@ export async function sendParts(
       etag = await sendPart(bucket, { ...upload, number, piece, checksum }, signal);
       sentBytes += piece.length;
       record.note(number, etag);
+      reach('part-sent');
     }
     const { ChecksumCRC32 } = checksum;
     parts.push({

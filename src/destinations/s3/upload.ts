@@ -9,6 +9,7 @@ import type {
   UploadState,
 } from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
+import { reach } from '../../core/steps.ts';
 import { damaged, openLocalFile, readPiece } from '../local-file.ts';
 import type { Bucket } from './bucket.ts';
 import { storeCode } from './failures.ts';
@@ -111,6 +112,7 @@ async function begin(bucket: Bucket, upload: Upload, signal: AbortSignal): Promi
     signal,
     async (options) => bucket.client.send(command, options),
   );
+  reach('upload-begun');
   const state = {
     key,
     uploadId: UploadId,
@@ -121,6 +123,7 @@ async function begin(bucket: Bucket, upload: Upload, signal: AbortSignal): Promi
   };
   // Before the first part: parts of an upload that nobody knows of would be paid for and never used.
   await how.journal.write(state);
+  reach('upload-recorded');
   return state;
 }
 
@@ -186,7 +189,9 @@ async function finish(
       signal,
     );
     ({ sentBytes } = sent);
+    reach('parts-sent');
     const result = await complete(bucket, { key, state, parts: sent.parts }, signal);
+    reach('upload-finished');
     await how.journal.clear();
     return { ...result, sentBytes };
   } catch (error) {

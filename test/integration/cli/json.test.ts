@@ -162,6 +162,7 @@ test('restore, its undo, and what drops what was kept', async () => {
     durationMs: null,
     startedAt: INSTANT,
     gap: null,
+    fetch: null,
     stops: [],
     warnings: [],
   });
@@ -222,7 +223,10 @@ test('status', async () => {
         lastRestore: { at: INSTANT, id: null, outcome: 'success', code: null, message: null },
         copies: [],
         lastDrill: null,
-        threeTwoOne: { holds: false, missing: ['a third copy', 'a copy off this site'] },
+        threeTwoOne: {
+          holds: false,
+          missing: ['a third copy', 'a second kind of place', 'a copy off this site'],
+        },
         previous: [],
         backups: 2,
         storedBytes: NUMBER,

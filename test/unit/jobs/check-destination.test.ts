@@ -19,7 +19,7 @@ async function look({ app }: CopiesStage): Promise<Readonly<Record<string, Check
 
 async function lookAt(options: MemoryOptions): Promise<Readonly<Record<string, Check>>> {
   await using stage = await copiesStage({ place: memoryDestination(options) });
-  return look(stage);
+  return await look(stage);
 }
 
 test.each([false, true])(

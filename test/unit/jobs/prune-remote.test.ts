@@ -1,4 +1,3 @@
-import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { RetentionPolicy } from '../../../src/core/job.ts';
@@ -291,45 +290,3 @@ test('a prune that meets an upload waits for it, or says who is at work there', 
   expect((await waiting).failures).toEqual([]);
   expect(ids(stage)).toEqual([backupId(3), backupId(4)]);
 });
-
-test('whatever is sent and pruned in whatever order: nothing kept is lost, nothing is sent twice', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.constantFrom('backup', 'upload', 'prune', 'pin', 'lose'), {
-        minLength: 5,
-        maxLength: 14,
-      }),
-      fc.record({ last: fc.integer({ min: 0, max: 3 }), daily: fc.integer({ min: 0, max: 2 }) }),
-      async (steps, rules) => {
-        await using stage = await copiesStage({ settings: { keep: policy(rules) } });
-        const pinned = new Set<string>();
-        let hour = 0;
-        for (const step of [...steps, 'backup', 'upload', 'upload']) {
-          const [newest] = await stage.catalog.entries('db');
-          if (step === 'backup') {
-            hour += 5;
-            await stage.add(hour);
-          } else if (step === 'upload') {
-            await stage.upload();
-          } else if (step === 'prune') {
-            await run(stage);
-          } else if (step === 'pin' && newest !== undefined) {
-            await pinBackup(newest.manifest.id, stage.app);
-            pinned.add(newest.manifest.id);
-          } else if (step === 'lose' && newest !== undefined) {
-            stage.place.lose(`demo/db/${newest.manifest.id}/shop.dump.zst`);
-          }
-        }
-        const there = ids(stage);
-        // The newest backup and every pinned one have a whole copy, and nothing is pending.
-        expect(there).toContain(backupId(hour));
-        expect(there).toEqual(expect.arrayContaining([...pinned]));
-        const sentBytes = stage.place.sentBytes;
-        expect((await stage.upload()).sendings).toEqual([]);
-        expect(stage.place.sentBytes).toBe(sentBytes);
-        expect((await run(stage)).failures).toEqual([]);
-      },
-    ),
-    { numRuns: 8 },
-  );
-}, 60_000);
