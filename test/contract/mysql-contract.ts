@@ -10,7 +10,7 @@ export function mysqlContract(image: string): EngineContract {
     engine: isMariadb ? 'mariadb' : 'mysql',
     start: async () => contractServer(await startMysql({ image }), isMariadb),
     rich: { database: 'shop', facts: isMariadb ? MARIADB_FACTS : FACTS },
-    other: 'Other `db"',
+    other: OTHER_NAME,
   };
 }
 
@@ -57,8 +57,8 @@ const RICH = String.raw`
   create table numbers (n int, t varchar(100));
   insert into numbers with recursive c as (select 1 as n union all select n + 1 from c where n < 64)
     select a.n * 64 + b.n, sha2(a.n * 64 + b.n, 256) from c a, c b;
-  create view zz_first as select id, name from customers;
-  create view aa_second as select name from zz_first where id > 0;
+  create view zz_first as select id, name from customers with check option;
+  create view aa_second as select name from zz_first where id > 0 with local check option;
   create algorithm = merge sql security invoker view ${'`o``dd`'} (${'`a b`'}) as select count(*) from orders;
   delimiter //
   create trigger before_order before insert on orders for each row set new.cents = ifnull(new.cents, 0)//
@@ -83,6 +83,8 @@ const RICH = String.raw`
   create role readers; grant select on shop.orders to readers; grant readers to app@'%';
 `;
 
+const OTHER_NAME = 'Other `d/b.%"';
+const OTHER_QUOTED = `\`${OTHER_NAME.replaceAll('`', '``')}\``;
 const OTHER =
   'create table t (a int); insert into t values (1), (2); create view v as select * from t;';
 
@@ -91,18 +93,18 @@ function contractServer(server: Mysql, isMariadb: boolean): ContractServer {
     ...server,
     async fill() {
       await server.sql(
-        'create database `Other ``db"` character set latin1; alter database shop character set utf8mb4',
+        `create database ${OTHER_QUOTED} character set latin1; alter database shop character set utf8mb4`,
       );
-      await server.sql(OTHER, 'Other `db"');
+      await server.sql(OTHER, OTHER_NAME);
       await server.sql(RICH + (isMariadb ? 'create sequence tickets;' : ''));
     },
     async change() {
-      await server.sql('drop database `Other ``db"`');
+      await server.sql(`drop database ${OTHER_QUOTED}`);
       await server.sql(CHANGES);
     },
     async empty() {
       await server.sql('drop database shop; create database shop');
-      await server.sql('drop view v; drop table t', 'Other `db"');
+      await server.sql('drop view v; drop table t', OTHER_NAME);
     },
     async poison(database) {
       await server.sql(POISON, database);

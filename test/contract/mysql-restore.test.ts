@@ -52,6 +52,36 @@ describe(`restores of ${image}`, () => {
     expect(await another.sql("show grants for app@'%'")).toContain('GRANT SELECT ON `shop`.*');
   });
 
+  test('columns that take their numbers from a sequence take them from that of their own database, wherever they are restored', async () => {
+    await server.sql(`
+      create database ${'`tü.q`'}; use ${'`tü.q`'}; create sequence numbers start with 7;
+      create table tickets (id int primary key default nextval(numbers), what varchar(50) default '${'`tü.q`'}.x', last int default lastval(numbers));
+      insert into tickets (what) values ('one');`);
+    const { id } = await app.backedUp('db');
+    const wanted = { source: 'db', at: id, databases: ['tü.q'] };
+    const next =
+      'insert into tickets () values (); select id, what from tickets order by id desc limit 1';
+    await server.sql('insert into tickets (what) values (null)', 'tü.q');
+
+    await app.restore({ ...wanted, as: 'copy' });
+    expect(await server.sql('show create table tickets', 'copy')).not.toContain('tü.q`.`numbers');
+    await server.sql('drop sequence numbers', 'tü.q');
+    expect(await server.sql(next, 'copy')).toBe('1007\t`tü.q`.x');
+
+    // Its sequence is gone, then all of it is.
+    await app.restore(wanted);
+    expect(await server.sql(next, 'tü.q')).toBe('1007\t`tü.q`.x');
+    await using another = await startMysql({ image });
+    await app.restore({ ...wanted, into: another.name });
+    expect(await another.sql(next, 'tü.q')).toBe('1007\t`tü.q`.x');
+    expect(
+      await another.sql(
+        "select count(*) from information_schema.schemata where schema_name like 'backupd%'",
+      ),
+    ).toBe('0');
+    await server.sql('drop database copy; drop database `tü.q`');
+  });
+
   test('an event that a server cannot make is told of, and all else is restored', async () => {
     await server.sql(`
       insert into mysql.time_zone values (99, 'N'); insert into mysql.time_zone_name values ('Test/Zone', 99);

@@ -8,6 +8,7 @@ import { nameKeys } from './foreign-keys.ts';
 import { nameTriggers, seeOut } from './hidden.ts';
 import { KEPT_TABLE, readKept, type Kept } from './marks.ts';
 import { createScript, dropStatement, inOrder, type StoredObject } from './objects.ts';
+import { takeOwnSequences } from './sequence-defaults.ts';
 import { quoteName, quotePath } from './sql.ts';
 import { allTables, baseTables } from './tables.ts';
 import { createMissingTriggers } from './triggers.ts';
@@ -33,6 +34,7 @@ export async function finishExchange(
   await seeOut(connection, exchange, kept, signal);
   await nameTriggers(connection, exchange, kept, signal);
   await nameKeys(connection, name, kept.mark.renamedKeys, signal);
+  await takeOwnSequences(connection, name, exchange.incoming, signal);
   await createMissingTriggers(connection, name, kept.objects.new, signal);
   const warnings = await replaceObjects(connection, name, kept, signal);
   await run(connection, charactersFor(name, kept, 'new').join('\n'), signal);

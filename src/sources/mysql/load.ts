@@ -18,7 +18,8 @@ import { readObjects } from './read-objects.ts';
 import { makeAccounts, planAccounts } from './restore-users.ts';
 import { splitDump } from './split.ts';
 import { schemaRenamed } from './sql.ts';
-import { charactersStatement, createDatabase } from './tables.ts';
+import { withSequencesIn } from './sequence-defaults.ts';
+import { allTables, charactersStatement, createDatabase } from './tables.ts';
 
 /** What was loaded beside, with what the archive has besides tables, by name of the database. */
 export interface Loaded {
@@ -80,7 +81,13 @@ async function loadAll(
     if (index === 0) {
       warnings.push(...(await makeAccounts(connection, accounts, signal)));
     }
-    const script = await streamTables(connection, plan, { name, temporary, space }, signal);
+    const loading = {
+      name,
+      temporary,
+      space,
+      takesOwnSequences: await lacksSequences(connection, plan, { name, restoredAs }, signal),
+    };
+    const script = await streamTables(connection, plan, loading, signal);
     reach('beside-loaded');
     plan.onProgress({ stage: 'index', database: name });
     const found = readObjects(script);
@@ -115,11 +122,34 @@ interface Loading {
   readonly temporary: string;
 }
 
+interface LoadingTables extends Loading, Pick<LoadingAll, 'space'> {
+  /** Whether columns take their numbers from the sequences that are loaded with them. */
+  readonly takesOwnSequences: boolean;
+}
+
+/**
+ * A column names the sequence that it takes its numbers from with its database, and cannot be made where that is not there.
+ * Where it is, nothing has to be changed in the moment of the swap.
+ */
+async function lacksSequences(
+  connection: Connection,
+  { manifest }: RestorePlan,
+  { name, restoredAs }: { readonly name: string; readonly restoredAs: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (connection.flavour !== 'mariadb' || name !== restoredAs) {
+    return connection.flavour === 'mariadb';
+  }
+  const sequences = Object.keys(manifest.facts.databases[name]?.sequences ?? {});
+  const there = await allTables(connection, name, signal);
+  return there.length === 0 || sequences.some((sequence) => !there.includes(sequence));
+}
+
 /** @returns the rest of the archive */
 async function streamTables(
   connection: Connection,
   plan: RestorePlan,
-  { name, temporary, space }: Loading & Pick<LoadingAll, 'space'>,
+  { name, temporary, space, takesOwnSequences }: LoadingTables,
   signal: AbortSignal,
 ): Promise<string> {
   const file = archiveOf(plan, name);
@@ -135,7 +165,15 @@ async function streamTables(
   const [sent, ended] = await Promise.allSettled([
     client.stdin === null
       ? Promise.resolve()
-      : pipeline(space.gate(feed, onPassed), split.tables, client.stdin, { signal }),
+      : pipeline(
+          space.gate(feed, onPassed),
+          takesOwnSequences
+            ? (dump: AsyncIterable<Buffer>) =>
+                withSequencesIn(split.tables(dump), { from: name, to: temporary })
+            : split.tables,
+          client.stdin,
+          { signal },
+        ),
     client.exited,
   ]);
   if (ended.status === 'fulfilled' && ended.value.exitCode !== 0) {

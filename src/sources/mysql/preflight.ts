@@ -64,15 +64,17 @@ function majorOf(version: string): string {
 function nameProblems(plan: RestorePlan): readonly Problem[] {
   return plan.databases
     .filter(
-      ({ restoredAs }) =>
-        restoredAs === '' ||
-        restoredAs.length > LONGEST_NAME ||
-        /[\0/\\]|[^\0-\uFFFF]|\s$/u.test(restoredAs),
+      ({ name, restoredAs }) =>
+        // What a database was called it can be called again.
+        name !== restoredAs &&
+        (restoredAs === '' ||
+          restoredAs.length > LONGEST_NAME ||
+          /\0|[^\0-\uFFFF]|\s$/u.test(restoredAs)),
     )
     .map(({ restoredAs }) => ({
       code: 'usage' as const,
       message: `"${restoredAs}" cannot be the name of a database`,
-      hint: `A name has 1 to ${LONGEST_NAME} characters, none of them / or \\ or beyond the basic ones, and no blank at its end.`,
+      hint: `A name has 1 to ${LONGEST_NAME} characters, none of them beyond the basic ones, and no blank at its end.`,
     }));
 }
 

@@ -28,7 +28,9 @@ const ROUTINE = new RegExp(
   String.raw`^(?<head>CREATE (?:${DEFINER} )?(?:AGGREGATE )?(?<kind>FUNCTION|PROCEDURE|PACKAGE BODY|PACKAGE) )(?<name>${NAME})(?<tail>[^]*)$`,
 );
 const WRAPPED_VIEW = new RegExp(
-  String.raw`^/\*!50001 CREATE (?<algorithm>ALGORITHM=\w+) \*/${BLANK}*/\*!50013 (?<definer>${DEFINER} SQL SECURITY \w+) \*/${BLANK}*/\*!50001 VIEW (?<name>${NAME})(?<tail>[^]*)\*/$`,
+  String.raw`^/\*!50001 CREATE (?<algorithm>ALGORITHM=\w+) \*/${BLANK}*/\*!50013 (?<definer>${DEFINER} SQL SECURITY \w+) \*/${BLANK}*/\*!50001 VIEW (?<name>${NAME})(?<tail>[^]*?)\*/` +
+    // The option stands in a comment of its own, at the end.
+    String.raw`(?:${BLANK}*/\*!50002 (?<check>WITH (?:CASCADED|LOCAL) CHECK OPTION) \*/)?$`,
 );
 const SETTING =
   /^(?:\/\*!50\d{3} )?SET (?<name>sql_mode|time_zone|character_set_client|character_set_results|collation_connection) *= (?<value>[^]*?) *(?:\*\/)?$/;
@@ -164,7 +166,7 @@ function readWrapped(
     table: null,
     settings,
     head: `${['CREATE', ...options, kind.toUpperCase()].join(' ')} `,
-    tail: found['tail'] ?? '',
+    tail: [found['tail'] ?? '', found['check']].filter((one) => one !== undefined).join(' '),
   };
 }
 

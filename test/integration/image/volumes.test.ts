@@ -5,7 +5,7 @@ import { backupdImage } from '../../support/backupd.ts';
 import { docker, runProcess, type ProcessResult } from '../../support/run-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../../support/storage.ts';
 import { uniqueName } from '../../support/test-container.ts';
-import { fingerprintVolume, inVolume } from '../../support/volume.ts';
+import { fingerprintVolume, inVolume, volumeNamed } from '../../support/volume.ts';
 
 const PROJECT = uniqueName('stack');
 const VOLUME = `${PROJECT}_uploads`;
@@ -80,4 +80,30 @@ test('a restore after all of the stack is gone makes the volume as compose made 
   expect(await fingerprintVolume(VOLUME)).toEqual(before);
   const restored = await backupd('restore', 'uploads', '--stop', 'app');
   expect(restored.exitCode, restored.stderr).toBe(0);
+});
+
+test('commands around the backup of a volume run in the container that has the label, also where it is stopped meanwhile', async () => {
+  await up({
+    'backupd.volumes': 'uploads',
+    'backupd.stop': 'app',
+    'backupd.before': 'echo yes >/srv/uploads/flushed; hostname',
+    'backupd.after': 'rm /srv/uploads/flushed',
+  });
+  const { exitCode, stdout, stderr } = await backupd('backup', 'uploads', '--json');
+  expect(exitCode, stderr).toBe(0);
+  const { runs } = JSON.parse(stdout) as { readonly runs: readonly { readonly id: string }[] };
+  const shown = await backupd('show', runs[0]?.id ?? '', '--json');
+  const hostname = await docker('inspect', '--format', '{{.Config.Hostname}}', `${PROJECT}-app-1`);
+  expect(JSON.parse(shown.stdout)).toMatchObject({
+    hooks: [
+      { when: 'before', exitCode: 0, output: hostname },
+      { when: 'after', exitCode: 0, output: '' },
+    ],
+    halts: [{ container: `${PROJECT}-app-1`, how: 'stop' }],
+  });
+  expect(await inVolume(VOLUME, 'ls')).toBe('a\n');
+  await using copy = volumeNamed(`${PROJECT}_copy`);
+  const restored = await backupd('restore', 'uploads', '--as', copy.name);
+  expect(restored.exitCode, restored.stderr).toBe(0);
+  expect(await inVolume(copy.name, 'ls; cat flushed')).toBe('a\nflushed\nyes\n');
 });
