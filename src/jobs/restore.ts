@@ -234,7 +234,7 @@ function checkComparisons(comparisons: ReadonlyMap<string, Comparison>): void {
       'verification-failed',
       `what was restored differs from what was dumped: ${named.join('; ')}${more}`,
       {
-        hint: 'Restore another backup (see "backupd list"), and report this one.',
+        hint: 'Restore another backup (see "backupd list"), or the other databases alone (--database). Where all of them differ so, the stock tools bring the data back: "Without backupd" in the guide to restores. Please report it.',
       },
     );
   }

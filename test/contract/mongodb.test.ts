@@ -23,10 +23,11 @@ sourceContract({
         'fs.chunks': { rows: 2, exact: true },
         'We`ird "tä ble* 😀': { rows: 1, exact: true },
         nothing: { rows: 0, exact: true },
+        'two\nlines': { rows: 1, exact: true },
         numbers: { rows: 4096, exact: true },
       },
       sequences: {},
-      objects: { collections: 7, indexes: 12 },
+      objects: { collections: 8, indexes: 13 },
     },
   },
   other: OTHER,
@@ -51,6 +52,7 @@ const RICH = `
   db.getCollection('fs.chunks').insertMany([{ _id: 1, files_id: 1, n: 0, data: 'aa' }, { _id: 2, files_id: 1, n: 1, data: 'bb' }]);
   db.getCollection('fs.chunks').createIndex({ files_id: 1, n: 1 }, { unique: true });
   db.getCollection('We\`ird "tä ble* 😀').insertOne({ _id: 'x', 'a b': { 'ä"': "y" } });
+  db.getCollection('two\\nlines').insertOne({ _id: 1 });
   db.createCollection('nothing');
   const { createHash } = require('crypto');
   const numbers = [];

@@ -25,11 +25,12 @@ const FACTS: EngineContract['rich']['facts'] = {
     parted: { rows: 5, exact: true },
     dates: { rows: 2, exact: true },
     nothing: { rows: 0, exact: true },
+    'two\nlines': { rows: 2, exact: true },
     log: { rows: 4, exact: true },
     numbers: { rows: 4096, exact: true },
   },
   sequences: {},
-  objects: { tables: 10, triggers: 3, views: 3, functions: 1, procedures: 1, events: 2 },
+  objects: { tables: 11, triggers: 3, views: 3, functions: 1, procedures: 2, events: 2 },
 };
 
 const MARIADB_FACTS: EngineContract['rich']['facts'] = {
@@ -54,6 +55,7 @@ const RICH = String.raw`
   set sql_mode = ''; create table dates (d date, t datetime); insert into dates values ('0000-00-00', '2026-02-00 00:00:00'), (null, null);
   set sql_mode = default;
   create table nothing (a int);
+  create table ${'`two\nlines`'} (a int); insert into ${'`two\nlines`'} values (1), (2);
   create table numbers (n int, t varchar(100));
   insert into numbers with recursive c as (select 1 as n union all select n + 1 from c where n < 64)
     select a.n * 64 + b.n, sha2(a.n * 64 + b.n, 256) from c a, c b;
@@ -71,6 +73,9 @@ const RICH = String.raw`
     into sum from orders where customer = who; # à
   end//
   create function half(x int) returns int deterministic return x / 2//
+  set sql_mode = 'ANSI_QUOTES'//
+  create procedure "an ""other"() select "id" from "customers"//
+  set sql_mode = default//
   create event nightly on schedule every 1 day starts '2030-01-01 02:03:04' comment 'à' do begin delete from nothing; end//
   delimiter ;
   insert into orders (customer, cents) values (1, 100), (1, null), (2, 5), (3, 7);
@@ -83,7 +88,7 @@ const RICH = String.raw`
   create role readers; grant select on shop.orders to readers; grant readers to app@'%';
 `;
 
-const OTHER_NAME = 'Other `d/b.%"';
+const OTHER_NAME = 'Other `d/b\\.%"';
 const OTHER_QUOTED = `\`${OTHER_NAME.replaceAll('`', '``')}\``;
 const OTHER =
   'create table t (a int); insert into t values (1), (2); create view v as select * from t;';

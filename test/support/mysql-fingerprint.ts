@@ -35,8 +35,15 @@ export async function listDatabases(server: Mysql): Promise<readonly string[]> {
       `select schema_name from information_schema.schemata where schema_name not in ${SYSTEM} order by 1`,
       'mysql',
     ),
-  );
+  ).map((name) => plain(name));
 }
+
+/** A value that the client has escaped, so that it is in one line. */
+function plain(value: string): string {
+  return value.replaceAll(/\\(.)/g, (_all, escaped: string) => ESCAPED[escaped] ?? escaped);
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { n: '\n', t: '\t', 0: '\0' };
 
 function lines(text: string): readonly string[] {
   return text === '' ? [] : text.split('\n');
@@ -63,7 +70,7 @@ async function lookInto(
       'mysql',
     ),
   )
-    .map((line) => line.split('\t') as [string, string])
+    .map((line) => line.split('\t').map((value) => plain(value)) as [string, string])
     .filter(([, object]) => !but.includes(object));
   const columns = await listColumns(server, own);
   const questions = [
@@ -89,7 +96,9 @@ async function listColumns(
     `select table_name, column_name from information_schema.columns where table_schema ${own} order by table_name, ordinal_position`,
     'mysql',
   );
-  for (const [table = '', column = ''] of lines(rows).map((line) => line.split('\t'))) {
+  for (const [table = '', column = ''] of lines(rows).map((line) =>
+    line.split('\t').map((value) => plain(value)),
+  )) {
     found.set(table, [...(found.get(table) ?? []), column]);
   }
   return found;

@@ -12,7 +12,7 @@ import type { Connection } from './connection.ts';
 import { listDatabases, readServer, readSize, type DatabaseRow } from './databases.ts';
 import { KEPT_PREFIX, NEW_PREFIX } from './names.ts';
 import { toolRequest } from './tools.ts';
-import { timeSeriesOf, viewsOf } from './views.ts';
+import { namesOf, timeSeriesOf, viewsOf, withLineBreak } from './views.ts';
 
 /** One database and what was in it when its dump was opened. */
 interface Dumped extends DatabaseRow {
@@ -110,7 +110,11 @@ function describeDump(
       databases: Object.fromEntries(
         databases.map(({ name, collections }) => [
           name,
-          { views: viewsOf(collections), timeSeries: timeSeriesOf(collections) },
+          {
+            views: viewsOf(collections),
+            timeSeries: timeSeriesOf(collections),
+            lineBreaks: withLineBreak(namesOf(collections)),
+          },
         ]),
       ),
     },

@@ -15,12 +15,14 @@ import { readDisk } from './disk.ts';
 import { writeMark, type Mark } from './marks.ts';
 import { keptPrefix, newPrefix } from './names.ts';
 import { escapePattern, toolRequest } from './tools.ts';
-import type { StoredView } from './views.ts';
+import { withLineBreak, type StoredView } from './views.ts';
 
 /** What the manifest says of a database besides facts. */
 export interface DatabaseRecord {
   readonly views: readonly StoredView[];
   readonly timeSeries: readonly string[];
+  /** Collections with a line break in their name; absent where an older backupd wrote it. */
+  readonly lineBreaks?: readonly string[];
 }
 
 export function recordOf(
@@ -98,15 +100,22 @@ async function loadDatabase(
   const { docker, container } = connection;
   const file = archiveOf(plan, name);
   const isCompressed = connection.hasZstd && file.compression === 'zstd';
-  const { views } = recordOf(plan, name);
+  const { views, lineBreaks } = recordOf(plan, name);
+  const odd =
+    lineBreaks ?? withLineBreak(Object.keys(plan.manifest.facts.databases[name]?.tables ?? {}));
+  const patterns = ['*', ...odd.map((collection) => escapePattern(collection))];
   const request = toolRequest(connection, [
     'mongorestore',
     '--archive',
     '--stopOnError',
     // What is in a collection already need not fit a rule that it got later.
     '--bypassDocumentValidation',
-    `--nsFrom=${escapePattern(name)}.*`,
-    `--nsTo=${escapePattern(restoredAs)}.${newPrefix(plan.run)}*`,
+    // What is not renamed would be loaded into what is in use: so nothing else is loaded.
+    ...patterns.flatMap((pattern) => [
+      `--nsInclude=${escapePattern(name)}.${pattern}`,
+      `--nsFrom=${escapePattern(name)}.${pattern}`,
+      `--nsTo=${escapePattern(restoredAs)}.${newPrefix(plan.run)}${pattern}`,
+    ]),
     // They would read what is in use; they are made with the swap.
     ...views.map((view) => `--nsExclude=${escapePattern(name)}.${escapePattern(view.name)}`),
   ]);

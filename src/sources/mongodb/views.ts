@@ -17,6 +17,11 @@ export function namesOf(collections: readonly CollectionRow[]): readonly string[
   return collections.filter(({ type }) => type === 'collection').map(({ name }) => name);
 }
 
+/** Names that no pattern of the tools fits: theirs end at a line break. */
+export function withLineBreak(names: readonly string[]): readonly string[] {
+  return names.filter((name) => name.includes('\n'));
+}
+
 /** What can neither be renamed nor made again. */
 export function timeSeriesOf(collections: readonly CollectionRow[]): readonly string[] {
   return collections.filter(({ type }) => type === 'timeseries').map(({ name }) => name);

@@ -5,7 +5,8 @@ export interface ObjectCounter {
   counts(): Readonly<Record<string, number>>;
 }
 
-const NAME = '`(?:[^`]|``)*`';
+/** In double quotes where whoever made it had `ANSI_QUOTES`. */
+const NAME = '(?:`(?:[^`]|``)*`|"(?:[^"]|"")*")';
 const DEFINER = `(?:DEFINER=${NAME}(?:@${NAME})? )?`;
 
 /** The first line of what is made, behind the delimiter that keeps its body together. */

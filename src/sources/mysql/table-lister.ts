@@ -8,6 +8,8 @@ export interface TableLister {
 }
 
 const STRUCTURE = /^-- (?:Table|Sequence) structure for /;
+/** Comments that quote a name: where that has a line break it goes on in the next comment line. */
+const NAMED = /^-- (?:(?:Table|Sequence) structure|Dumping data) for /;
 const TABLE = /^CREATE TABLE `(?<name>(?:[^`]|``)*)` \(/m;
 const SEQUENCE = /^DO SETVAL\(`(?<name>(?:[^`]|``)*)`, (?<value>-?\d+), \d\);/m;
 
@@ -16,6 +18,7 @@ export function tableLister(): TableLister {
   const names: string[] = [];
   const sequences = new Map<string, string>();
   let kept: string[] | null = null;
+  let isWithinName = false;
   const decoder = new TextDecoder();
 
   function read(statements: string): void {
@@ -37,8 +40,10 @@ export function tableLister(): TableLister {
 
   return {
     onComment(line) {
+      const goesOn = isWithinName;
+      isWithinName = hasOpenQuote(line) ? !goesOn && NAMED.test(line) : goesOn;
       // An empty comment line goes round each one with words.
-      if (line.length > 3) {
+      if (line.length > 3 && !goesOn) {
         finish();
         kept = STRUCTURE.test(line) ? [] : null;
       }
@@ -55,6 +60,10 @@ export function tableLister(): TableLister {
       return Object.fromEntries(sequences);
     },
   };
+}
+
+function hasOpenQuote(line: string): boolean {
+  return line.split('`').length % 2 === 0;
 }
 
 function unquote(name = ''): string {
