@@ -54,8 +54,8 @@ describe(`restores of ${image}`, () => {
 
   test('columns that take their numbers from a sequence take them from that of their own database, wherever they are restored', async () => {
     await server.sql(`
-      create database ${'`tü.q`'}; use ${'`tü.q`'}; create sequence numbers start with 7;
-      create table tickets (id int primary key default nextval(numbers), what varchar(50) default '${'`tü.q`'}.x', last int default lastval(numbers));
+      create database \`tü.q\`; use \`tü.q\`; create sequence numbers start with 7;
+      create table tickets (id int primary key default nextval(numbers), what varchar(50) default '\`tü.q\`.x', last int default lastval(numbers));
       insert into tickets (what) values ('one');`);
     const { id } = await app.backedUp('db');
     const wanted = { source: 'db', at: id, databases: ['tü.q'] };
