@@ -74,12 +74,13 @@ export async function bringBack(
       return;
     }
     const leftMs = deadlineMs - performance.now();
-    if (leftMs <= 0) {
+    // Timers count whole milliseconds.
+    if (leftMs < 1) {
       throw pendingError(copy, pending, tier);
     }
     const { source, id } = copy.manifest;
     emit({ type: 'retrieval-awaited', source, id, message: describePending(copy, pending, tier) });
-    await pause(Math.min(pauseMs, leftMs), signal);
+    await pause(Math.min(pauseMs, Math.ceil(leftMs)), signal);
     pauseMs = Math.min(pauseMs * 2, LOOK_MS);
   }
 }

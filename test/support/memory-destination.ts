@@ -197,6 +197,16 @@ async function sendParts(
   return sentBytes;
 }
 
+/** As they come from a network: a reader may give up between two of them. */
+const PIECE_BYTES = 64 * 1024;
+
+function* piecesOf(bytes: Buffer, signal: AbortSignal): Generator<Buffer> {
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+    signal.throwIfAborted();
+    yield bytes.subarray(from, from + PIECE_BYTES);
+  }
+}
+
 function lister(
   store: Store,
 ): Pick<Destination, 'list' | 'listVersions' | 'listFolders' | 'listUploads'> {
@@ -265,7 +275,11 @@ function reader(store: Store): Pick<Destination, 'head' | 'get' | 'read' | 'retr
       if (version === null || version.etag !== object.etag) {
         throw new BackupdError('destination-unavailable', `${object.key} was replaced meanwhile`);
       }
-      return Readable.from([readable(object.key, version).subarray(from, from + bytes)]);
+      const wanted = readable(object.key, version).subarray(from, from + bytes);
+      return Readable.from(piecesOf(wanted, signal), {
+        objectMode: false,
+        highWaterMark: PIECE_BYTES,
+      });
     },
     async retrieve({ key, versionId }, _how, signal) {
       await store.ask('retrieve', key, signal);

@@ -79,8 +79,14 @@ describe('fetchBackup', () => {
           broken += 1;
           return Readable.from(
             (async function* () {
+              let left = MIB;
               for await (const bytes of whole) {
-                yield (bytes as Buffer).subarray(0, MIB);
+                const piece = (bytes as Buffer).subarray(0, left);
+                left -= piece.length;
+                yield piece;
+                if (left === 0) {
+                  break;
+                }
               }
               throw new BackupdError('destination-unavailable', 'cut off');
             })(),
