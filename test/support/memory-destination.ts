@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import type {
   Destination,
   ListedVersion,
@@ -24,6 +23,7 @@ import {
   type Upload,
   type Version,
 } from './memory-store.ts';
+import { readPieces } from './read-pieces.ts';
 
 export interface MemoryOptions {
   readonly name?: string;
@@ -197,16 +197,6 @@ async function sendParts(
   return sentBytes;
 }
 
-/** As they come from a network: a reader may give up between two of them. */
-const PIECE_BYTES = 64 * 1024;
-
-function* piecesOf(bytes: Buffer, signal: AbortSignal): Generator<Buffer> {
-  for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
-    signal.throwIfAborted();
-    yield bytes.subarray(from, from + PIECE_BYTES);
-  }
-}
-
 function lister(
   store: Store,
 ): Pick<Destination, 'list' | 'listVersions' | 'listFolders' | 'listUploads'> {
@@ -276,10 +266,7 @@ function reader(store: Store): Pick<Destination, 'head' | 'get' | 'read' | 'retr
         throw new BackupdError('destination-unavailable', `${object.key} was replaced meanwhile`);
       }
       const wanted = readable(object.key, version).subarray(from, from + bytes);
-      return Readable.from(piecesOf(wanted, signal), {
-        objectMode: false,
-        highWaterMark: PIECE_BYTES,
-      });
+      return readPieces(wanted, signal);
     },
     async retrieve({ key, versionId }, _how, signal) {
       await store.ask('retrieve', key, signal);
