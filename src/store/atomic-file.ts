@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { hasErrorCode, onStorage } from './storage-error.ts';
+import { hasErrorCode } from '../core/system-error.ts';
+import { syncFolder } from '../files/sync-folder.ts';
+import { onStorage } from './storage-error.ts';
 
 export const FILE_MODE = 0o600;
 export const FOLDER_MODE = 0o700;
@@ -46,19 +48,6 @@ export async function createFile(path: string, text: string): Promise<void> {
   await setMode(file);
   await file.writeFile(text);
   await file.sync();
-}
-
-/** Makes names that were added to a folder, or taken from it, durable. */
-export async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } catch (error) {
-    // Some network and FUSE file systems cannot sync a folder: there names are as durable as the server makes them.
-    if (!hasErrorCode(error, 'EINVAL', 'ENOTSUP', 'ENOSYS')) {
-      throw error;
-    }
-  }
 }
 
 /**

@@ -8,9 +8,10 @@ import {
   type CatalogEntry,
   type Manifest,
 } from '../core/manifest.ts';
+import { hasErrorCode } from '../core/system-error.ts';
 import { isLink, readNames } from './folder.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
-import { hasErrorCode, onStorage, storageError } from './storage-error.ts';
+import { onStorage, storageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
 
 /** A folder named as a backup that is none: damaged, of a newer format, or of somebody else. */

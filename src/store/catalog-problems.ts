@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, isSourceName, STATE_FOLDER } from '../core/layout.ts';
 import { isDamaged, type CatalogEntry } from '../core/manifest.ts';
+import { hasErrorCode } from '../core/system-error.ts';
 import { readJson } from './atomic-file.ts';
 import type { CatalogIndex } from './catalog-index.ts';
 import { readEntries, readNames, readTree } from './folder.ts';
@@ -11,7 +12,7 @@ import { isJournalState } from './journal.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
 import { isRemains } from './removal.ts';
 import { STATE_KINDS, type StateKind } from './state-file.ts';
-import { hasErrorCode, onStorage } from './storage-error.ts';
+import { onStorage } from './storage-error.ts';
 
 /** Something in the directory that is not as backupd left it, or not of backupd at all. */
 export interface CatalogProblem {

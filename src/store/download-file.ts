@@ -5,6 +5,7 @@ import type { Destination, ListedVersion } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
 import { reach } from '../core/steps.ts';
+import { writeAll } from '../files/write-all.ts';
 import { FILE_MODE, setMode } from './atomic-file.ts';
 import { readRange } from './remote-read.ts';
 import { onStorage } from './storage-error.ts';
@@ -157,7 +158,7 @@ async function fetchRange(
   const range = rangeOf(index, file);
   let at = range.from;
   for await (const bytes of readRange({ destination, object: version }, range, signal)) {
-    await data.write(bytes, 0, bytes.length, at);
+    await writeAll(data, bytes, at);
     at += bytes.length;
     onMore(bytes.length);
   }

@@ -4,8 +4,10 @@ import { BackupdError } from '../core/errors.ts';
 import { DRAFT_SUFFIX, MANIFEST_FILE, type BackupId } from '../core/layout.ts';
 import type { Manifest } from '../core/manifest.ts';
 import { reach } from '../core/steps.ts';
-import { ensureFolder, syncFolder, writeJson } from './atomic-file.ts';
-import { hasErrorCode, onStorage } from './storage-error.ts';
+import { hasErrorCode } from '../core/system-error.ts';
+import { syncFolder } from '../files/sync-folder.ts';
+import { ensureFolder, writeJson } from './atomic-file.ts';
+import { onStorage } from './storage-error.ts';
 
 /** A backup that is being written; disposing it removes what was not committed. */
 export interface Draft extends AsyncDisposable {

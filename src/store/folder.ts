@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
-import { hasErrorCode } from './storage-error.ts';
+import { hasErrorCode } from '../core/system-error.ts';
 
 /** What is in a folder; nothing where it is not there. Other errors are those of the file system. */
 export async function readEntries(folder: string): Promise<readonly Dirent[]> {

@@ -2,9 +2,10 @@ import { open, rm, utimes, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { STATE_FOLDER } from '../core/layout.ts';
 import type { Trigger } from '../core/manifest.ts';
+import { hasErrorCode } from '../core/system-error.ts';
 import { FILE_MODE, setMode } from './atomic-file.ts';
 import { readNames } from './folder.ts';
-import { hasErrorCode, onStorage } from './storage-error.ts';
+import { onStorage } from './storage-error.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 
 /** What a holder is doing. */

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../core/errors.ts';
 import { STATE_FOLDER } from '../core/layout.ts';
+import { hasErrorCode } from '../core/system-error.ts';
 import { ensureFolder } from './atomic-file.ts';
 import {
   claimLock,
@@ -20,7 +21,7 @@ import {
 } from './lock-file.ts';
 import { BEAT_MS, judgeWatch, LOOK_MS, STALE_MS, watchOn, type Watch } from './lock-watch.ts';
 import { isRunning, readOwnIdentity, type ProcessIdentity } from './process-identity.ts';
-import { hasErrorCode, onStorage, storageError } from './storage-error.ts';
+import { onStorage, storageError } from './storage-error.ts';
 import { join } from 'node:path';
 
 export type { LockHolder } from './lock-file.ts';

@@ -1,5 +1,5 @@
 import { readFile, readlink } from 'node:fs/promises';
-import { hasErrorCode } from './storage-error.ts';
+import { hasErrorCode } from '../core/system-error.ts';
 
 /** Tells a process from every other one that ever had its number; absent where the system does not say. */
 export interface ProcessIdentity {

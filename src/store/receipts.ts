@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { RECEIPTS_FOLDER } from '../core/layout.ts';
 import type { Receipt } from '../core/manifest.ts';
-import { createFile, ensureFolder, readJson, syncFolder } from './atomic-file.ts';
+import { hasErrorCode } from '../core/system-error.ts';
+import { syncFolder } from '../files/sync-folder.ts';
+import { createFile, ensureFolder, readJson } from './atomic-file.ts';
 import { readNames } from './folder.ts';
-import { hasErrorCode, onStorage } from './storage-error.ts';
+import { onStorage } from './storage-error.ts';
 
 /** `0001-pinned.json`; a number is also taken by one that is just being written: `0001.partial`. */
 export const RECEIPT_FILE = /^(\d+)-([a-z-]+)\.json$/;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { DRAFT_SUFFIX, isBackupId, type BackupId } from '../core/layout.ts';
 import { isPinned } from '../core/manifest.ts';
-import { syncFolder } from './atomic-file.ts';
+import { syncFolder } from '../files/sync-folder.ts';
 import { isLink, readFolderNames } from './folder.ts';
 import { readReceipts } from './receipts.ts';
 import { onStorage } from './storage-error.ts';

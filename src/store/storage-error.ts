@@ -1,5 +1,6 @@
 import { getSystemErrorMessage } from 'node:util';
 import { BackupdError, toError } from '../core/errors.ts';
+import { isSystemError } from '../core/system-error.ts';
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 
@@ -41,24 +42,4 @@ export async function onStorage<T>(path: string, work: () => Promise<T>): Promis
   } catch (error) {
     throw storageError(error, path);
   }
-}
-
-/** Whether the file system raised this error with one of these codes: `hasErrorCode(error, 'ENOENT')`. */
-export function hasErrorCode(thrown: unknown, ...codes: readonly string[]): boolean {
-  return isSystemError(thrown) && codes.includes(thrown.code);
-}
-
-interface SystemError extends Error {
-  readonly code: string;
-  readonly errno: number;
-}
-
-function isSystemError(thrown: unknown): thrown is SystemError {
-  return (
-    thrown instanceof Error &&
-    'code' in thrown &&
-    typeof thrown.code === 'string' &&
-    'errno' in thrown &&
-    typeof thrown.errno === 'number'
-  );
 }

@@ -1,6 +1,6 @@
 import { getSystemErrorMessage } from 'node:util';
 import { BackupdError } from '../../core/errors.ts';
-import { hasErrorCode } from './files.ts';
+import { hasErrorCode, isSystemError } from '../../core/system-error.ts';
 
 /** Does the work in the directory of a destination, and turns what the file system raises into errors that name it. */
 export async function inDirectory<T>(
@@ -21,11 +21,11 @@ function directoryFailure(
   thrown: unknown,
   { name, path }: { readonly name: string; readonly path: string },
 ): unknown {
-  if (!(thrown instanceof Error) || !('errno' in thrown) || typeof thrown.errno !== 'number') {
+  if (!isSystemError(thrown)) {
     return thrown;
   }
-  const code = 'code' in thrown ? String(thrown.code) : '';
-  const reason = `${getSystemErrorMessage(thrown.errno)} (${code})`;
+  const { code, errno } = thrown;
+  const reason = `${getSystemErrorMessage(errno)} (${code})`;
   if (hasErrorCode(thrown, 'ENOSPC', 'EDQUOT')) {
     return new BackupdError(
       'no-space',

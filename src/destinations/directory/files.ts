@@ -1,32 +1,12 @@
 import { mkdir, open, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { hasErrorCode } from '../../core/system-error.ts';
+import { syncFolder } from '../../files/sync-folder.ts';
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 /** How often a folder may be taken away by somebody who removes the last file in it, while a file comes in. */
 const MOST_RACES = 10;
-
-/** Whether the file system raised this error with one of these codes. */
-export function hasErrorCode(thrown: unknown, ...codes: readonly string[]): boolean {
-  return (
-    thrown instanceof Error &&
-    'code' in thrown &&
-    typeof thrown.code === 'string' &&
-    codes.includes(thrown.code)
-  );
-}
-
-/** Makes names that were added to a folder, or taken from it, durable, as far as the file system can. */
-export async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } catch (error) {
-    if (!hasErrorCode(error, 'EINVAL', 'ENOTSUP', 'ENOSYS', 'EBADF')) {
-      throw error;
-    }
-  }
-}
 
 /** Makes folders below the root that are missing, with durable names. */
 export async function ensureFolders(root: string, folder: string): Promise<void> {

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import type { DestinationMemory } from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
-import { ensureFolders, hasErrorCode, openBelow, ownFolder, syncFolder } from './files.ts';
+import { hasErrorCode } from '../../core/system-error.ts';
+import { syncFolder } from '../../files/sync-folder.ts';
+import { ensureFolders, openBelow, ownFolder } from './files.ts';
 
 /** A directory as it is configured. */
 export interface DirectoryRoot {

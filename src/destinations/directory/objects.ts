@@ -9,7 +9,8 @@ import type {
 import { BackupdError } from '../../core/errors.ts';
 import { checkWhole } from '../damage.ts';
 import { exactly } from '../exactly.ts';
-import { hasErrorCode, ownFolder } from './files.ts';
+import { hasErrorCode } from '../../core/system-error.ts';
+import { ownFolder } from './files.ts';
 
 /** Objects that are read whole are no larger. */
 const LARGEST_WHOLE_BYTES = 64 * 1024 * 1024;

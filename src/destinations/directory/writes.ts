@@ -5,15 +5,10 @@ import { dirname, join } from 'node:path';
 import type { FileToPut, PutResult } from '../../core/destination.ts';
 import { damaged, openLocalFile, readPiece } from '../local-file.ts';
 import type { Rate } from '../rate.ts';
-import {
-  hasErrorCode,
-  openBelow,
-  ownFolder,
-  removeBelow,
-  renameBelow,
-  syncFolder,
-  withFolders,
-} from './files.ts';
+import { hasErrorCode } from '../../core/system-error.ts';
+import { syncFolder } from '../../files/sync-folder.ts';
+import { writeAll } from '../../files/write-all.ts';
+import { openBelow, ownFolder, removeBelow, renameBelow, withFolders } from './files.ts';
 import { objectPath, partialFolder, readWhole, recordPath, statObject } from './objects.ts';
 import type { ObjectRecord } from './objects.ts';
 
@@ -115,13 +110,6 @@ async function holds(
 ): Promise<boolean> {
   const { bytesRead } = await target.read(other, 0, piece.length, from);
   return bytesRead === piece.length && other.subarray(0, bytesRead).equals(piece);
-}
-
-async function writeAll(target: FileHandle, piece: Buffer, from: number): Promise<void> {
-  for (let done = 0; done < piece.length;) {
-    const { bytesWritten } = await target.write(piece, done, piece.length - done, from + done);
-    done += bytesWritten;
-  }
 }
 
 /** Gives a file the time by which it is known, and makes it durable. */

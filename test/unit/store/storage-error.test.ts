@@ -1,7 +1,8 @@
 import { access, mkdir } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { BackupdError, toFailure } from '../../../src/core/errors.ts';
-import { hasErrorCode, onStorage, storageError } from '../../../src/store/storage-error.ts';
+import { hasErrorCode } from '../../../src/core/system-error.ts';
+import { onStorage, storageError } from '../../../src/store/storage-error.ts';
 
 function systemError(code: string, errno: number): Error {
   return Object.assign(new Error(`${code}: something`), { code, errno, syscall: 'write' });
