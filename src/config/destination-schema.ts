@@ -128,7 +128,7 @@ export const destinationSchema = {
     of: 's3',
   },
   lifecycle: {
-    doc: 'What the store does with archives by itself: `glacier` archives them, `expire` deletes what retention gave up.',
+    doc: 'What the store is to do with archives by itself: `glacier` archives them, `expire` deletes what retention gave up. Read and not applied yet, which is a problem that is told: set such rules at the store.',
     kind: lifecycle,
     otherwise: 'off',
     of: 's3',

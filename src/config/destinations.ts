@@ -144,7 +144,11 @@ function readDestination(
     }
   }
   const settings = problems.length === 0 ? toSettings(name, said, values) : null;
-  return { settings, options, problems };
+  return {
+    settings,
+    options,
+    problems: settings === null ? problems : describeUnapplied(name, given),
+  };
 }
 
 /** A destination is a bucket or a directory, and has the options of that. */
@@ -174,6 +178,21 @@ function describeKind(name: string, given: Given): readonly ConfigProblem[] {
     });
   }
   return describeKeys(given);
+}
+
+/** Whoever sets it must not believe that it works. */
+function describeUnapplied(name: string, { lifecycle }: Given): readonly ConfigProblem[] {
+  return lifecycle === undefined
+    ? []
+    : [
+        {
+          source: null,
+          option: lifecycle.option,
+          message: `the lifecycle of the destination "${name}" is not applied: this backupd sets no rules at a store yet`,
+          hint: 'Set such rules at the store by its own means, and remove this option.',
+          severity: 'loud',
+        },
+      ];
 }
 
 /** Half of a key is none. */

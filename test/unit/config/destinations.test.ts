@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { loadConfig, type LoadedConfig } from '../../../src/config/load.ts';
 import { rootCertificates } from 'node:tls';
 import { textFiles } from './text-files.ts';
+import { containing, having } from '../../support/matchers.ts';
 
 async function load(
   environment: Readonly<Record<string, string>>,
@@ -93,7 +94,10 @@ destinations:
 `,
       },
     );
-    expect(problems).toEqual([]);
+    // It is read, and whoever sets it is told that it does nothing yet.
+    expect(problems).toEqual([
+      having({ option: containing('destinations.s3.lifecycle'), severity: 'loud' }),
+    ]);
     const [s3, nas, far] = settings.destinations;
     expect(s3).toMatchObject({
       place: {
