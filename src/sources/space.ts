@@ -29,6 +29,17 @@ const DISK_BYTES_PER_BYTE = 3;
 const LEAST_BYTES_PER_LOOK = LEAST_FREE_BYTES / DISK_BYTES_PER_BYTE;
 const LOOK_MS = 200;
 
+/** The disk on which a server keeps its data, by its path in the container; null where that is not known. */
+export function serverDisk(
+  { docker, containerId, container, run }: ServerPlace,
+  directory: string | null,
+): LoadedDisk {
+  const leastFreeBytes = LEAST_FREE_BYTES;
+  return { docker, containerId, container, run, owner: container, directory, leastFreeBytes };
+}
+
+type ServerPlace = Pick<LoadedDisk, 'docker' | 'containerId' | 'container' | 'run'>;
+
 /** Null where that cannot be told. */
 async function readFreeBytes(
   { directory, docker, ...at }: LoadedDisk,

@@ -1,24 +1,12 @@
 import type { RestorePlan } from '../../core/source.ts';
-import { LEAST_FREE_BYTES, sizeWhenDumped, type LoadedDisk } from '../space.ts';
+import { serverDisk, sizeWhenDumped, type LoadedDisk } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
 import { readDataFolder } from './databases.ts';
 
 /** Where a server keeps its data. */
-export async function readDisk(
-  { docker, containerId, container, run }: Connection,
-  client: Client,
-): Promise<LoadedDisk> {
-  const directory = await readDataFolder(client);
-  return {
-    docker,
-    containerId,
-    container,
-    run,
-    owner: container,
-    directory,
-    leastFreeBytes: LEAST_FREE_BYTES,
-  };
+export async function readDisk(connection: Connection, client: Client): Promise<LoadedDisk> {
+  return serverDisk(connection, await readDataFolder(client));
 }
 
 /** What is loaded by inserts takes somewhat more than what grew, and the journal takes its part. */

@@ -1,6 +1,6 @@
 import type { FailureCode } from '../../core/errors.ts';
 import type { RestorePlan } from '../../core/source.ts';
-import { LEAST_FREE_BYTES, sizeWhenDumped, type LoadedDisk } from '../space.ts';
+import { serverDisk, sizeWhenDumped, type LoadedDisk } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 
@@ -17,17 +17,7 @@ export async function readDisk(
 ): Promise<MysqlDisk> {
   const sql = 'select @@datadir, @@log_bin;';
   const [[directory = '', logged = ''] = []] = await query(connection, { sql, code }, signal);
-  const { docker, containerId, container, run } = connection;
-  return {
-    docker,
-    containerId,
-    container,
-    run,
-    owner: container,
-    directory,
-    leastFreeBytes: LEAST_FREE_BYTES,
-    logsRows: logged === '1',
-  };
+  return { ...serverDisk(connection, directory), logsRows: logged === '1' };
 }
 
 /** A restored database needs its old size, room to grow while indexes are built, and what the logs take. */

@@ -137,8 +137,11 @@ async function lacksSequences(
   { name, restoredAs }: { readonly name: string; readonly restoredAs: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (connection.flavour !== 'mariadb' || name !== restoredAs) {
-    return connection.flavour === 'mariadb';
+  if (connection.flavour !== 'mariadb') {
+    return false;
+  }
+  if (name !== restoredAs) {
+    return true;
   }
   const sequences = Object.keys(manifest.facts.databases[name]?.sequences ?? {});
   const there = await allTables(connection, name, signal);

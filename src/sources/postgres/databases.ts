@@ -1,5 +1,5 @@
 import type { FailureCode } from '../../core/errors.ts';
-import { LEAST_FREE_BYTES, type LoadedDisk } from '../space.ts';
+import { serverDisk, type LoadedDisk } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { queryJson } from './session.ts';
 
@@ -119,16 +119,8 @@ select json_build_object(
 
 /** Where the server keeps its data. */
 export function diskOf(
-  { docker, containerId, container, run }: Connection,
+  connection: Connection,
   { dataDirectory }: Pick<ServerRow, 'dataDirectory'>,
 ): LoadedDisk {
-  return {
-    docker,
-    containerId,
-    container,
-    run,
-    owner: container,
-    directory: dataDirectory,
-    leastFreeBytes: LEAST_FREE_BYTES,
-  };
+  return serverDisk(connection, dataDirectory);
 }
