@@ -2,9 +2,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Encrypter, KeyRing, Keys, Scheme } from '../core/encryption.ts';
-import { BackupdError, toFailure } from '../core/errors.ts';
+import { BackupdError } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
-import type { Check } from './check-result.ts';
+import { failed, good, type Check } from './check-result.ts';
 
 /** What goes there and back. */
 const SAMPLE = Buffer.from('backupd check');
@@ -31,13 +31,8 @@ async function attempt(
   try {
     return await look();
   } catch (error) {
-    const { message, hint } = toFailure(error);
-    return [{ name: 'keys', subject: scheme, ok: false, message, hint }];
+    return [failed('keys', scheme, error)];
   }
-}
-
-function good(subject: Scheme, message: string): Check {
-  return { name: 'keys', subject, ok: true, message, hint: null };
 }
 
 async function checkEncryption(
@@ -48,10 +43,11 @@ async function checkEncryption(
 ): Promise<readonly Check[]> {
   await using encrypter = await keys.encrypter(signal);
   const { keyIds } = encrypter.encryption;
-  const encrypts = good(scheme, `backups are encrypted for ${keyIds.join(', ')}`);
-  const warnings = encrypter.warnings.map(({ message }) => good(scheme, message));
+  const encrypts = good('keys', scheme, `backups are encrypted for ${keyIds.join(', ')}`);
+  const warnings = encrypter.warnings.map(({ message }) => good('keys', scheme, message));
   if (!keys.secrets.includes(scheme)) {
     const absent = good(
+      'keys',
       scheme,
       'no secret key is here, which is as it should be: it is for reading only',
     );
@@ -66,6 +62,7 @@ async function checkEncryption(
     encrypts,
     ...warnings,
     good(
+      'keys',
       scheme,
       `what is encrypted can be read with the secret key that is here: ${there.join(', ')}`,
     ),
@@ -73,13 +70,10 @@ async function checkEncryption(
 }
 
 function notFitting(scheme: Scheme, there: readonly string[]): Check {
-  return {
-    name: 'keys',
-    subject: scheme,
-    ok: false,
-    message: `what is encrypted cannot be read with the secret key that is here: ${there.join(', ')}`,
-    hint: 'Make sure that you have the secret key of one of those that backups are encrypted for, and give that one, or none.',
-  };
+  const message = `what is encrypted cannot be read with the secret key that is here: ${there.join(', ')}`;
+  const hint =
+    'Make sure that you have the secret key of one of those that backups are encrypted for, and give that one, or none.';
+  return failed('keys', scheme, new BackupdError('key-wrong', message, { hint }));
 }
 
 /** Encrypts a little, and reads it again. @throws BackupdError `archive-corrupt` where something else comes out */
@@ -102,5 +96,5 @@ async function checkSecrets(
   signal: AbortSignal,
 ): Promise<readonly Check[]> {
   const keyIds = await ring.keyIds(scheme, signal);
-  return [good(scheme, `the secret key of ${keyIds.join(', ')} is here, for reading only`)];
+  return [good('keys', scheme, `the secret key of ${keyIds.join(', ')} is here, for reading only`)];
 }
