@@ -7,10 +7,10 @@ import { versionsOf } from '../store/remote-catalog.ts';
 import { readRemoteReceipts } from '../store/remote-receipts.ts';
 import type { JobContext } from './context.ts';
 import type { Copy } from './find-copy.ts';
+import { progressPace } from './progress-pace.ts';
 
 /** What stays free beside what is fetched. */
 const SPARE_BYTES = 32 * 1024 * 1024;
-const PROGRESS_MS = 250;
 
 /**
  * Makes a copy a backup here, or mends the damaged one that is here from it: what is whole here by its SHA-256 is not
@@ -105,12 +105,10 @@ function progressOf(
 ): (file: ArchiveFile, doneBytes: number) => void {
   const totalBytes = sum(files);
   const done = new Map<string, number>();
-  let toldAt = -Infinity;
+  const isDue = progressPace();
   return (file, doneBytes) => {
     done.set(file.name, doneBytes);
-    const now = performance.now();
-    if (now - toldAt >= PROGRESS_MS) {
-      toldAt = now;
+    if (isDue()) {
       const bytes = [...done.values()].reduce((total, part) => total + part, 0);
       emit({
         type: 'restore-progress',

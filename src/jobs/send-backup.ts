@@ -16,9 +16,7 @@ import { changeUploadRecord } from '../store/upload-record.ts';
 import { onStorage } from '../store/storage-error.ts';
 import type { AtDestination } from './at-destination.ts';
 import { checkOwner } from './owner.ts';
-
-/** How often listeners are told how far it is. */
-const PROGRESS_MS = 250;
+import { progressPace } from './progress-pace.ts';
 
 /**
  * Sends a backup: its files, its receipts, then its manifest, with which the copy exists; and writes down that it is
@@ -189,11 +187,9 @@ function progressOf(
 ): (bytes: number) => void {
   const { source, id } = manifest;
   const totalBytes = storedBytes(manifest);
-  let toldAt = -Infinity;
+  const isDue = progressPace();
   return (bytes) => {
-    const now = performance.now();
-    if (now - toldAt >= PROGRESS_MS || bytes === totalBytes) {
-      toldAt = now;
+    if (isDue() || bytes === totalBytes) {
       const event = { source, id, destination: destination.name, bytes, totalBytes };
       context.emit({ type: 'upload-progress', ...event });
     }

@@ -7,6 +7,7 @@ import { isBackupId, type BackupId } from '../core/layout.ts';
 import { dumpBytes, type ArchiveFile, type Manifest, type Receipt } from '../core/manifest.ts';
 import { knownSources } from '../store/known-sources.ts';
 import type { App } from './context.ts';
+import { progressPace } from './progress-pace.ts';
 
 /** What a look at one backup found. */
 export interface Verification {
@@ -29,8 +30,6 @@ export interface VerifyRequest {
 }
 
 export type VerifyApp = Pick<App, 'context' | 'reader'>;
-
-const PROGRESS_MS = 250;
 
 /**
  * Reads backups back, newest first, and writes down what it found where the directory can be written. What is wrong with
@@ -215,13 +214,11 @@ async function readFiles(
 ): Promise<void> {
   const totalBytes = dumpBytes(manifest);
   let bytes = 0;
-  let toldAt = performance.now();
+  const isDue = progressPace();
 
   function progress(more: number): void {
     bytes += more;
-    const now = performance.now();
-    if (now - toldAt >= PROGRESS_MS) {
-      toldAt = now;
+    if (isDue()) {
       const { source, id } = manifest;
       app.context.emit({ type: 'verify-progress', source, id, bytes, totalBytes });
     }
