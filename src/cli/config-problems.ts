@@ -1,3 +1,4 @@
+import { variablesOf } from '../core/destination-settings.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
 import { BackupdError } from '../core/errors.ts';
 
@@ -36,8 +37,7 @@ export function checkProblems(
  * and the list of the names.
  */
 export function destinationNeeds(name: string): readonly string[] {
-  const prefix = name === 's3' ? 'S3' : `DEST_${name.toUpperCase().replaceAll(/[-.]/g, '_')}`;
-  return [`BACKUPD_${prefix}_*`, `destinations.${name}.*`, 'BACKUPD_DESTINATIONS'];
+  return [`${variablesOf(name)}*`, `destinations.${name}.*`, 'BACKUPD_DESTINATIONS'];
 }
 
 /** `BACKUPD_AGE_IDENTITY` as a key of the configuration file. */

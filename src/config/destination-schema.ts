@@ -1,3 +1,4 @@
+import { DESTINATION_PREFIX, S3_PREFIX, variablesOf } from '../core/destination-settings.ts';
 import { HIDDEN } from '../core/secret.ts';
 import {
   bucketName,
@@ -13,7 +14,7 @@ import {
 import { absolutePath, anyText, yesOrNo, type Format } from './formats.ts';
 import { keep } from './keep-format.ts';
 import { schedule } from './schedule-format.ts';
-import { toSnakeCase, toVariableName } from './source-schema.ts';
+import { toSnakeCase } from './source-schema.ts';
 import { hideCredentials } from './sources-url.ts';
 
 /** One option of one destination; given by a variable or in the file. */
@@ -144,11 +145,6 @@ export type DestinationValues = {
 
 export const DESTINATION_KEYS = Object.keys(destinationSchema) as DestinationKey[];
 
-/** The destination that has variables of its own. */
-export const S3 = 's3';
-export const S3_PREFIX = 'BACKUPD_S3_';
-export const DESTINATION_PREFIX = 'BACKUPD_DEST_';
-
 /** The part of a variable's name that says which destination and which option it is about. */
 export interface DestinationVariable {
   /** As in the variable: `NAS`; null: the destination `s3`. */
@@ -175,10 +171,7 @@ export function parseDestinationVariable(variable: string): DestinationVariable 
 
 /** The variable of an option of this destination: `BACKUPD_DEST_NAS_PATH`. */
 export function toDestinationVariable(destination: string, key: DestinationKey): string {
-  const ending = toSnakeCase(key).toUpperCase();
-  return destination === S3
-    ? `${S3_PREFIX}${ending}`
-    : `${DESTINATION_PREFIX}${toVariableName(destination)}_${ending}`;
+  return `${variablesOf(destination)}${toSnakeCase(key).toUpperCase()}`;
 }
 
 /** How the value of an option is shown to people. */

@@ -1,13 +1,13 @@
-import type { BucketSettings, DestinationSettings } from '../core/destination-settings.ts';
+import { S3, type BucketSettings, type DestinationSettings } from '../core/destination-settings.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
 import { secret } from '../core/secret.ts';
 import type { OptionInForce } from '../core/settings.ts';
 import { suggest } from '../core/suggest.ts';
+import { toVariableName } from '../core/layout.ts';
 import {
   DESTINATION_KEYS,
   destinationSchema,
   parseDestinationVariable,
-  S3,
   showValue,
   toDestinationVariable,
   type DestinationKey,
@@ -18,7 +18,6 @@ import type { ConfigFile } from './file.ts';
 import { FormatError } from './formats.ts';
 import { unknownOption, wrongValue } from './problems.ts';
 import { globalSchema, type GlobalValues } from './schema.ts';
-import { toVariableName } from './source-schema.ts';
 
 export interface DestinationsRead {
   /** Those without a problem. */

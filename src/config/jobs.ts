@@ -3,16 +3,12 @@ import type { Job, TargetSpec } from '../core/job.ts';
 import type { OptionInForce } from '../core/settings.ts';
 import type { Engine } from '../core/source.ts';
 import { suggest } from '../core/suggest.ts';
+import { toVariableName } from '../core/layout.ts';
 import { readLabels, type Candidate } from './labels.ts';
 import type { Given, GivenOptions, LoadedConfig } from './load.ts';
 import { readValue, unknownOption } from './problems.ts';
 import { globalSchema, type GlobalKey } from './schema.ts';
-import {
-  sourceSchema,
-  toVariableName,
-  type SourceKey,
-  type SourceValues,
-} from './source-schema.ts';
+import { sourceSchema, type SourceKey, type SourceValues } from './source-schema.ts';
 
 export interface JobsFound {
   readonly jobs: readonly Job[];

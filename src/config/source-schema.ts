@@ -194,8 +194,3 @@ export function parseSourceVariable(variable: string): SourceVariable | null {
   }
   return null;
 }
-
-/** How a source is called in the names of variables: upper case, `-` and `.` become `_`. */
-export function toVariableName(source: string): string {
-  return source.toUpperCase().replaceAll(/[-.]/g, '_');
-}

@@ -1,12 +1,7 @@
+import { DESTINATION_PREFIX, S3, S3_PREFIX } from '../core/destination-settings.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
 import { suggest } from '../core/suggest.ts';
-import {
-  DESTINATION_KEYS,
-  DESTINATION_PREFIX,
-  S3,
-  S3_PREFIX,
-  toDestinationVariable,
-} from './destination-schema.ts';
+import { DESTINATION_KEYS, toDestinationVariable } from './destination-schema.ts';
 import { unknownOption } from './problems.ts';
 import { globalSchema } from './schema.ts';
 import { SOURCE_PREFIX, sourceKeys, toSnakeCase } from './source-schema.ts';

@@ -1,5 +1,17 @@
 import type { RetentionPolicy, Schedule } from './job.ts';
 import type { Secret } from './secret.ts';
+import { toVariableName } from './layout.ts';
+
+/** The destination that has variables of its own. */
+export const S3 = 's3';
+/** How its variables begin, and those of all others, whose names follow. */
+export const S3_PREFIX = 'BACKUPD_S3_';
+export const DESTINATION_PREFIX = 'BACKUPD_DEST_';
+
+/** How the variables of a destination begin: `BACKUPD_S3_`, `BACKUPD_DEST_NAS_`. */
+export function variablesOf(destination: string): string {
+  return destination === S3 ? S3_PREFIX : `${DESTINATION_PREFIX}${toVariableName(destination)}_`;
+}
 
 /** Everything configured about one destination. */
 export interface DestinationSettings {

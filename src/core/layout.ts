@@ -55,6 +55,11 @@ export function isSourceName(text: string): boolean {
   return SOURCE_NAME.test(text);
 }
 
+/** How a source or a destination is called in the names of variables: upper case, `-` and `.` become `_`. */
+export function toVariableName(name: string): string {
+  return name.toUpperCase().replaceAll(/[-.]/g, '_');
+}
+
 /** Longest encoded name that is written out; file systems end at 255 bytes and endings need some of them. */
 const LONGEST_NAME = 200;
 

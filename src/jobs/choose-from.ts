@@ -1,6 +1,6 @@
 import type { Destination } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
-import type { CatalogEntry, Warning } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/manifest.ts';
 import { readAttempts } from '../store/attempts.ts';
 import {
   findNamespaces,
@@ -8,7 +8,7 @@ import {
   type RemoteEntry,
   type RemoteLook,
 } from '../store/remote-catalog.ts';
-import { chooseBackup, flawOf, looksLikeId } from './choose.ts';
+import { chooseBackup, looksLikeId, warnOfNewer } from './choose.ts';
 import type { Chosen, Wish } from './chosen.ts';
 import type { App } from './context.ts';
 import { copyWarnings, lookAt, openCopy } from './find-copy.ts';
@@ -35,7 +35,8 @@ export async function chooseFrom(
   refuseFlawed(name, wish.at, look, destination);
   const { attempts } = await readAttempts(context.storage.dir, name);
   const { entry, gap } = chooseBackup({ entries, attempts }, wish.at, settings.timezone);
-  const newer = wish.at === 'latest' ? passedOver(entry, { entries, look, name }, destination) : [];
+  const unusable = flaws(name, look, destination).map(({ id, why }) => [id, why] as const);
+  const newer = wish.at === 'latest' ? warnOfNewer(entry, entries, unusable) : [];
   if (!isRemote(entry)) {
     return {
       manifest: await context.catalog.manifest(name, entry.manifest.id),
@@ -175,30 +176,4 @@ function refuseFlawed(
       hint: `Take another one: see "backupd list --from ${destination.name}".`,
     });
   }
-}
-
-/** The backups that are newer than the one that `latest` means. */
-function passedOver(
-  { manifest }: CatalogEntry,
-  {
-    entries,
-    look,
-    name,
-  }: {
-    readonly entries: readonly CatalogEntry[];
-    readonly look: RemoteLook;
-    readonly name: string;
-  },
-  destination: Destination,
-): readonly Warning[] {
-  const newer = new Map<string, string>([
-    ...flaws(name, look, destination).map(({ id, why }) => [id, why] as const),
-    ...entries.map((entry) => [entry.manifest.id, flawOf(entry)] as const),
-  ]);
-  return [...newer]
-    .filter(([id]) => id > manifest.id)
-    .map(([id, why]) => ({
-      code: 'newer-not-used',
-      message: `backup ${id} is newer and not used: ${why}`,
-    }));
 }

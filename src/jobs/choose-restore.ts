@@ -1,10 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import { BackupdError, toFailure, type FailureCode } from '../core/errors.ts';
 import { isBackupId } from '../core/layout.ts';
-import { isDamaged, type CatalogEntry, type Warning } from '../core/manifest.ts';
+import { isDamaged, type CatalogEntry } from '../core/manifest.ts';
 import { readAttempts } from '../store/attempts.ts';
 import type { RemoteEntry } from '../store/remote-catalog.ts';
-import { chooseBackup, flawOf, looksLikeId, type Choice } from './choose.ts';
+import { chooseBackup, looksLikeId, warnOfNewer, type Choice } from './choose.ts';
 import { chooseFrom } from './choose-from.ts';
 import type { Chosen, Wish } from './chosen.ts';
 import type { App } from './context.ts';
@@ -134,12 +134,13 @@ async function chooseLocal({ source, at }: Wish, app: App): Promise<LocalChoice>
 async function describeLocal(local: LocalChoice, at: string, app: App): Promise<Chosen> {
   const { catalog } = app.context;
   const { entry, entries, gap } = local;
+  const { source, id } = entry.manifest;
   return {
-    manifest: await catalog.manifest(entry.manifest.source, entry.manifest.id),
+    manifest: await catalog.manifest(source, id),
     gap,
     copy: null,
     damage: await catalog.wrongFile(entry),
-    warnings: at === 'latest' ? await passedOver(entry, entries, app) : [],
+    warnings: at === 'latest' ? warnOfNewer(entry, entries, await unreadableIds(source, app)) : [],
   };
 }
 
@@ -221,23 +222,4 @@ async function refuseUnreadable(name: string, app: App): Promise<void> {
       { hint: 'Run "backupd check" to see all of them.' },
     );
   }
-}
-
-/** The backups that are newer than the one that `latest` means: whoever restores has to know that there is more. */
-async function passedOver(
-  chosen: CatalogEntry,
-  entries: readonly CatalogEntry[],
-  app: App,
-): Promise<readonly Warning[]> {
-  const { source, id: latest } = chosen.manifest;
-  const newer = new Map<string, string>([
-    ...(await unreadableIds(source, app)),
-    ...entries.map((entry) => [entry.manifest.id, flawOf(entry)] as const),
-  ]);
-  return [...newer]
-    .filter(([id]) => id > latest)
-    .map(([id, why]) => ({
-      code: 'newer-not-used',
-      message: `backup ${id} is newer and not used: ${why}`,
-    }));
 }

@@ -3,7 +3,13 @@ import { BackupdError } from '../core/errors.ts';
 import { parseInstant } from '../core/instant.ts';
 import { resolveId } from '../core/layout.ts';
 import type { Attempt } from '../core/events.ts';
-import { isDamaged, isGood, type CatalogEntry, type ManifestSummary } from '../core/manifest.ts';
+import {
+  isDamaged,
+  isGood,
+  type CatalogEntry,
+  type ManifestSummary,
+  type Warning,
+} from '../core/manifest.ts';
 import { newestGood } from '../core/newest.ts';
 
 /** The backup that `--at` means, and in plain words what it lacks of that instant; null where it lacks nothing. */
@@ -68,7 +74,7 @@ export function looksLikeId(at: string): boolean {
 }
 
 /** Why a backup is not what `latest` means. */
-export function flawOf(entry: CatalogEntry): string {
+function flawOf(entry: CatalogEntry): string {
   if (isDamaged(entry)) {
     return 'it is damaged';
   }
@@ -78,6 +84,26 @@ export function flawOf(entry: CatalogEntry): string {
   return entry.manifest.suspicious
     ? 'it is suspicious, the source had shrunk'
     : `it is of kind "${entry.manifest.kind}"`;
+}
+
+/** Warns of backups that are newer than the one that `latest` means: whoever restores has to know that there is more. */
+export function warnOfNewer(
+  latest: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  /** Why others cannot be used, by their ids. */
+  unusable: Iterable<readonly [id: string, why: string]>,
+): readonly Warning[] {
+  const { id: chosen } = latest.manifest;
+  const reasons = new Map([
+    ...unusable,
+    ...entries.map((entry) => [entry.manifest.id, flawOf(entry)] as const),
+  ]);
+  return [...reasons]
+    .filter(([id]) => id > chosen)
+    .map(([id, why]) => ({
+      code: 'newer-not-used',
+      message: `backup ${id} is newer and not used: ${why}`,
+    }));
 }
 
 function noneIsGood(count: number): BackupdError {

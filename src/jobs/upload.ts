@@ -11,6 +11,7 @@ import {
 } from './at-destination.ts';
 import { compareCopies } from './compare-copies.ts';
 import type { App, ConfiguredDestination, JobContext } from './context.ts';
+import { findConfigured } from './named-destination.ts';
 import { claimNamespace, takeNamespace } from './owner.ts';
 import { pruneRemote } from './prune-remote.ts';
 import { attemptPrune, mergeResults, NOTHING_PRUNED, type PruneResult } from './prune-result.ts';
@@ -82,14 +83,7 @@ function chooseDestinations(
       hint: 'Set BACKUPD_S3_BUCKET, or name destinations in BACKUPD_DESTINATIONS. docs/off-site.md shows how.',
     });
   }
-  const chosen = destinations.filter(({ settings }) => name === null || settings.name === name);
-  if (chosen.length === 0) {
-    const names = destinations.map(({ settings }) => settings.name).join(', ');
-    throw new BackupdError('usage', `there is no destination "${name}"`, {
-      hint: `Destinations are: ${names}.`,
-    });
-  }
-  return chosen;
+  return name === null ? destinations : [findConfigured(name, destinations)];
 }
 
 /** How one destination is to be served. */

@@ -1,5 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { BucketSettings, DestinationSettings } from '../../core/destination-settings.ts';
+import {
+  variablesOf,
+  type BucketSettings,
+  type DestinationSettings,
+} from '../../core/destination-settings.ts';
 import { isKey } from '../../core/destination.ts';
 import { bufferPool, type Buffers } from './buffers.ts';
 import { storeFailure, type Asked, type AskedStore } from './failures.ts';
@@ -141,11 +145,4 @@ function clientOf(
     expectContinueHeader: false,
     requestHandler: handler,
   });
-}
-
-/** How the variables of a destination begin. */
-function variablesOf(name: string): string {
-  return name === 's3'
-    ? 'BACKUPD_S3_'
-    : `BACKUPD_DEST_${name.toUpperCase().replaceAll(/[-.]/g, '_')}_`;
 }
