@@ -1,5 +1,6 @@
 import type { CommonPrefix } from '@aws-sdk/client-s3';
 import type { Bucket } from './bucket.ts';
+import { objectPages, versionPages } from './lists.ts';
 import { versioning } from './versioning.ts';
 
 /** The names directly below a prefix that have something below them, if only earlier versions. */
@@ -9,42 +10,21 @@ export async function listFolders(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const found = new Set<string>();
+  const below = { prefix, delimiter: '/' } as const;
 
-  function take(prefixes: readonly CommonPrefix[] | undefined): void {
-    for (const { Prefix = '' } of prefixes ?? []) {
-      found.add(bucket.relativeKey(Prefix).slice(prefix.length, -1));
+  async function take(
+    pages: AsyncIterable<{ readonly CommonPrefixes?: CommonPrefix[] | undefined }>,
+  ): Promise<void> {
+    for await (const { CommonPrefixes = [] } of pages) {
+      for (const { Prefix = '' } of CommonPrefixes) {
+        found.add(bucket.relativeKey(Prefix).slice(prefix.length, -1));
+      }
     }
   }
 
-  const common = {
-    Bucket: bucket.place.bucket,
-    Prefix: bucket.fullPrefix(prefix),
-    Delimiter: '/',
-  };
-  let token: string | undefined;
-  do {
-    const command = new bucket.sdk.ListObjectsV2Command({
-      ...common,
-      ...(token === undefined ? {} : { ContinuationToken: token }),
-    });
-    const page = await bucket.ask({ action: 's3:ListBucket', key: null }, signal, async (options) =>
-      bucket.client.send(command, options),
-    );
-    take(page.CommonPrefixes);
-    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-  } while (token !== undefined);
-  const keepsVersions = (await versioning(bucket, signal)) === true;
-  for (let after: string | null = keepsVersions ? '' : null; after !== null;) {
-    const command = new bucket.sdk.ListObjectVersionsCommand({
-      ...common,
-      ...(after === '' ? {} : { KeyMarker: after }),
-    });
-    const asked = { action: 's3:ListBucketVersions', key: null };
-    const page = await bucket.ask(asked, signal, async (options) =>
-      bucket.client.send(command, options),
-    );
-    take(page.CommonPrefixes);
-    after = page.IsTruncated === true ? (page.NextKeyMarker ?? null) : null;
+  await take(objectPages(bucket, below, signal));
+  if ((await versioning(bucket, signal)) === true) {
+    await take(versionPages(bucket, below, signal));
   }
   return [...found];
 }

@@ -1,10 +1,58 @@
 import type {
   ListMultipartUploadsCommand,
   ListMultipartUploadsCommandOutput,
+  ListObjectsV2Command,
+  ListObjectsV2CommandOutput,
+  ListObjectVersionsCommand,
+  ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3';
 import type { ListedObject, ListedVersion, UnfinishedUpload } from '../../core/destination.ts';
+import { BackupdError } from '../../core/errors.ts';
 import type { Bucket } from './bucket.ts';
 import { storeStatus } from './failures.ts';
+
+/** What is below a prefix, page by page; with a delimiter what goes on behind it is one of the common prefixes. */
+export async function* objectPages(
+  bucket: Bucket,
+  { prefix, delimiter }: { readonly prefix: string; readonly delimiter?: '/' },
+  signal: AbortSignal,
+): AsyncGenerator<ListObjectsV2CommandOutput> {
+  let token: string | null = null;
+  do {
+    const command: ListObjectsV2Command = new bucket.sdk.ListObjectsV2Command({
+      Bucket: bucket.place.bucket,
+      Prefix: bucket.fullPrefix(prefix),
+      ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+      ...(token === null ? {} : { ContinuationToken: token }),
+    });
+    const page: ListObjectsV2CommandOutput = await bucket.ask(
+      { action: 's3:ListBucket', key: null },
+      signal,
+      async (options) => bucket.client.send(command, options),
+    );
+    yield page;
+    token = nextOf(bucket, page.IsTruncated, page.NextContinuationToken);
+  } while (token !== null);
+}
+
+/** Where a list goes on; null where it is at its end. One that says that it goes on and not where has no end to trust. */
+function nextOf(
+  { settings }: Bucket,
+  isTruncated: boolean | undefined,
+  marker: string | undefined,
+): string | null {
+  if (isTruncated !== true) {
+    return null;
+  }
+  if (marker === undefined || marker === '') {
+    throw new BackupdError(
+      'destination-unavailable',
+      `destination "${settings.name}": a list of the store is cut off, and does not say where it goes on`,
+      { hint: 'Look at what is between here and the store; a proxy may have changed the answer.' },
+    );
+  }
+  return marker;
+}
 
 /** All objects whose keys begin with this. */
 export async function* listObjects(
@@ -12,21 +60,9 @@ export async function* listObjects(
   prefix: string,
   signal: AbortSignal,
 ): AsyncGenerator<ListedObject> {
-  let token: string | undefined;
-  do {
-    const command = new bucket.sdk.ListObjectsV2Command({
-      Bucket: bucket.place.bucket,
-      Prefix: bucket.fullPrefix(prefix),
-      ...(token === undefined ? {} : { ContinuationToken: token }),
-    });
-    const page = await bucket.ask({ action: 's3:ListBucket', key: null }, signal, async (options) =>
-      bucket.client.send(command, options),
-    );
-    for (const object of page.Contents ?? []) {
-      yield listed(bucket, object);
-    }
-    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-  } while (token !== undefined);
+  for await (const { Contents = [] } of objectPages(bucket, { prefix }, signal)) {
+    yield* Contents.map((object) => listed(bucket, object));
+  }
 }
 
 function listed(
@@ -46,75 +82,80 @@ function listed(
   };
 }
 
+/**
+ * All versions and delete markers below a prefix, page by page, as {@link objectPages}.
+ * @throws BackupdError of a store that does not know of versions, with the status 501
+ */
+export async function* versionPages(
+  bucket: Bucket,
+  { prefix, delimiter }: { readonly prefix: string; readonly delimiter?: '/' },
+  signal: AbortSignal,
+): AsyncGenerator<ListObjectVersionsCommandOutput> {
+  let after: { readonly KeyMarker?: string; readonly VersionIdMarker?: string } | null = {};
+  while (after !== null) {
+    const command: ListObjectVersionsCommand = new bucket.sdk.ListObjectVersionsCommand({
+      Bucket: bucket.place.bucket,
+      Prefix: bucket.fullPrefix(prefix),
+      ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+      ...after,
+    });
+    const page: ListObjectVersionsCommandOutput = await bucket.ask(
+      { action: 's3:ListBucketVersions', key: null },
+      signal,
+      async (options) => bucket.client.send(command, options),
+    );
+    yield page;
+    const { NextVersionIdMarker } = page;
+    const key = nextOf(bucket, page.IsTruncated, page.NextKeyMarker);
+    after =
+      key === null
+        ? null
+        : {
+            KeyMarker: key,
+            ...(NextVersionIdMarker === undefined ? {} : { VersionIdMarker: NextVersionIdMarker }),
+          };
+  }
+}
+
 /** All versions and delete markers of keys that begin with this; of a store that keeps none its objects. */
 export async function* listVersions(
   bucket: Bucket,
   prefix: string,
   signal: AbortSignal,
 ): AsyncGenerator<ListedVersion> {
-  let after: { readonly KeyMarker?: string; readonly VersionIdMarker?: string } | null = {};
-  while (after !== null) {
-    const page = await versionsPage(bucket, { prefix, after }, signal);
-    if (page === null) {
-      for await (const object of listObjects(bucket, prefix, signal)) {
-        yield { ...object, versionId: null, isLatest: true, isDeleteMarker: false };
-      }
-      return;
+  try {
+    for await (const page of versionPages(bucket, { prefix }, signal)) {
+      yield* versionsIn(bucket, page);
     }
-    yield* page.versions;
-    after = page.next;
+    return;
+  } catch (error) {
+    if (storeStatus(error) !== 501) {
+      throw error;
+    }
+  }
+  for await (const object of listObjects(bucket, prefix, signal)) {
+    yield { ...object, versionId: null, isLatest: true, isDeleteMarker: false };
   }
 }
 
-interface VersionsPage {
-  readonly versions: readonly ListedVersion[];
-  readonly next: { readonly KeyMarker: string; readonly VersionIdMarker?: string } | null;
-}
-
-/** Null where the store does not know of versions. */
-async function versionsPage(
+function versionsIn(
   bucket: Bucket,
-  { prefix, after }: { readonly prefix: string; readonly after: object },
-  signal: AbortSignal,
-): Promise<VersionsPage | null> {
-  const command = new bucket.sdk.ListObjectVersionsCommand({
-    Bucket: bucket.place.bucket,
-    Prefix: bucket.fullPrefix(prefix),
-    ...after,
-  });
-  try {
-    const page = await bucket.ask(
-      { action: 's3:ListBucketVersions', key: null },
-      signal,
-      async (options) => bucket.client.send(command, options),
-    );
-    const kinds = [
-      { of: page.Versions ?? [], isDeleteMarker: false },
-      { of: page.DeleteMarkers ?? [], isDeleteMarker: true },
-    ];
-    const versions = kinds.flatMap(({ of, isDeleteMarker }) =>
+  { Versions = [], DeleteMarkers = [] }: ListObjectVersionsCommandOutput,
+): readonly ListedVersion[] {
+  const kinds = [
+    { of: Versions, isDeleteMarker: false },
+    { of: DeleteMarkers, isDeleteMarker: true },
+  ];
+  return kinds
+    .flatMap(({ of, isDeleteMarker }) =>
       of.map((version) => ({
         ...listed(bucket, version),
         versionId: version.VersionId ?? null,
         isLatest: version.IsLatest ?? false,
         isDeleteMarker,
       })),
-    );
-    const { NextKeyMarker, NextVersionIdMarker } = page;
-    const next =
-      page.IsTruncated === true && NextKeyMarker !== undefined
-        ? {
-            KeyMarker: NextKeyMarker,
-            ...(NextVersionIdMarker === undefined ? {} : { VersionIdMarker: NextVersionIdMarker }),
-          }
-        : null;
-    return { versions: versions.toSorted(newestFirst), next };
-  } catch (error) {
-    if (storeStatus(error) === 501) {
-      return null;
-    }
-    throw error;
-  }
+    )
+    .toSorted(newestFirst);
 }
 
 /** Of one key; a marker and a version of the same second are told apart by which is the latest. */
@@ -153,10 +194,7 @@ export async function* listUploads(
         beganAt: (Initiated ?? new Date(0)).toISOString(),
       };
     }
-    const { NextKeyMarker, NextUploadIdMarker } = page;
-    after =
-      page.IsTruncated === true && NextKeyMarker !== undefined
-        ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker ?? '' }
-        : null;
+    const key = nextOf(bucket, page.IsTruncated, page.NextKeyMarker);
+    after = key === null ? null : { KeyMarker: key, UploadIdMarker: page.NextUploadIdMarker ?? '' };
   }
 }

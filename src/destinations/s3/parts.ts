@@ -2,7 +2,7 @@ import type { Part } from '@aws-sdk/client-s3';
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { FileToPut } from '../../core/destination.ts';
-import { toError } from '../../core/errors.ts';
+import { atOnce } from '../../core/at-once.ts';
 import { reach } from '../../core/steps.ts';
 import { damaged, readPiece } from '../local-file.ts';
 import type { Bucket } from './bucket.ts';
@@ -48,16 +48,11 @@ export async function sendParts(
   const hash = createHash('sha256');
   const read = readerInOrder(handle, file, hash);
   const parts: SentPart[] = [];
-  let next = 1;
   let doneBytes = 0;
   let sentBytes = 0;
-  let failure: Error | null = null;
 
-  async function sendNext(buffer: Buffer): Promise<void> {
-    const number = next;
-    next += 1;
-    const from = (number - 1) * partBytes;
-    const piece = await read(buffer, from);
+  async function send(number: number, buffer: Buffer): Promise<void> {
+    const piece = await read(buffer, (number - 1) * partBytes);
     const checksum = checksumParameters(piece, upload.writing);
     let etag = sameEtag(piece, upload.there.get(number), record.state.etags[number]);
     if (etag === null) {
@@ -76,23 +71,20 @@ export async function sendParts(
     upload.onProgress(doneBytes);
   }
 
-  async function work(): Promise<void> {
-    const buffer = bucket.buffers.take(partBytes);
-    while (next <= count && failure === null) {
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  try {
+    await atOnce(numbers, workersFor(count, partBytes), async (number) => {
+      const buffer = bucket.buffers.take(partBytes);
       try {
-        await sendNext(buffer);
-      } catch (error) {
-        failure ??= toError(error);
+        await send(number, buffer);
+      } finally {
+        bucket.buffers.give(buffer);
       }
-    }
-    bucket.buffers.give(buffer);
-  }
-
-  await Promise.all(Array.from({ length: workersFor(count, partBytes) }, work));
-  if (failure !== null) {
+    });
+  } catch (error) {
     // What the record lacks is compared with the file when it goes on; what failed first is what is to be known.
     await record.settle().catch(() => undefined);
-    throw failure as Error;
+    throw error;
   }
   await record.settle();
   if (hash.digest('hex') !== file.sha256) {
