@@ -1,8 +1,10 @@
-import { plainJob, type JobsFound } from './config/jobs.ts';
+import { type JobsFound } from './config/jobs.ts';
+import { plainJob } from './config/to-job.ts';
 import type { ConfigProblem } from './core/discovery.ts';
 import { BackupdError, toFailure } from './core/errors.ts';
 import { specName, type Job, type TargetSpec } from './core/job.ts';
-import type { Engine, Source } from './core/source.ts';
+import type { Source } from './core/source.ts';
+import type { Engine } from './core/target.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
 import { whyPerishable } from './docker/own-storage.ts';
 import type { App, BoundSource } from './jobs/context.ts';

@@ -4,7 +4,7 @@ import type { LoadedConfig } from './config/load.ts';
 import type { ContainerListing } from './core/discovery.ts';
 import { BackupdError } from './core/errors.ts';
 import type { Job, TargetSpec } from './core/job.ts';
-import type { TargetRef, VolumeTarget } from './core/source.ts';
+import type { TargetRef, VolumeTarget } from './core/target.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
 import { inspectVolume, isPath, noVolume } from './docker/volumes.ts';
 import type { Look, Surroundings } from './surroundings.ts';

@@ -1,6 +1,7 @@
 import { RETRIEVAL_TIERS, type RetrievalTier } from '../core/destination.ts';
 import { parseDurationMs } from '../core/duration.ts';
-import { COMMAND_NAMES, OPTIONS, type CommandName } from './command-table.ts';
+import { COMMAND_NAMES, type CommandName } from './command-table.ts';
+import { OPTIONS } from './options.ts';
 import { didYouMean, operand, readOptions, usage, type Given } from './given.ts';
 
 export interface BackupArguments {

@@ -1,14 +1,8 @@
 import { parseArgs } from 'node:util';
 import { BackupdError } from '../core/errors.ts';
 import { suggest } from '../core/suggest.ts';
-import {
-  COMMANDS,
-  COMMON_OPTIONS,
-  OPTIONS,
-  type CommandName,
-  type OptionName,
-  type OptionSpec,
-} from './command-table.ts';
+import { COMMANDS, type CommandName } from './command-table.ts';
+import { COMMON_OPTIONS, OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 
 /** The options and operands of a command, each option one that the command takes. */
 export interface Given {

@@ -1,14 +1,6 @@
 import { FAILURES } from '../core/errors.ts';
-import {
-  COMMANDS,
-  COMMAND_NAMES,
-  COMMON_OPTIONS,
-  OPTIONS,
-  type CommandName,
-  type CommandSpec,
-  type OptionName,
-  type OptionSpec,
-} from './command-table.ts';
+import { COMMANDS, COMMAND_NAMES, type CommandName, type CommandSpec } from './command-table.ts';
+import { COMMON_OPTIONS, OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 
 /** The help text of a command, or of backupd as a whole. */
 export function helpText(topic: CommandName | null): string {

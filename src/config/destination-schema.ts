@@ -138,6 +138,16 @@ export const destinationSchema = {
 
 export type DestinationKey = keyof typeof destinationSchema;
 
+/** What was given for an option, and where. */
+export interface GivenValue {
+  readonly value: string;
+  readonly option: string;
+  readonly from: string;
+}
+
+/** What was given for a destination. */
+export type Given = Readonly<Partial<Record<DestinationKey, GivenValue>>>;
+
 /** The values of the options that a destination has, read. */
 export type DestinationValues = {
   readonly [K in DestinationKey]?: ReturnType<(typeof destinationSchema)[K]['kind']['parse']>;

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { parseDurationMs } from '../core/duration.ts';
 import type { MaxAge } from '../core/job.ts';
 import { isSourceName } from '../core/layout.ts';
-import { ENGINES, type Engine } from '../core/source.ts';
+import { ENGINES, type Engine } from '../core/target.ts';
 import { suggest } from '../core/suggest.ts';
 
 /** How the text of an option is read. */

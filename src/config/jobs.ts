@@ -1,14 +1,14 @@
 import type { ConfigProblem, ContainerListing } from '../core/discovery.ts';
 import type { Job, TargetSpec } from '../core/job.ts';
-import type { OptionInForce } from '../core/settings.ts';
-import type { Engine } from '../core/source.ts';
-import { suggest } from '../core/suggest.ts';
 import { toVariableName } from '../core/layout.ts';
+import type { OptionInForce } from '../core/settings.ts';
+import { suggest } from '../core/suggest.ts';
 import { readLabels, type Candidate } from './labels.ts';
 import type { Given, GivenOptions, LoadedConfig } from './load.ts';
 import { readValue, unknownOption } from './problems.ts';
 import { globalSchema, type GlobalKey } from './schema.ts';
 import { sourceSchema, type SourceKey, type SourceValues } from './source-schema.ts';
+import { toJob } from './to-job.ts';
 
 export interface JobsFound {
   readonly jobs: readonly Job[];
@@ -246,56 +246,4 @@ function fromGlobal(key: SourceKey, config: LoadedConfig): OptionInForce {
   const { env } = globalSchema[key as GlobalKey];
   const option = config.options.find(({ name }) => name === env);
   return { name: key, value: option?.value ?? null, from: env };
-}
-
-/** A source that nothing but its name and container is said of. */
-export function plainJob(
-  config: LoadedConfig,
-  about: Pick<Candidate, 'name' | 'target'> & { readonly engine: Engine },
-): Job {
-  return toJob(about, { engine: about.engine }, config);
-}
-
-/** What holds of a source of which nothing is said, and no global value stands for it. */
-const UNSAID = {
-  engine: null,
-  databases: null,
-  exclude: [],
-  user: null,
-  passwordFile: null,
-  stop: [],
-  pause: [],
-  before: null,
-  after: null,
-} as const;
-
-function toJob(
-  { name, target }: Pick<Candidate, 'name' | 'target'>,
-  said: SourceValues,
-  { values }: LoadedConfig,
-): Job {
-  const own = { ...UNSAID, ...said };
-  return {
-    source: name,
-    engine: target.by === 'volume' ? 'volume' : own.engine,
-    target,
-    databases: own.databases,
-    exclude: own.exclude,
-    user: own.user,
-    passwordFile: own.passwordFile,
-    stop: own.stop,
-    pause: own.pause,
-    before: own.before,
-    after: own.after,
-    schedule: {
-      patterns: own.schedule ?? values.schedule,
-      timezone: values.timezone,
-      catchUpMs: values.catchUp,
-    },
-    keep: own.keep ?? values.keep,
-    maxAge: own.maxAge ?? values.maxAge,
-    timeoutMs: values.timeout,
-    facts: own.facts ?? values.facts,
-    compression: { ...values.compression, where: values.compressIn },
-  };
 }

@@ -1,6 +1,6 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { isSourceName } from '../core/layout.ts';
-import type { Engine } from '../core/source.ts';
+import type { Engine } from '../core/target.ts';
 import { engine, FormatError, volumeOrPath } from './formats.ts';
 import { wrongValue } from './problems.ts';
 

@@ -7,7 +7,7 @@ import {
   type CatalogEntry,
   type Receipt,
   type SentFile,
-} from './manifest.ts';
+} from './catalog-entry.ts';
 import { decideRetention, toCandidate } from './retention.ts';
 
 /** A receipt about the copy of a backup at a destination. */

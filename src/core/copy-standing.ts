@@ -1,7 +1,8 @@
 import { copyRules, hasCopy, lastCopy, listCopies, pendingCopies } from './copies.ts';
 import type { DestinationSettings } from './destination-settings.ts';
 import type { RetentionPolicy } from './job.ts';
-import { isGood, storedBytes, type CatalogEntry } from './manifest.ts';
+import { storedBytes } from './manifest.ts';
+import { isGood, type CatalogEntry } from './catalog-entry.ts';
 import { intervalMs } from './schedule.ts';
 import type { CopyStatus, DestinationStatus, SourceStatus } from './status.ts';
 import { uploadDueAt, type UploadRecord } from './upload-record.ts';

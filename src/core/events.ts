@@ -1,7 +1,7 @@
 import type { Failure } from './errors.ts';
 import type { BackupId } from './layout.ts';
 import type { HaltReport, HookReport, Manifest, Trigger, Warning } from './manifest.ts';
-import type { Engine } from './source.ts';
+import type { Engine } from './target.ts';
 
 /** How one execution of a job ended; also the value of a metric's label. */
 export type Outcome = 'success' | 'failed' | 'skipped' | 'interrupted';

@@ -1,6 +1,7 @@
 import type { CommandTarget } from './halts.ts';
 import type { Compression } from './manifest.ts';
-import type { Engine, FactsDepth } from './source.ts';
+import type { FactsDepth } from './source.ts';
+import type { Engine } from './target.ts';
 
 /** When something runs. */
 export interface Schedule {

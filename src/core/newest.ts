@@ -1,5 +1,5 @@
 import type { Attempt } from './events.ts';
-import { isGood, type CatalogEntry } from './manifest.ts';
+import { isGood, type CatalogEntry } from './catalog-entry.ts';
 
 /** How far a backup may lie ahead of this clock: clocks of two hosts differ by so much. */
 const TOLERANCE_MS = 60_000;

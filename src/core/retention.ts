@@ -1,7 +1,7 @@
 import { formatDuration } from './duration.ts';
 import type { RetentionPolicy } from './job.ts';
 import type { BackupId } from './layout.ts';
-import { isDamaged, isGood, isPinned, type CatalogEntry } from './manifest.ts';
+import { isDamaged, isGood, isPinned, type CatalogEntry } from './catalog-entry.ts';
 import { aheadMs } from './newest.ts';
 
 /** What retention looks at of a backup. */

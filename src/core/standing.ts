@@ -2,10 +2,11 @@ import { jobRules } from './copies.ts';
 import { judgeCopies, judgeThreeTwoOne, type ObservedDestination } from './copy-standing.ts';
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
-import { dumpBytes, isDamaged, storedBytes, verifiedAt, type CatalogEntry } from './manifest.ts';
+import { dumpBytes, storedBytes } from './manifest.ts';
+import { isDamaged, verifiedAt, type CatalogEntry } from './catalog-entry.ts';
 import { newestGood } from './newest.ts';
 import { maxAgeMs, intervalMs, nextRunAt, type ScheduleState } from './schedule.ts';
-import type { Previous } from './source.ts';
+import type { Previous } from './restorer.ts';
 import type { LastRestore, SourceState, SourceStatus } from './status.ts';
 
 /** All that is known of one source. */

@@ -1,7 +1,7 @@
 import type { Failure, FailureCode } from './errors.ts';
 import type { Outcome } from './events.ts';
 import type { BackupId } from './layout.ts';
-import type { Engine } from './source.ts';
+import type { Engine } from './target.ts';
 
 export type SourceState = 'ok' | 'running' | 'overdue' | 'failed' | 'never' | 'missing';
 

@@ -1,7 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { App, Discovery } from '../jobs/context.ts';
-import { collectProblems, listDestinations, listStatuses } from '../jobs/status.ts';
+import { collectProblems, listStatuses } from '../jobs/status.ts';
+import { listDestinations } from '../jobs/destination-status.ts';
 import type { Metrics } from '../listeners/metrics.ts';
 import { plainText, type Answer, type Routes } from './http.ts';
 

@@ -1,5 +1,6 @@
 import type { Outcome } from '../core/events.ts';
-import { isGood, type Trigger } from '../core/manifest.ts';
+import { type Trigger } from '../core/manifest.ts';
+import { isGood } from '../core/catalog-entry.ts';
 import { aheadMs } from '../core/newest.ts';
 import { dueRun, followClock, nextRunAt, type ScheduleState } from '../core/schedule.ts';
 import type { App, BoundSource, Discovery } from '../jobs/context.ts';

@@ -4,7 +4,7 @@ import { uploadDueAt } from '../core/upload-record.ts';
 import type { ConfiguredDestination, JobContext } from '../jobs/context.ts';
 import { readRules, type RuleBook } from '../jobs/retention-rules.ts';
 import { uploadTo } from '../jobs/upload.ts';
-import { readDestinationLock } from '../store/lock.ts';
+import { readDestinationLock } from '../store/read-lock.ts';
 import { readUploadRecord } from '../store/upload-record.ts';
 import { alarm } from './alarm.ts';
 import { attempt, LONGEST_SLEEP_MS, type Loops } from './loops.ts';

@@ -1,6 +1,6 @@
 import type { Destination } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
-import type { CatalogEntry } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { readAttempts } from '../store/attempts.ts';
 import {
   findNamespaces,

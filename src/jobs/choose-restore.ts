@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { BackupdError, toFailure, type FailureCode } from '../core/errors.ts';
 import { isBackupId } from '../core/layout.ts';
-import { isDamaged, type CatalogEntry } from '../core/manifest.ts';
+import { isDamaged, type CatalogEntry } from '../core/catalog-entry.ts';
 import { readAttempts } from '../store/attempts.ts';
 import type { RemoteEntry } from '../store/remote-catalog.ts';
 import { chooseBackup, looksLikeId, warnOfNewer, type Choice } from './choose.ts';

@@ -1,7 +1,7 @@
 import { hasCopy, sentFiles } from '../core/copies.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
-import type { CatalogEntry } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { parseKey } from '../core/remote-keys.ts';
 import type { AtDestination } from './at-destination.ts';
 import { mirrorReceipts } from './send-backup.ts';

@@ -8,7 +8,8 @@ import type { Neighbours } from '../core/halts.ts';
 import type { Job } from '../core/job.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
-import type { Engine, Source, StreamReader } from '../core/source.ts';
+import type { Source, StreamReader } from '../core/source.ts';
+import type { Engine } from '../core/target.ts';
 import type { Catalog } from '../store/catalog.ts';
 import type { Storage } from '../store/storage.ts';
 

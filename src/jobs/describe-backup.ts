@@ -3,16 +3,16 @@ import type { Encrypter } from '../core/encryption.ts';
 import type { BackupId } from '../core/layout.ts';
 import {
   FORMAT,
-  isGood,
-  isPinned,
   type HookReport,
   type Manifest,
   type TargetFacts,
   type Trigger,
   type Warning,
 } from '../core/manifest.ts';
+import { isGood, isPinned } from '../core/catalog-entry.ts';
 import { findEmptiedVolume, findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
-import { commandTarget, type Source, type TargetRef } from '../core/source.ts';
+import { type Source } from '../core/source.ts';
+import { commandTarget, type TargetRef } from '../core/target.ts';
 import type { JobContext } from './context.ts';
 import type { Dumped } from './dump.ts';
 import { hookFailure } from './hooks.ts';

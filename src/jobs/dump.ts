@@ -6,16 +6,14 @@ import type { Job } from '../core/job.ts';
 import { archiveFileName } from '../core/layout.ts';
 import type { ArchiveFile, HaltReport, HookReport } from '../core/manifest.ts';
 import {
-  commandTarget,
-  containerOfTarget,
   type DumpPart,
   type DumpPlan,
   type DumpResult,
   type DumpSession,
   type PartFacts,
   type Source,
-  type TargetRef,
 } from '../core/source.ts';
+import { commandTarget, containerOfTarget, type TargetRef } from '../core/target.ts';
 import { reach } from '../core/steps.ts';
 import type { Draft } from '../store/catalog.ts';
 import { debtOf } from '../store/owed.ts';

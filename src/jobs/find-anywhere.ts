@@ -1,6 +1,6 @@
 import { BackupdError } from '../core/errors.ts';
 import { resolveId } from '../core/layout.ts';
-import type { CatalogEntry } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import type { RemoteEntry } from '../store/remote-catalog.ts';
 import type { JobContext } from './context.ts';
 import { describeFailures, searchCopies, type Copy, type Search } from './find-copy.ts';

@@ -1,5 +1,5 @@
 import type { BackupId } from '../core/layout.ts';
-import { isPinned } from '../core/manifest.ts';
+import { isPinned } from '../core/catalog-entry.ts';
 import type { App } from './context.ts';
 
 /** What a pin or unpin left: whether the backup stays whatever retention says. */

@@ -6,13 +6,9 @@ import type { HaltedContainer } from '../core/halts.ts';
 import type { BackupId } from '../core/layout.ts';
 import { storedBytes, type Manifest, type Warning } from '../core/manifest.ts';
 import { newRestoreRun } from '../core/restore-run.ts';
-import {
-  containerOfTarget,
-  targetName,
-  type RestorePlan,
-  type Source,
-  type TargetRef,
-} from '../core/source.ts';
+import { type Source } from '../core/source.ts';
+import { type RestorePlan } from '../core/restorer.ts';
+import { containerOfTarget, targetName, type TargetRef } from '../core/target.ts';
 import { describePending, findArchived } from './bring-back.ts';
 import { chooseDatabases } from './choose.ts';
 import { chooseRestore } from './choose-restore.ts';

@@ -1,6 +1,6 @@
 import { copyRules, pendingCopies } from '../core/copies.ts';
 import { toFailure, type Failure } from '../core/errors.ts';
-import type { CatalogEntry } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import {
   decideRetention,
   isMassRemoval,

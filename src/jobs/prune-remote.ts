@@ -1,7 +1,7 @@
 import { isMirrored, lastCopy } from '../core/copies.ts';
 import { toFailure, type Failure } from '../core/errors.ts';
 import { MANIFEST_FILE, type BackupId } from '../core/layout.ts';
-import { isPinned, type CatalogEntry } from '../core/manifest.ts';
+import { isPinned, type CatalogEntry } from '../core/catalog-entry.ts';
 import {
   decideRetention,
   isMassRemoval,

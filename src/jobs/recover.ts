@@ -1,5 +1,7 @@
 import { toFailure, type Failure } from '../core/errors.ts';
-import { targetName, targetOf, type Source } from '../core/source.ts';
+import { type Source } from '../core/source.ts';
+import { targetOf } from '../core/restorer.ts';
+import { targetName } from '../core/target.ts';
 import { readAttempts, recordAttempt } from '../store/attempts.ts';
 import { readJournal } from '../store/journal.ts';
 import { acquireLock, type LockHolder, type LockWatches } from '../store/lock.ts';

@@ -1,19 +1,19 @@
-import { checkStored } from '../archive/read-archive.ts';
-import { BackupdError, isAbort, toFailure, type FailureCode } from '../core/errors.ts';
-import { newRestoreRun } from '../core/restore-run.ts';
+import { BackupdError, isAbort, type FailureCode } from '../core/errors.ts';
 import type { Comparison, Difference } from '../core/facts.ts';
 import type { BackupId } from '../core/layout.ts';
-import type { ArchiveFile, Warning } from '../core/manifest.ts';
-import { containerOfTarget, type Beside, type Previous, type RestorePlan } from '../core/source.ts';
+import type { Warning } from '../core/manifest.ts';
+import { newRestoreRun } from '../core/restore-run.ts';
+import { type Beside, type Previous, type RestorePlan } from '../core/restorer.ts';
+import { containerOfTarget } from '../core/target.ts';
 import { reach } from '../core/steps.ts';
 import { journal } from '../store/journal.ts';
 import { acquireLock } from '../store/lock.ts';
 import { debtOf } from '../store/owed.ts';
 import { recordPrevious } from '../store/previous.ts';
 import { bringBack } from './bring-back.ts';
+import { checkArchives } from './check-archives.ts';
 import type { App, JobContext } from './context.ts';
 import { fetchBackup } from './fetch-backup.ts';
-import { findCopyOf } from './find-copy.ts';
 import { noted } from './note-restore.ts';
 import { settleOwed } from './owed.ts';
 import { findRunning, restorePlan, type RestoreDecision } from './plan-restore.ts';
@@ -114,63 +114,6 @@ async function restoreLocked(
     stops: stops.map(({ containerId }) => containerId),
   });
   return await restoreBeside(decision, plan, context, running);
-}
-
-/**
- * Every file that the restore reads, before anything is changed. A damaged one is written down, so that `latest` means
- * another backup, and mended from a copy where there is one.
- */
-async function checkArchives(
-  decision: RestoreDecision,
-  context: JobContext,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await readArchives(decision, context, signal);
-  } catch (error) {
-    const { code, message } = toFailure(error);
-    if (code !== 'archive-corrupt') {
-      throw error;
-    }
-    const at = new Date().toISOString();
-    const receipt = { type: 'damaged', at, depth: 'stored', message } as const;
-    // That it is damaged counts more than that this could not be written down.
-    await context.catalog.addReceipt({ manifest: decision.manifest }, receipt).catch(() => null);
-    const copy = await findCopyOf(decision.manifest, context, signal);
-    if (copy === null) {
-      throw error;
-    }
-    const { source, id } = decision;
-    const destination = copy.destination.name;
-    context.emit({ type: 'copy-taken', source, id, destination, why: message });
-    await bringBack(copy, { tier: decision.tier, waitMs: 0 }, context, signal);
-    await fetchBackup(copy, context, signal);
-  }
-}
-
-async function readArchives(
-  decision: RestoreDecision,
-  { catalog, emit }: JobContext,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const file of neededFiles(decision)) {
-    emit({
-      type: 'restore-progress',
-      source: decision.source,
-      stage: 'check',
-      database: file.database ?? file.name,
-      bytes: null,
-      totalBytes: file.storedBytes,
-    });
-    await checkStored(catalog.path(decision.manifest, file.name), file, signal);
-  }
-}
-
-function neededFiles(decision: RestoreDecision): readonly ArchiveFile[] {
-  return decision.manifest.files.filter(
-    (file) =>
-      file.database === null || decision.databases.some(({ name }) => name === file.database),
-  );
 }
 
 interface Restored {

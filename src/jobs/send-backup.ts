@@ -2,12 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { BackupdError } from '../core/errors.ts';
 import { MANIFEST_FILE } from '../core/layout.ts';
 import { isMirrored, sentFiles } from '../core/copies.ts';
-import {
-  storedBytes,
-  type ArchiveFile,
-  type CatalogEntry,
-  type SentFile,
-} from '../core/manifest.ts';
+import { storedBytes, type ArchiveFile } from '../core/manifest.ts';
+import { type CatalogEntry, type SentFile } from '../core/catalog-entry.ts';
 import { fileKey, receiptKey } from '../core/remote-keys.ts';
 import { reach } from '../core/steps.ts';
 import { recordPartialCopy, removePartialCopy } from '../store/partial-copies.ts';

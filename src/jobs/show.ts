@@ -1,4 +1,5 @@
-import type { Manifest, Receipt } from '../core/manifest.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { Receipt } from '../core/catalog-entry.ts';
 import type { App } from './context.ts';
 import { findAnywhere } from './find-anywhere.ts';
 

@@ -1,22 +1,26 @@
 import { basename, dirname } from 'node:path';
+import { isPinned } from '../core/catalog-entry.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
+import { formatDuration } from '../core/duration.ts';
 import type { Job } from '../core/job.ts';
 import { isBackupId } from '../core/layout.ts';
-import { formatDuration } from '../core/duration.ts';
-import { isPinned } from '../core/manifest.ts';
 import { aheadMs } from '../core/newest.ts';
-import { judgeCopies, judgeDestination, type ObservedDestination } from '../core/copy-standing.ts';
 import { judgeSource, type Observed } from '../core/standing.ts';
-import type { DestinationStatus, SourceStatus, StatusReport } from '../core/status.ts';
+import type { SourceStatus, StatusReport } from '../core/status.ts';
 import { readAttempts } from '../store/attempts.ts';
 import { knownSources } from '../store/known-sources.ts';
 import { readLastRestore } from '../store/last-restore.ts';
-import { readDestinationLock, readLock } from '../store/lock.ts';
+import { readLock } from '../store/read-lock.ts';
 import { readOwed } from '../store/owed.ts';
 import { readPrevious } from '../store/previous.ts';
 import { sourcesWith } from '../store/state-file.ts';
-import { readUploadRecord } from '../store/upload-record.ts';
 import type { App, Discovery } from './context.ts';
+import {
+  describeRetention,
+  describeTrouble,
+  listDestinations,
+  observeDestinations,
+} from './destination-status.ts';
 import { readSchedule } from './schedule-record.ts';
 
 /**
@@ -86,45 +90,6 @@ export async function listStatuses(
   return sources;
 }
 
-/**
- * How every destination stands, with the copies of these sources and of those that nobody knows any more; asks none of
- * them.
- */
-export async function listDestinations(
-  { context, settings }: Pick<App, 'context' | 'settings'>,
-  sources: readonly SourceStatus[],
-  now: Date,
-): Promise<readonly DestinationStatus[]> {
-  const nowMs = now.getTime();
-  const observed = await observeDestinations(context);
-  const copies = sources.flatMap((source) => source.copies);
-  const known = new Set(sources.map(({ source }) => source));
-  for (const source of observed.length === 0 ? [] : await context.catalog.sources()) {
-    if (!known.has(source)) {
-      const entries = await context.catalog.entries(source);
-      copies.push(...observed.map((each) => judgeCopies(each, entries, settings, nowMs)));
-    }
-  }
-  return observed.map((each) => {
-    const { name } = each.settings;
-    const own = copies.filter(({ destination }) => destination === name);
-    return judgeDestination(each, own, nowMs);
-  });
-}
-
-async function observeDestinations({
-  destinations,
-  storage,
-}: App['context']): Promise<readonly ObservedDestination[]> {
-  return Promise.all(
-    destinations.map(async ({ settings }) => ({
-      settings,
-      record: await readUploadRecord(storage.dir, settings.name),
-      running: (await readDestinationLock(storage.dir, settings.name))?.alive === true,
-    })),
-  );
-}
-
 /** The problems of the configuration and those that looking at the containers found, each once. */
 export function collectProblems(
   app: Pick<App, 'problems'>,
@@ -137,7 +102,7 @@ export function collectProblems(
   return [...byText.values()];
 }
 
-type StatusProblem = StatusReport['problems'][number];
+export type StatusProblem = StatusReport['problems'][number];
 
 const NO_SOURCE: StatusProblem = {
   code: 'config-invalid',
@@ -210,46 +175,6 @@ async function describeOwed(dir: string): Promise<readonly StatusProblem[]> {
     }
   }
   return problems;
-}
-
-/** Copies that are not made are a failure as backups that are not made: the host may burn down tonight. */
-function describeTrouble(destination: DestinationStatus): readonly StatusProblem[] {
-  const { state, failure, lastSuccessAt, pendingBackups } = destination;
-  const name = destination.destination;
-  const pending = `${pendingBackups} ${pendingBackups === 1 ? 'backup is' : 'backups are'} pending`;
-  if (failure !== null) {
-    const { code, message, hint } = failure;
-    return [{ code, message: `the last upload to ${name} failed: ${message}; ${pending}`, hint }];
-  }
-  if (state === 'overdue') {
-    return [
-      {
-        code: 'upload-overdue',
-        message: `the last upload to ${name} was at ${lastSuccessAt}, and ${pending}`,
-        hint: 'Look whether the daemon runs. By hand: "backupd upload".',
-      },
-    ];
-  }
-  return state === 'lost'
-    ? [
-        {
-          code: 'copy-lost',
-          message: `copies at ${name} are missing or altered; ${pending}`,
-          hint: '"backupd show ID" says what was found. They are sent again by the next upload; look for who changes objects there.',
-        },
-      ]
-    : [];
-}
-
-function describeRetention({
-  destination,
-  retentionFailure,
-}: DestinationStatus): readonly StatusProblem[] {
-  if (retentionFailure === null) {
-    return [];
-  }
-  const { code, message, hint } = retentionFailure;
-  return [{ code, message: `retention at ${destination} failed: ${message}`, hint }];
 }
 
 interface StorageProblems {

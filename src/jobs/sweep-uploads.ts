@@ -1,5 +1,5 @@
 import { hasCopy } from '../core/copies.ts';
-import type { CatalogEntry } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { parseKey } from '../core/remote-keys.ts';
 import { readPartialCopies, removePartialCopy, type PartialCopy } from '../store/partial-copies.ts';
 import { readUploads } from '../store/upload-journals.ts';

@@ -1,11 +1,7 @@
 import { BackupdError } from '../core/errors.ts';
-import {
-  containerOfTarget,
-  targetName,
-  type Previous,
-  type PreviousDatabase,
-  type Source,
-} from '../core/source.ts';
+import { type Source } from '../core/source.ts';
+import { type Previous, type PreviousDatabase } from '../core/restorer.ts';
+import { containerOfTarget, targetName } from '../core/target.ts';
 import { reach } from '../core/steps.ts';
 import { hasJournal, journal } from '../store/journal.ts';
 import { acquireLock, type Lock } from '../store/lock.ts';

@@ -1,7 +1,7 @@
 import { copyRules, pendingCopies } from '../core/copies.ts';
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
-import type { CatalogEntry } from '../core/manifest.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { changeUploadRecord } from '../store/upload-record.ts';
 import {
   reachDestination,

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import type { Engine } from '../core/source.ts';
+import type { Engine } from '../core/target.ts';
 import type { ContainerRecord } from '../docker/containers.ts';
 import { probeTools } from '../docker/exec-pipe.ts';
 import { DEFINITIONS } from './engines.ts';

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import type { Job } from '../core/job.ts';
-import type { Engine, Source, StreamReader, TargetRef } from '../core/source.ts';
+import type { Source, StreamReader } from '../core/source.ts';
+import type { Engine, TargetRef } from '../core/target.ts';
 
 /** What a source is made of. */
 export interface SourceOptions {

@@ -1,5 +1,5 @@
 import { BackupdError } from '../core/errors.ts';
-import type { Engine } from '../core/source.ts';
+import type { Engine } from '../core/target.ts';
 import type { EngineDefinition, EngineModule } from './engine.ts';
 
 /** What MySQL's images and MariaDB's each have with a prefix of their own. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { BackupdError } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
-import type { RestorePlan } from '../core/source.ts';
+import type { RestorePlan } from '../core/restorer.ts';
 
 /** A file of a backup on its way to the tool that loads it. It flows when somebody reads it, and not before. */
 export interface ArchiveFeed {

@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackupdError } from '../core/errors.ts';
-import type { Problem, RestorePlan } from '../core/source.ts';
+import type { Problem, RestorePlan } from '../core/restorer.ts';
 import { startExec } from '../docker/exec.ts';
 import { runExec } from '../docker/run-exec.ts';
 import type { ArchiveFeed } from './feed.ts';

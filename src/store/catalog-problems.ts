@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, isSourceName, STATE_FOLDER } from '../core/layout.ts';
-import { isDamaged, type CatalogEntry } from '../core/manifest.ts';
+import { isDamaged, type CatalogEntry } from '../core/catalog-entry.ts';
 import { hasErrorCode } from '../core/system-error.ts';
 import { readJson } from './atomic-file.ts';
 import type { CatalogIndex } from './catalog-index.ts';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, isSourceName, resolveId, type BackupId } from '../core/layout.ts';
-import type { CatalogEntry, Manifest, Receipt } from '../core/manifest.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { CatalogEntry, Receipt } from '../core/catalog-entry.ts';
 import { catalogIndex, readManifest } from './catalog-index.ts';
 import { findProblems, findWrongFile, type CatalogProblem } from './catalog-problems.ts';
 import { openDownload, sweepDownloads, type Download } from './download.ts';

@@ -1,4 +1,4 @@
-import type { Journal, JournalState } from '../core/source.ts';
+import type { Journal, JournalState } from '../core/restorer.ts';
 import { readJson, removeFile } from './atomic-file.ts';
 import { damagedState, statePath, writeState } from './state-file.ts';
 

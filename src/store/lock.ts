@@ -1,5 +1,6 @@
-import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { STATE_FOLDER } from '../core/layout.ts';
 import { hasErrorCode } from '../core/system-error.ts';
@@ -19,10 +20,9 @@ import {
   type LockRun,
   type Sighting,
 } from './lock-file.ts';
-import { BEAT_MS, judgeWatch, LOOK_MS, STALE_MS, watchOn, type Watch } from './lock-watch.ts';
+import { BEAT_MS, LOOK_MS, STALE_MS, judgeWatch, watchOn, type Watch } from './lock-watch.ts';
 import { isRunning, readOwnIdentity, type ProcessIdentity } from './process-identity.ts';
 import { onStorage, storageError } from './storage-error.ts';
-import { join } from 'node:path';
 
 export type { LockHolder } from './lock-file.ts';
 
@@ -103,33 +103,6 @@ export async function acquireHaltLock(
 export async function acquireStateLock(dir: string, name: string): Promise<Lock> {
   const request = { command: 'record', waitMs: 60_000 };
   return acquire({ dir, kind: 'state', name }, request, new AbortController().signal);
-}
-
-/**
- * Who holds the lock of a source, or null where nobody does. Whether a holder in another container lives is told by the
- * age of its heartbeat, which is good enough to show; nothing is taken over because of it.
- */
-export async function readLock(dir: string, source: string): Promise<SeenHolder | null> {
-  return readHolder(lockPlace(dir, 'source', source));
-}
-
-/** Who sends to a destination or removes there, as {@link readLock}. */
-export async function readDestinationLock(
-  dir: string,
-  destination: string,
-): Promise<SeenHolder | null> {
-  return readHolder(lockPlace(dir, 'destination', destination));
-}
-
-type SeenHolder = LockHolder & { readonly alive: boolean };
-
-async function readHolder(place: LockPlace): Promise<SeenHolder | null> {
-  const { held, holder, beatAtMs } = await lookAtLock(place);
-  if (!held || holder === null) {
-    return null;
-  }
-  const running = await isRunning(holder, await readOwnIdentity());
-  return { ...holder, alive: running ?? Math.abs(Date.now() - beatAtMs) < STALE_MS };
 }
 
 interface Wanted {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { encodeName } from '../core/layout.ts';
-import type { Previous } from '../core/source.ts';
+import type { Previous } from '../core/restorer.ts';
 import { removeFile } from './atomic-file.ts';
 import { readStates, statePath, writeState } from './state-file.ts';
 

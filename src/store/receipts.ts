@@ -2,7 +2,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { RECEIPTS_FOLDER } from '../core/layout.ts';
-import type { Receipt } from '../core/manifest.ts';
+import type { Receipt } from '../core/catalog-entry.ts';
 import { hasErrorCode } from '../core/system-error.ts';
 import { syncFolder } from '../files/sync-folder.ts';
 import { createFile, ensureFolder, readJson } from './atomic-file.ts';

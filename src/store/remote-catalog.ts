@@ -5,10 +5,10 @@ import { isBackupId, isSourceName, MANIFEST_FILE, type BackupId } from '../core/
 import {
   parseManifest,
   summariseManifest,
-  type CatalogEntry,
   type Manifest,
   type ManifestSummary,
 } from '../core/manifest.ts';
+import { type CatalogEntry } from '../core/catalog-entry.ts';
 import { openRemoteCache, type RemoteCache } from './remote-cache.ts';
 import {
   listBackups,

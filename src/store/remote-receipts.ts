@@ -1,7 +1,7 @@
 import { isMirrored } from '../core/copies.ts';
 import type { Destination, ListedVersion } from '../core/destination.ts';
 import { RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
-import type { Receipt } from '../core/manifest.ts';
+import type { Receipt } from '../core/catalog-entry.ts';
 import { parseReceipt, RECEIPT_FILE } from './receipts.ts';
 import type { RemoteCache } from './remote-cache.ts';
 import { whole, type RemoteObjects } from './remote-listing.ts';

@@ -2,7 +2,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { DRAFT_SUFFIX, isBackupId, type BackupId } from '../core/layout.ts';
-import { isPinned } from '../core/manifest.ts';
+import { isPinned } from '../core/catalog-entry.ts';
 import { syncFolder } from '../files/sync-folder.ts';
 import { isLink, readFolderNames } from './folder.ts';
 import { readReceipts } from './receipts.ts';

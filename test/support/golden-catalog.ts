@@ -1,6 +1,7 @@
 import type { Keys } from '../../src/core/encryption.ts';
 import type { RunEvent } from '../../src/core/events.ts';
-import type { Manifest, Receipt } from '../../src/core/manifest.ts';
+import type { Manifest } from '../../src/core/manifest.ts';
+import type { Receipt } from '../../src/core/catalog-entry.ts';
 import type { App } from '../../src/jobs/context.ts';
 import { loadEngine } from '../../src/sources/engines.ts';
 import { openCatalog } from '../../src/store/catalog.ts';

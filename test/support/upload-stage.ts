@@ -1,7 +1,8 @@
 import type { DestinationSettings } from '../../src/core/destination-settings.ts';
 import type { Destination } from '../../src/core/destination.ts';
 import type { BackupId } from '../../src/core/layout.ts';
-import type { Manifest, Receipt } from '../../src/core/manifest.ts';
+import type { Manifest } from '../../src/core/manifest.ts';
+import type { Receipt } from '../../src/core/catalog-entry.ts';
 import type { ConfiguredDestination } from '../../src/jobs/context.ts';
 import { upload, type UploadRequest, type UploadResult } from '../../src/jobs/upload.ts';
 import { sampleApp, type SampleApp } from './app.ts';

@@ -2,7 +2,7 @@ import { formatDuration } from '../../core/duration.ts';
 import { toFailure, type Failure } from '../../core/errors.ts';
 import type { Outcome } from '../../core/events.ts';
 import { dumpBytes, storedBytes, type Manifest, type Warning } from '../../core/manifest.ts';
-import type { Engine } from '../../core/source.ts';
+import type { Engine } from '../../core/target.ts';
 import { runBackup } from '../../jobs/backup.ts';
 import type { App, BoundSource } from '../../jobs/context.ts';
 import { pruneAfterBackup } from '../../jobs/prune.ts';

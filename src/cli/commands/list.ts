@@ -1,13 +1,7 @@
 import { listCopies } from '../../core/copies.ts';
 import { BackupdError } from '../../core/errors.ts';
-import {
-  dumpBytes,
-  isDamaged,
-  isPinned,
-  storedBytes,
-  verifiedAt,
-  type CatalogEntry,
-} from '../../core/manifest.ts';
+import { dumpBytes, storedBytes } from '../../core/manifest.ts';
+import { isDamaged, isPinned, verifiedAt, type CatalogEntry } from '../../core/catalog-entry.ts';
 import type { App } from '../../jobs/context.ts';
 import { listRemote } from '../../jobs/list-remote.ts';
 import { knownSources } from '../../store/known-sources.ts';

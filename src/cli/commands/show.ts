@@ -6,9 +6,9 @@ import {
   type HaltReport,
   type HookReport,
   type Manifest,
-  type Receipt,
   type TargetFacts,
 } from '../../core/manifest.ts';
+import { type Receipt } from '../../core/catalog-entry.ts';
 import type { App } from '../../jobs/context.ts';
 import { showBackup } from '../../jobs/show.ts';
 import type { CommandOf } from '../arguments.ts';

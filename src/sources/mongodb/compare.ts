@@ -5,7 +5,7 @@ import {
   type DatabaseFacts,
   type TableFact,
 } from '../../core/facts.ts';
-import type { BesideDatabase } from '../../core/source.ts';
+import type { BesideDatabase } from '../../core/restorer.ts';
 import { fieldsOf } from './bson.ts';
 import type { Client } from './client.ts';
 import { countDocuments, listCollections, listIndexes } from './databases.ts';

@@ -1,4 +1,4 @@
-import type { RestorePlan } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
 import { serverDisk, sizeWhenDumped, type LoadedDisk } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';

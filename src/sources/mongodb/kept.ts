@@ -1,5 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { Previous, TargetRef } from '../../core/source.ts';
+import type { Previous } from '../../core/restorer.ts';
+import type { TargetRef } from '../../core/target.ts';
 import type { Client } from './client.ts';
 import { listCollections, listDatabases } from './databases.ts';
 import { readMarks, type Exchange, type Mark, type Side } from './marks.ts';

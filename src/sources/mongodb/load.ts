@@ -1,7 +1,8 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
 
-import type { Beside, RestorePlan, TargetRef } from '../../core/source.ts';
+import type { Beside, RestorePlan } from '../../core/restorer.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { reach } from '../../core/steps.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';

@@ -1,4 +1,4 @@
-import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
+import type { Preflight, Problem, RestorePlan } from '../../core/restorer.ts';
 import { spaceProblems } from '../space.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';

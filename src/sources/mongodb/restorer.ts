@@ -9,8 +9,8 @@ import {
   type Restorer,
   type RestorePlan,
   type Swapped,
-  type TargetRef,
-} from '../../core/source.ts';
+} from '../../core/restorer.ts';
+import { type TargetRef } from '../../core/target.ts';
 import { reach } from '../../core/steps.ts';
 import { discardBeside, dropAll } from './beside.ts';
 import { withClient, type Client } from './client.ts';

@@ -5,7 +5,7 @@ import {
   type DatabaseFacts,
   type TableFact,
 } from '../../core/facts.ts';
-import type { BesideDatabase } from '../../core/source.ts';
+import type { BesideDatabase } from '../../core/restorer.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { OURS } from './marks.ts';

@@ -1,5 +1,5 @@
 import type { FailureCode } from '../../core/errors.ts';
-import type { RestorePlan } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
 import { serverDisk, sizeWhenDumped, type LoadedDisk } from '../space.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';

@@ -1,12 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
-import type {
-  Beside,
-  BesideDatabase,
-  Engine,
-  Previous,
-  PreviousDatabase,
-  TargetRef,
-} from '../../core/source.ts';
+import type { Beside, BesideDatabase, Previous, PreviousDatabase } from '../../core/restorer.ts';
+import type { Engine, TargetRef } from '../../core/target.ts';
 import type { DatabaseRow } from './databases.ts';
 import type { Exchange } from './exchange.ts';
 import { besideName } from './names.ts';

@@ -1,7 +1,8 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
-import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
+import type { Beside, BesideDatabase, RestorePlan } from '../../core/restorer.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { reach } from '../../core/steps.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { startExec } from '../../docker/exec.ts';

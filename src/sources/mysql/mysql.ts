@@ -1,5 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
-import { asContainer, type Source, type StreamReader, type TargetRef } from '../../core/source.ts';
+import { type Source, type StreamReader } from '../../core/source.ts';
+import { asContainer, type TargetRef } from '../../core/target.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';
 import type { EngineModule, SourceOptions } from '../engine.ts';

@@ -1,5 +1,5 @@
 import type { Warning } from '../../core/manifest.ts';
-import type { Problem } from '../../core/source.ts';
+import type { Problem } from '../../core/restorer.ts';
 import type { Connection, Flavour } from './connection.ts';
 import { query } from './query.ts';
 

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { BackupdError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
-import type { RestorePlan } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
 import type { Connection } from './connection.ts';
 import { query } from './query.ts';
 import { quoteName, quotePath, quoteText } from './sql.ts';

@@ -7,8 +7,8 @@ import {
   type Previous,
   type Restorer,
   type RestorePlan,
-  type TargetRef,
-} from '../../core/source.ts';
+} from '../../core/restorer.ts';
+import { type TargetRef } from '../../core/target.ts';
 import { newRestoreRun } from '../../core/restore-run.ts';
 import { reach } from '../../core/steps.ts';
 import { killRun } from '../../docker/kill.ts';

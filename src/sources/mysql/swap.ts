@@ -1,4 +1,4 @@
-import type { Beside, Journal, RestorePlan, Swapped } from '../../core/source.ts';
+import type { Beside, Journal, RestorePlan, Swapped } from '../../core/restorer.ts';
 import type { Warning } from '../../core/manifest.ts';
 import { reach } from '../../core/steps.ts';
 import { clearBeside } from './beside.ts';

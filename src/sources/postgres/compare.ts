@@ -1,5 +1,5 @@
 import { compareFacts, wereTaken, type Comparison, type DatabaseFacts } from '../../core/facts.ts';
-import type { BesideDatabase } from '../../core/source.ts';
+import type { BesideDatabase } from '../../core/restorer.ts';
 import type { Connection } from './connection.ts';
 import { readFacts, readSequences } from './facts.ts';
 import { openSession, runSql } from './session.ts';

@@ -1,6 +1,7 @@
 import { reach } from '../../core/steps.ts';
 import type { Warning } from '../../core/manifest.ts';
-import type { Beside, BesideDatabase, RestorePlan, TargetRef } from '../../core/source.ts';
+import type { Beside, BesideDatabase, RestorePlan } from '../../core/restorer.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { fitIdent, quoteIdent, quoteLiteral } from './sql.ts';
 import { archiveOf } from '../feed.ts';

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
 import type { Warning } from '../../core/manifest.ts';
-import type { RestorePlan } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
 import { reach } from '../../core/steps.ts';
 import type { ExecExit } from '../../docker/channel.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';

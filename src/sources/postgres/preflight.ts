@@ -1,4 +1,4 @@
-import type { Preflight, Problem, RestorePlan } from '../../core/source.ts';
+import type { Preflight, Problem, RestorePlan } from '../../core/restorer.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { sizeWhenDumped, spaceProblems } from '../space.ts';
 import type { Connection } from './connection.ts';

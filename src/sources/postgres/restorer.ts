@@ -6,8 +6,8 @@ import {
   type Previous,
   type Restorer,
   type RestorePlan,
-  type TargetRef,
-} from '../../core/source.ts';
+} from '../../core/restorer.ts';
+import { type TargetRef } from '../../core/target.ts';
 import { reach } from '../../core/steps.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { discardBeside, dropDatabase } from './beside.ts';

@@ -1,4 +1,4 @@
-import type { JournalState, Previous } from '../../core/source.ts';
+import type { JournalState, Previous } from '../../core/restorer.ts';
 import { killRun } from '../../docker/kill.ts';
 import { discardBeside } from './beside.ts';
 import { runPrefix } from '../runs.ts';

@@ -1,6 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
 import { reach } from '../../core/steps.ts';
-import type { Beside, Previous, PreviousDatabase } from '../../core/source.ts';
+import type { Beside, Previous, PreviousDatabase } from '../../core/restorer.ts';
 import type { Connection } from './connection.ts';
 import { PREVIOUS_SETTING, type PreviousMark } from './databases.ts';
 import { queryJson, runSql } from './session.ts';

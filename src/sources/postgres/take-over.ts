@@ -1,4 +1,4 @@
-import type { ContainerTarget } from '../../core/source.ts';
+import type { ContainerTarget } from '../../core/target.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { killRun } from '../../docker/kill.ts';
 import type { SourceOptions } from '../engine.ts';

@@ -1,5 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { Journal, Previous, TargetRef } from '../../core/source.ts';
+import type { Journal, Previous } from '../../core/restorer.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { newRestoreRun } from '../../core/restore-run.ts';
 import { reach } from '../../core/steps.ts';
 import type { Connection } from './connection.ts';

@@ -1,4 +1,4 @@
-import type { TargetRef, VolumeTarget } from '../../core/source.ts';
+import type { TargetRef, VolumeTarget } from '../../core/target.ts';
 
 /** A volume is never given anything else. */
 export function asVolume(target: TargetRef): VolumeTarget {

@@ -1,4 +1,4 @@
-import type { RestorePlan } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
 import { MOUNTED_AT } from '../../docker/helper.ts';
 import { archiveOf } from '../feed.ts';
 import { LEAST_FREE_BYTES, type LoadedDisk } from '../space.ts';

@@ -3,13 +3,13 @@ import type { DatabaseFacts } from '../../core/facts.ts';
 import { encodeName } from '../../core/layout.ts';
 import type { Warning } from '../../core/manifest.ts';
 import {
-  targetName,
   type DumpPart,
   type DumpPlan,
   type DumpResult,
   type DumpSession,
   type PartFacts,
 } from '../../core/source.ts';
+import { targetName } from '../../core/target.ts';
 import { compressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';
 import { MOUNTED_AT } from '../../docker/helper.ts';

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import { BackupdError } from '../../core/errors.ts';
-import type { Problem, VolumeTarget } from '../../core/source.ts';
+import type { Problem } from '../../core/restorer.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { listContainers } from '../../docker/containers.ts';
 import { isActive } from '../../docker/halt.ts';
 import { HELPER_LABEL } from '../../docker/helper.ts';

@@ -1,5 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { Previous, VolumeTarget } from '../../core/source.ts';
+import type { Previous } from '../../core/restorer.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import type { About, Exchanged } from './exchange.ts';
 import type { Mounted } from './mounted.ts';
 import { keptName } from './places.ts';

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { BackupdError } from '../../core/errors.ts';
 import type { DatabaseFacts } from '../../core/facts.ts';
-import type { RestorePlan } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { decompressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import type { VolumeTarget } from '../../core/source.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { createVolume, inspectVolume, isPath, removeVolume } from '../../docker/volumes.ts';
 import { placeOf } from './places.ts';
 import type { Reach } from './reach.ts';

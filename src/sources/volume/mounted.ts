@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import type { VolumeTarget } from '../../core/source.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { dockerStatus } from '../../docker/call.ts';
 import { HELPER_LABEL, startHelper, type Helper, type HelperRequest } from '../../docker/helper.ts';
 import {

@@ -1,5 +1,6 @@
 import { BackupdError, toFailure } from '../../core/errors.ts';
-import type { Preflight, Problem, RestorePlan, VolumeTarget } from '../../core/source.ts';
+import type { Preflight, Problem, RestorePlan } from '../../core/restorer.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { inspectVolume, isPath, isVolumeName } from '../../docker/volumes.ts';
 import { neededSpace } from './disk.ts';
 import { findInUse } from './in-use.ts';

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import type { VolumeTarget } from '../../core/source.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { removeHelpers } from '../../docker/helper.ts';
 import type { SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';

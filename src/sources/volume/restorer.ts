@@ -7,8 +7,8 @@ import {
   type Restorer,
   type RestorePlan,
   type Swapped,
-  type VolumeTarget,
-} from '../../core/source.ts';
+} from '../../core/restorer.ts';
+import { type VolumeTarget } from '../../core/target.ts';
 import { reach as pass } from '../../core/steps.ts';
 import { asVolume } from './as-volume.ts';
 import { exchange, type About } from './exchange.ts';

@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { JournalState, Previous } from '../../core/source.ts';
+import type { JournalState, Previous } from '../../core/restorer.ts';
 import { settleExchange } from './exchange.ts';
 import { readKept } from './kept.ts';
 import type { Mounted } from './mounted.ts';

@@ -1,6 +1,6 @@
 import { BackupdError } from '../../core/errors.ts';
 import { newRestoreRun } from '../../core/restore-run.ts';
-import type { Journal, Previous } from '../../core/source.ts';
+import type { Journal, Previous } from '../../core/restorer.ts';
 import { reach } from '../../core/steps.ts';
 import { exchange, type About } from './exchange.ts';
 import { previousOf, readKept } from './kept.ts';

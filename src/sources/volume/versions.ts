@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import type { VolumeTarget } from '../../core/source.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { reasonOf } from '../../docker/exec-failure.ts';
 import { runExec } from '../../docker/run-exec.ts';
 import type { Mounted } from './mounted.ts';

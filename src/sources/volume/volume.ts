@@ -1,6 +1,7 @@
 import { BackupdError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest.ts';
-import type { Source, StreamReader, VolumeTarget } from '../../core/source.ts';
+import type { Source, StreamReader } from '../../core/source.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { removeHelpers } from '../../docker/helper.ts';
 import type { EngineModule, SourceOptions } from '../engine.ts';
 import { asVolume } from './as-volume.ts';

@@ -1,4 +1,5 @@
-import type { RestorePlan, VolumeTarget } from '../../core/source.ts';
+import type { RestorePlan } from '../../core/restorer.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 
 /** The name of what is restored, and what that is to be called. */
 export function wantedOf({ databases }: RestorePlan): RestorePlan['databases'][number] {

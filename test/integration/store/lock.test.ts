@@ -1,12 +1,8 @@
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import {
-  acquireDaemonLock,
-  acquireLock,
-  readLock,
-  type LockHolder,
-} from '../../../src/store/lock.ts';
+import { acquireDaemonLock, acquireLock, type LockHolder } from '../../../src/store/lock.ts';
+import { readLock } from '../../../src/store/read-lock.ts';
 import { temporaryFolder } from '../../support/storage.ts';
 
 const never = new AbortController().signal;

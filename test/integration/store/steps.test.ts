@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isPinned } from '../../../src/core/manifest.ts';
+import { isPinned } from '../../../src/core/catalog-entry.ts';
 import { openCatalog } from '../../../src/store/catalog.ts';
 import { readJournal } from '../../../src/store/journal.ts';
 import { runStoreProcess } from '../../support/run-store-process.ts';

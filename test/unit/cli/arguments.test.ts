@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCommand, wantsJson } from '../../../src/cli/arguments.ts';
-import { COMMANDS, COMMAND_NAMES, OPTIONS } from '../../../src/cli/command-table.ts';
+import { COMMANDS, COMMAND_NAMES } from '../../../src/cli/command-table.ts';
+import { OPTIONS } from '../../../src/cli/options.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 
 const RESTORE = {

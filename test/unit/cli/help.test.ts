@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseCommand } from '../../../src/cli/arguments.ts';
-import {
-  COMMANDS,
-  COMMAND_NAMES,
-  OPTIONS,
-  type CommandSpec,
-} from '../../../src/cli/command-table.ts';
+import { COMMANDS, COMMAND_NAMES, type CommandSpec } from '../../../src/cli/command-table.ts';
+import { OPTIONS } from '../../../src/cli/options.ts';
 import { helpText } from '../../../src/cli/help.ts';
 
 describe('helpText', () => {

@@ -2,14 +2,9 @@ import { Readable } from 'node:stream';
 import type { Job } from '../../../src/core/job.ts';
 import type { BackupId } from '../../../src/core/layout.ts';
 import type { Manifest } from '../../../src/core/manifest.ts';
-import type {
-  DumpSession,
-  Previous,
-  Restorer,
-  Source,
-  StreamReader,
-  TargetRef,
-} from '../../../src/core/source.ts';
+import type { DumpSession, Source, StreamReader } from '../../../src/core/source.ts';
+import type { Previous, Restorer } from '../../../src/core/restorer.ts';
+import type { TargetRef } from '../../../src/core/target.ts';
 import type { BoundSource } from '../../../src/jobs/context.ts';
 import { backupId, sampleManifest } from '../../support/storage.ts';
 

@@ -2,7 +2,12 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { pendingCopies } from '../../../src/core/copies.ts';
 import { formatBackupId } from '../../../src/core/layout.ts';
-import { isGood, isPinned, type CatalogEntry, type Receipt } from '../../../src/core/manifest.ts';
+import {
+  isGood,
+  isPinned,
+  type CatalogEntry,
+  type Receipt,
+} from '../../../src/core/catalog-entry.ts';
 import { decideRetention, toCandidate } from '../../../src/core/retention.ts';
 import { sampleManifest } from '../../support/storage.ts';
 import { policy } from './retention-samples.ts';

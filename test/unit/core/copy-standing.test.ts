@@ -5,7 +5,7 @@ import {
   judgeThreeTwoOne,
   type ObservedDestination,
 } from '../../../src/core/copy-standing.ts';
-import type { CatalogEntry, Receipt } from '../../../src/core/manifest.ts';
+import type { CatalogEntry, Receipt } from '../../../src/core/catalog-entry.ts';
 import { NO_UPLOADS, type UploadRecord } from '../../../src/core/upload-record.ts';
 import { destinationSettings } from '../../support/upload-stage.ts';
 import { backupId, SAMPLE_ARCHIVE, sampleManifest } from '../../support/storage.ts';

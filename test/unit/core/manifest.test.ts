@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  isDamaged,
-  parseManifest,
-  verifiedAt,
-  type Manifest,
-  type Receipt,
-} from '../../../src/core/manifest.ts';
+import { parseManifest, type Manifest } from '../../../src/core/manifest.ts';
+import { isDamaged, verifiedAt, type Receipt } from '../../../src/core/catalog-entry.ts';
 import { backupId, SAMPLE_ARCHIVE, sampleManifest } from '../../support/storage.ts';
 
 const whole = sampleManifest({ id: backupId(1) });

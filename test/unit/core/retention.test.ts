@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RetentionPolicy } from '../../../src/core/job.ts';
-import type { CatalogEntry, Manifest, Receipt } from '../../../src/core/manifest.ts';
+import type { Manifest } from '../../../src/core/manifest.ts';
+import type { CatalogEntry, Receipt } from '../../../src/core/catalog-entry.ts';
 import {
   decideRetention,
   isMassRemoval,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Attempt } from '../../../src/core/events.ts';
 import { formatBackupId, type BackupId, type BackupKind } from '../../../src/core/layout.ts';
-import type { CatalogEntry, Receipt } from '../../../src/core/manifest.ts';
+import type { CatalogEntry, Receipt } from '../../../src/core/catalog-entry.ts';
 import { chooseBackup, chooseDatabases, type Remembered } from '../../../src/jobs/choose.ts';
 
 interface Sketch {

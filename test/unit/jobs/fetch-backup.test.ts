@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { BackupdError } from '../../../src/core/errors.ts';
-import { isDamaged, verifiedAt } from '../../../src/core/manifest.ts';
+import { isDamaged, verifiedAt } from '../../../src/core/catalog-entry.ts';
 import { fetchBackup } from '../../../src/jobs/fetch-backup.ts';
 import { goldenArchive } from '../../support/archives.ts';
 import { copyStage, keyOf } from '../../support/copy-stage.ts';

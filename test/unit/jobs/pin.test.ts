@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { isPinned } from '../../../src/core/manifest.ts';
+import { isPinned } from '../../../src/core/catalog-entry.ts';
 import { pinBackup, unpinBackup } from '../../../src/jobs/pin.ts';
 import { sampleApp } from '../../support/app.ts';
 import { backupId, commitBackup, emptyCatalog } from '../../support/storage.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Receipt } from '../../../src/core/manifest.ts';
+import type { Receipt } from '../../../src/core/catalog-entry.ts';
 import { showBackup } from '../../../src/jobs/show.ts';
 import { goldenCatalog } from '../../support/golden-catalog.ts';
 

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isPinned, type Receipt } from '../../../src/core/manifest.ts';
+import { isPinned, type Receipt } from '../../../src/core/catalog-entry.ts';
 import type { Catalog } from '../../../src/store/catalog.ts';
 import { backupId, commitBackup, emptyCatalog, sampleManifest } from '../../support/storage.ts';
 

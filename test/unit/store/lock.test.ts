@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { acquireDaemonLock, acquireLock, readLock } from '../../../src/store/lock.ts';
+import { acquireDaemonLock, acquireLock } from '../../../src/store/lock.ts';
+import { readLock } from '../../../src/store/read-lock.ts';
 import { runStoreProcess, startStoreProcess } from '../../support/run-store-process.ts';
 import { backupId, temporaryFolder } from '../../support/storage.ts';
 

@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Receipt } from '../../../src/core/manifest.ts';
+import type { Receipt } from '../../../src/core/catalog-entry.ts';
 import { runStoreProcess } from '../../support/run-store-process.ts';
 import { backupId, commitBackup, emptyCatalog } from '../../support/storage.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Attempt, Outcome } from '../../../src/core/events.ts';
 import type { Job } from '../../../src/core/job.ts';
-import type { JournalState, Previous } from '../../../src/core/source.ts';
+import type { JournalState, Previous } from '../../../src/core/restorer.ts';
 import { countRemoved, readAttempts, recordAttempt } from '../../../src/store/attempts.ts';
 import { openCatalog } from '../../../src/store/catalog.ts';
 import { journal, readJournal } from '../../../src/store/journal.ts';
