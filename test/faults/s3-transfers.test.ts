@@ -60,6 +60,25 @@ function which({
   return { operation, ...(part === undefined ? {} : { part }) };
 }
 
+/** An upload of which the store has all parts, and has not put them together; nothing is in its way any more. */
+async function cutOffAtComplete(): Promise<{
+  readonly key: string;
+  readonly journal: ReturnType<typeof testJournal>;
+}> {
+  const key = stage.newKey();
+  const journal = testJournal();
+  stage.proxy.disturb(
+    { operation: 'CompleteMultipartUpload' },
+    { status: 500, code: 'InternalError' },
+  );
+  await expect(stage.open().putFile(key, file, options(journal), CALM)).rejects.toMatchObject({
+    code: 'destination-unavailable',
+    message: expect.stringContaining('500') as unknown,
+  });
+  stage.proxy.calm();
+  return { key, journal };
+}
+
 describe('an upload', () => {
   test.each(CASES)('goes on by itself after $name at $where', async (one) => {
     const key = stage.newKey();
@@ -137,33 +156,17 @@ describe('an upload', () => {
   });
 
   test('whose parts were not recorded compares them with the file', async () => {
-    const key = stage.newKey();
-    const journal = testJournal();
-    stage.proxy.disturb(
-      { operation: 'CompleteMultipartUpload' },
-      { status: 500, code: 'InternalError' },
-    );
-    await expect(stage.open().putFile(key, file, options(journal), CALM)).rejects.toMatchObject({
-      code: 'destination-unavailable',
-    });
+    const { key, journal } = await cutOffAtComplete();
     const state = journal.state();
     expect(state).not.toBeNull();
     if (state !== null) {
       await journal.write({ ...state, etags: {} });
     }
-    stage.proxy.calm();
     expect((await stage.open().putFile(key, file, options(journal), CALM)).sentBytes).toBe(0);
   });
 
   test('of another file does not go on with what is recorded', async () => {
-    const key = stage.newKey();
-    const journal = testJournal();
-    stage.proxy.disturb(
-      { operation: 'CompleteMultipartUpload' },
-      { status: 500, code: 'InternalError' },
-    );
-    await expect(stage.open().putFile(key, file, options(journal), CALM)).rejects.toThrow('500');
-    stage.proxy.calm();
+    const { key, journal } = await cutOffAtComplete();
     const other = await fileOf(stage.dir, file.bytes, 'other');
     expect((await stage.open().putFile(key, other, options(journal), CALM)).sentBytes).toBe(
       other.bytes,
@@ -173,14 +176,7 @@ describe('an upload', () => {
   });
 
   test('whose record is of an upload that is gone begins anew', async () => {
-    const key = stage.newKey();
-    const journal = testJournal();
-    stage.proxy.disturb(
-      { operation: 'CompleteMultipartUpload' },
-      { status: 500, code: 'InternalError' },
-    );
-    await expect(stage.open().putFile(key, file, options(journal), CALM)).rejects.toThrow('500');
-    stage.proxy.calm();
+    const { key, journal } = await cutOffAtComplete();
     for await (const upload of stage.open().listUploads(key, CALM)) {
       await stage.open().abortUpload(upload, CALM);
     }
