@@ -1,4 +1,4 @@
-import { type JobsFound } from './config/jobs.ts';
+import type { JobsFound } from './config/jobs.ts';
 import { plainJob } from './config/to-job.ts';
 import type { ConfigProblem } from './core/discovery.ts';
 import { BackupdError, toFailure } from './core/errors.ts';

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { App, Discovery } from '../jobs/context.ts';
 import { recoverSource, recoverUnbound, unfinished } from '../jobs/recover.ts';
-import { type LockWatches } from '../store/lock.ts';
+import type { LockWatches } from '../store/lock.ts';
 import { readLock } from '../store/read-lock.ts';
 import { alarm, type Alarm } from './alarm.ts';
 import { clearing } from './clearing.ts';

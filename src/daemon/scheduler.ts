@@ -1,5 +1,5 @@
 import type { Outcome } from '../core/events.ts';
-import { type Trigger } from '../core/manifest.ts';
+import type { Trigger } from '../core/manifest.ts';
 import { isGood } from '../core/catalog-entry.ts';
 import { aheadMs } from '../core/newest.ts';
 import { dueRun, followClock, nextRunAt, type ScheduleState } from '../core/schedule.ts';

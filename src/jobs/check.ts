@@ -6,7 +6,7 @@ import { formatDuration } from '../core/duration.ts';
 import { toFailure } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
 import { storedBytes, type ManifestSummary } from '../core/manifest.ts';
-import { type CatalogEntry } from '../core/catalog-entry.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { aheadMs } from '../core/newest.ts';
 import { nextRunAt } from '../core/schedule.ts';
 import type { TargetRef } from '../core/target.ts';

@@ -3,7 +3,7 @@ import { BackupdError } from '../core/errors.ts';
 import { parseInstant } from '../core/instant.ts';
 import { resolveId } from '../core/layout.ts';
 import type { Attempt } from '../core/events.ts';
-import { type ManifestSummary, type Warning } from '../core/manifest.ts';
+import type { ManifestSummary, Warning } from '../core/manifest.ts';
 import { isDamaged, isGood, type CatalogEntry } from '../core/catalog-entry.ts';
 import { newestGood } from '../core/newest.ts';
 

@@ -11,7 +11,7 @@ import {
 } from '../core/manifest.ts';
 import { isGood, isPinned } from '../core/catalog-entry.ts';
 import { findEmptiedVolume, findMissingDatabases, findShrinkage } from '../core/shrinkage.ts';
-import { type Source } from '../core/source.ts';
+import type { Source } from '../core/source.ts';
 import { commandTarget, type TargetRef } from '../core/target.ts';
 import type { JobContext } from './context.ts';
 import type { Dumped } from './dump.ts';

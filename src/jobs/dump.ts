@@ -5,13 +5,13 @@ import type { Emit } from '../core/events.ts';
 import type { Job } from '../core/job.ts';
 import { archiveFileName } from '../core/layout.ts';
 import type { ArchiveFile, HaltReport, HookReport } from '../core/manifest.ts';
-import {
-  type DumpPart,
-  type DumpPlan,
-  type DumpResult,
-  type DumpSession,
-  type PartFacts,
-  type Source,
+import type {
+  DumpPart,
+  DumpPlan,
+  DumpResult,
+  DumpSession,
+  PartFacts,
+  Source,
 } from '../core/source.ts';
 import { commandTarget, containerOfTarget, type TargetRef } from '../core/target.ts';
 import { reach } from '../core/steps.ts';

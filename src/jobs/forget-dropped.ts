@@ -1,4 +1,4 @@
-import { type Source } from '../core/source.ts';
+import type { Source } from '../core/source.ts';
 import { isSameTarget, type TargetRef } from '../core/target.ts';
 import { readPrevious, removePrevious } from '../store/previous.ts';
 

@@ -1,5 +1,5 @@
 import { toFailure, type Failure } from '../core/errors.ts';
-import { type Source } from '../core/source.ts';
+import type { Source } from '../core/source.ts';
 import { targetOf } from '../core/restorer.ts';
 import { targetName } from '../core/target.ts';
 import { readAttempts, recordAttempt } from '../store/attempts.ts';

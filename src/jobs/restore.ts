@@ -3,7 +3,7 @@ import type { Comparison, Difference } from '../core/facts.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { Warning } from '../core/manifest.ts';
 import { newRestoreRun } from '../core/restore-run.ts';
-import { type Beside, type Previous, type RestorePlan } from '../core/restorer.ts';
+import type { Beside, Previous, RestorePlan } from '../core/restorer.ts';
 import { containerOfTarget } from '../core/target.ts';
 import { reach } from '../core/steps.ts';
 import { journal } from '../store/journal.ts';

@@ -1,7 +1,7 @@
 import { BackupdError } from '../core/errors.ts';
-import { type Source } from '../core/source.ts';
+import type { Source } from '../core/source.ts';
 import { targetOf, type JournalState, type Previous } from '../core/restorer.ts';
-import { type TargetRef } from '../core/target.ts';
+import type { TargetRef } from '../core/target.ts';
 import { journal, readJournal } from '../store/journal.ts';
 import { recordRestore } from '../store/last-restore.ts';
 import { recordPrevious, removePrevious } from '../store/previous.ts';

@@ -3,7 +3,7 @@ import { BackupdError } from '../core/errors.ts';
 import { MANIFEST_FILE } from '../core/layout.ts';
 import { isMirrored, sentFiles } from '../core/copies.ts';
 import { storedBytes, type ArchiveFile } from '../core/manifest.ts';
-import { type CatalogEntry, type SentFile } from '../core/catalog-entry.ts';
+import type { CatalogEntry, SentFile } from '../core/catalog-entry.ts';
 import { fileKey, receiptKey } from '../core/remote-keys.ts';
 import { reach } from '../core/steps.ts';
 import { recordPartialCopy, removePartialCopy } from '../store/partial-copies.ts';

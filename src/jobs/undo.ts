@@ -1,6 +1,6 @@
 import { BackupdError } from '../core/errors.ts';
-import { type Source } from '../core/source.ts';
-import { type Previous, type PreviousDatabase } from '../core/restorer.ts';
+import type { Source } from '../core/source.ts';
+import type { Previous, PreviousDatabase } from '../core/restorer.ts';
 import { containerOfTarget, targetName } from '../core/target.ts';
 import { reach } from '../core/steps.ts';
 import { hasJournal, journal } from '../store/journal.ts';

@@ -5,7 +5,7 @@ import type { KeyRing, Stages } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure, type FailureCode } from '../core/errors.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import { dumpBytes, type ArchiveFile, type Manifest } from '../core/manifest.ts';
-import { type Receipt } from '../core/catalog-entry.ts';
+import type { Receipt } from '../core/catalog-entry.ts';
 import { knownSources } from '../store/known-sources.ts';
 import type { App } from './context.ts';
 import { progressPace } from './progress-pace.ts';

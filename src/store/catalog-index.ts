@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, MANIFEST_FILE, RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
 import { parseManifest, summariseManifest, type Manifest } from '../core/manifest.ts';
-import { type CatalogEntry } from '../core/catalog-entry.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { hasErrorCode } from '../core/system-error.ts';
 import { isLink, readNames } from './folder.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';

@@ -8,7 +8,7 @@ import {
   type Manifest,
   type ManifestSummary,
 } from '../core/manifest.ts';
-import { type CatalogEntry } from '../core/catalog-entry.ts';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { openRemoteCache, type RemoteCache } from './remote-cache.ts';
 import {
   listBackups,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Destination } from '../../src/core/destination.ts';
-import { type Manifest } from '../../src/core/manifest.ts';
+import type { Manifest } from '../../src/core/manifest.ts';
 import { chooseRestore } from '../../src/jobs/choose-restore.ts';
 import type { Chosen } from '../../src/jobs/chosen.ts';
 import { findCopyOf, type Copy } from '../../src/jobs/find-copy.ts';

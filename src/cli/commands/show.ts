@@ -8,7 +8,7 @@ import {
   type Manifest,
   type TargetFacts,
 } from '../../core/manifest.ts';
-import { type Receipt } from '../../core/catalog-entry.ts';
+import type { Receipt } from '../../core/catalog-entry.ts';
 import type { App } from '../../jobs/context.ts';
 import { showBackup } from '../../jobs/show.ts';
 import type { CommandOf } from '../arguments.ts';

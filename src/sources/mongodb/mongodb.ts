@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import { type Source, type StreamReader } from '../../core/source.ts';
+import type { Source, StreamReader } from '../../core/source.ts';
 import { asContainer, type TargetRef } from '../../core/target.ts';
 import { killRun } from '../../docker/kill.ts';
 import { chooseDatabases, refuseNone } from '../choose-databases.ts';

@@ -10,7 +10,7 @@ import {
   type RestorePlan,
   type Swapped,
 } from '../../core/restorer.ts';
-import { type TargetRef } from '../../core/target.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { reach } from '../../core/steps.ts';
 import { discardBeside, dropAll } from './beside.ts';
 import { withClient, type Client } from './client.ts';

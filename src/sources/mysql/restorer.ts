@@ -8,7 +8,7 @@ import {
   type Restorer,
   type RestorePlan,
 } from '../../core/restorer.ts';
-import { type TargetRef } from '../../core/target.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { newRestoreRun } from '../../core/restore-run.ts';
 import { reach } from '../../core/steps.ts';
 import { killRun } from '../../docker/kill.ts';

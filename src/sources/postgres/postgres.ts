@@ -1,5 +1,5 @@
 import { BackupdError } from '../../core/errors.ts';
-import { type Source, type StreamReader } from '../../core/source.ts';
+import type { Source, StreamReader } from '../../core/source.ts';
 import { asContainer, type TargetRef } from '../../core/target.ts';
 import type { EngineModule, SourceOptions } from '../engine.ts';
 import { lookRun, newRun } from '../runs.ts';

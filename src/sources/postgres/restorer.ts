@@ -7,7 +7,7 @@ import {
   type Restorer,
   type RestorePlan,
 } from '../../core/restorer.ts';
-import { type TargetRef } from '../../core/target.ts';
+import type { TargetRef } from '../../core/target.ts';
 import { reach } from '../../core/steps.ts';
 import { waitForAll } from '../../core/wait-for-all.ts';
 import { discardBeside, dropDatabase } from './beside.ts';

@@ -2,13 +2,7 @@ import type { FailureCode } from '../../core/errors.ts';
 import type { DatabaseFacts } from '../../core/facts.ts';
 import { encodeName } from '../../core/layout.ts';
 import type { Warning } from '../../core/manifest.ts';
-import {
-  type DumpPart,
-  type DumpPlan,
-  type DumpResult,
-  type DumpSession,
-  type PartFacts,
-} from '../../core/source.ts';
+import type { DumpPart, DumpPlan, DumpResult, DumpSession, PartFacts } from '../../core/source.ts';
 import { targetName } from '../../core/target.ts';
 import { compressedArgv } from '../../docker/exec-pipe.ts';
 import { startExec } from '../../docker/exec.ts';

@@ -8,7 +8,7 @@ import {
   type RestorePlan,
   type Swapped,
 } from '../../core/restorer.ts';
-import { type VolumeTarget } from '../../core/target.ts';
+import type { VolumeTarget } from '../../core/target.ts';
 import { reach as pass } from '../../core/steps.ts';
 import { asVolume } from './as-volume.ts';
 import { exchange, type About } from './exchange.ts';
