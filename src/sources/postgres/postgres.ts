@@ -8,7 +8,7 @@ import { postgresArchiveReader } from './archive.ts';
 import { connect, type Connection } from './connection.ts';
 import { listDatabases, readServer } from './databases.ts';
 import { databasesToDump, openDump } from './dump.ts';
-import { isServerAway } from './readiness.ts';
+import { askServer } from './readiness.ts';
 import { postgresRestorer } from './restorer.ts';
 import { takeOver } from './take-over.ts';
 import { readTools } from './tools.ts';
@@ -63,8 +63,8 @@ function postgres(options: SourceOptions): Source {
     restorer: postgresRestorer(job.source, {
       work: async (at, signal) => connectTo(at, newRun(options.runPrefix), signal),
       look: async (at, signal) => connectTo(at, lookRun(options.runPrefix), signal),
-      isAway: async (at, isExpected, signal) =>
-        isServerAway(
+      ask: async (at, isExpected, signal) =>
+        askServer(
           docker,
           { ...asContainer(at), run: lookRun(options.runPrefix), isExpected },
           signal,

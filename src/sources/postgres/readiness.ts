@@ -9,6 +9,7 @@ import { runSql } from './session.ts';
 
 const LOOK_MS = 1000;
 /** What pg_isready exits with. */
+const ACCEPTS = 0;
 const REJECTS = 1;
 const SILENT = 2;
 /** Between its two servers the image has none; and as long after its start a container may have none yet. */
@@ -18,19 +19,23 @@ const LONGEST_PAUSE_MS = 60_000;
 export interface Attempts {
   /** Tries to connect now. */
   readonly connect: () => Promise<Connection>;
-  /** Whether there is no server that answers, and one is expected: while a container is new, or `isExpected` anyway. */
-  readonly isAway: (isExpected: boolean) => Promise<boolean>;
+  /** Whether a server answers where one is expected to come: while a container is new, or `isExpected` anyway. */
+  readonly ask: (isExpected: boolean) => Promise<Presence>;
 }
+
+/** `unexpected`: nobody need wait for one, whether it answers or not. */
+export type Presence = 'away' | 'answers' | 'unexpected';
 
 /**
  * Connects once the server is the one that stays. The official image fills a new database with a server of its own that
  * only the socket reaches: it answers, and a backup of it would hold half of what is being loaded.
  */
 export async function connectWhenReady(
-  { connect, isAway }: Attempts,
+  { connect, ask }: Attempts,
   signal: AbortSignal,
 ): Promise<Connection> {
   let pausedSince: number | null = null;
+  let hasAnswered = false;
   for (let hasWaited = false; ; hasWaited = true) {
     try {
       const connection = await connect();
@@ -42,25 +47,31 @@ export async function connectWhenReady(
       // What a server says that answers is the answer. None answers while it starts, and for a moment after the first one.
       pausedSince ??= performance.now();
       // Where even that cannot be asked, the refusal says more.
-      const isWorthWaiting = await isAway(hasWaited).catch(() => false);
-      if (!isWorthWaiting || performance.now() - pausedSince > LONGEST_PAUSE_MS) {
+      const presence = await ask(hasWaited).catch((): Presence => 'unexpected');
+      if (presence === 'answers' && !hasAnswered) {
+        // It may have come, or taken over from the first one, between that refusal and this: then that one was not its own.
+        hasAnswered = true;
+        continue;
+      }
+      if (presence !== 'away' || performance.now() - pausedSince > LONGEST_PAUSE_MS) {
         throw error;
       }
+      hasAnswered = false;
     }
     await pause(signal);
   }
 }
 
-/** {@link Attempts.isAway}, told by exit code, whatever the language. */
-export async function isServerAway(
+/** {@link Attempts.ask}, told by exit code, whatever the language. */
+export async function askServer(
   docker: Docker,
   at: Pick<ExecRequest, 'containerId' | 'container' | 'run'> & { readonly isExpected: boolean },
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Presence> {
   const { startedAt, state } = await inspectContainer(docker, at.containerId, signal);
   const isNew = startedAt !== null && Date.now() - startedAt.getTime() < LONGEST_PAUSE_MS;
   if (state !== 'running' || !(isNew || at.isExpected)) {
-    return false;
+    return 'unexpected';
   }
   const { containerId, container, run } = at;
   const asked = await runExec(
@@ -68,7 +79,10 @@ export async function isServerAway(
     { containerId, container, run, argv: ['pg_isready', '-q'] },
     signal,
   );
-  return asked.exitCode === REJECTS || asked.exitCode === SILENT;
+  if (asked.exitCode === REJECTS || asked.exitCode === SILENT) {
+    return 'away';
+  }
+  return asked.exitCode === ACCEPTS ? 'answers' : 'unexpected';
 }
 
 /** Its entrypoint is the first process then, and tells the server not to listen; a server that stays replaces it. */

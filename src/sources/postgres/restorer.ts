@@ -16,7 +16,7 @@ import type { Connection } from './connection.ts';
 import { listDatabases } from './databases.ts';
 import { loadBeside } from './load.ts';
 import { lookAhead } from './preflight.ts';
-import { connectWhenReady } from './readiness.ts';
+import { connectWhenReady, type Presence } from './readiness.ts';
 import { resumeRestore } from './resume.ts';
 import { quoteIdent } from './sql.ts';
 import {
@@ -37,14 +37,11 @@ export interface Connects {
   readonly work: Connect;
   /** For who only looks. */
   readonly look: Connect;
-  readonly isAway: (at: TargetRef, isExpected: boolean, signal: AbortSignal) => Promise<boolean>;
+  readonly ask: (at: TargetRef, isExpected: boolean, signal: AbortSignal) => Promise<Presence>;
 }
 
 /** Restores PostgreSQL databases: loaded beside, compared, swapped by rename. */
-export function postgresRestorer(
-  source: string,
-  { work: connect, look, isAway }: Connects,
-): Restorer {
+export function postgresRestorer(source: string, { work: connect, look, ask }: Connects): Restorer {
   /** How a restore that loaded beside was connected; it goes on to compare. */
   const building = new WeakMap<RestorePlan, Connection>();
 
@@ -53,7 +50,7 @@ export function postgresRestorer(
       const connection = await connectWhenReady(
         {
           connect: async () => look(into, signal),
-          isAway: async (isExpected) => isAway(into, isExpected, signal),
+          ask: async (isExpected) => ask(into, isExpected, signal),
         },
         signal,
       );

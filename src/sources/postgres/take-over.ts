@@ -7,7 +7,7 @@ import { runPrefix } from '../runs.ts';
 import { applicationPrefix, connect, type Connection } from './connection.ts';
 import { listDatabases, readServer } from './databases.ts';
 import type { Surroundings } from './dump.ts';
-import { connectWhenReady, isServerAway } from './readiness.ts';
+import { askServer, connectWhenReady } from './readiness.ts';
 import { runSql } from './session.ts';
 import { quoteLiteral } from './sql.ts';
 import { readTools } from './tools.ts';
@@ -39,8 +39,7 @@ export async function takeOver(
         ]);
         return connect(docker, at, { user, passwordFile, run: runs.own, tools }, signal);
       },
-      isAway: async (isExpected) =>
-        isServerAway(docker, { ...at, run: runs.own, isExpected }, signal),
+      ask: async (isExpected) => askServer(docker, { ...at, run: runs.own, isExpected }, signal),
     },
     signal,
   );
