@@ -9,6 +9,8 @@ export interface DockerRelay extends AsyncDisposable {
   /** For the container that is to use it, with `env`. */
   readonly volumes: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Of the socket, on the host. */
+  readonly path: string;
   /** Passes everything on, as at the beginning. */
   pass(): Promise<void>;
   /** Answers 403 to requests whose first line matches. */
@@ -81,6 +83,7 @@ export async function dockerRelay(): Promise<DockerRelay> {
   return {
     volumes: [`${folder}:/relay`],
     env: { DOCKER_HOST: 'unix:///relay/docker.sock' },
+    path,
     async pass() {
       state.forbidden = null;
       state.isSilent = false;

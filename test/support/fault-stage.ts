@@ -171,20 +171,39 @@ export interface Seen {
 }
 
 export async function look({ daemon }: Pick<FaultStage, 'daemon'>): Promise<Seen> {
-  const script = 'ls -A /backups/db; find /backups -name "*.tmp" -o -name "*.damaged"';
-  const [{ stdout }, metrics] = await Promise.all([
-    daemon.exec(['sh', '-c', script]),
+  const [{ stdout }, left, metrics] = await Promise.all([
+    daemon.exec(['ls', '-A', '/backups/db']),
+    leftBehind(daemon),
     (await daemon.get('/metrics')).text(),
   ]);
   const runs = 'backupd_backup_runs_total';
   return {
-    folders: linesOf(stdout).toSorted().toReversed(),
+    folders: [...linesOf(stdout), ...left].toSorted().toReversed(),
     backups: metric(metrics, 'backupd_backups'),
     succeeded: metric(metrics, runs, 'result="success"'),
     failed: metric(metrics, runs, 'result="failed"'),
     interrupted: metric(metrics, runs, 'result="interrupted"'),
     lastAttemptSuccess: metric(metrics, 'backupd_backup_last_attempt_success'),
   };
+}
+
+/** Files that writing left behind. One that is being written is not: it goes within a moment. */
+async function leftBehind(daemon: Daemon): Promise<readonly string[]> {
+  const find = ['find', '/backups', '-name', '*.tmp', '-o', '-name', '*.damaged'];
+  let left: readonly string[] | null = null;
+  async function stays(): Promise<readonly string[]> {
+    const now = linesOf((await daemon.exec(find)).stdout);
+    left = left === null ? now : left.filter((file) => now.includes(file));
+    return left;
+  }
+  try {
+    await waitFor('end of what is written', async () => (await stays()).length === 0, 5000);
+  } catch (error) {
+    if (left === null) {
+      throw error;
+    }
+  }
+  return left ?? [];
 }
 
 function metric(text: string, name: string, label = 'source="db"'): number {

@@ -205,8 +205,9 @@ async function withLocks(process: ExecProcess, watch: LockWatch, run: DumpRun): 
 }
 
 async function endedEarly(process: ExecProcess, stream: Readable): Promise<never> {
-  const exit = await process.exited;
-  if (exit.exitCode === 0) {
+  // Null: ended by us, or nobody knows how.
+  const exit = await process.exited.catch(() => null);
+  if (exit?.exitCode === 0) {
     throw new BackupdError(
       'dump-failed',
       `pg_dump ended without a dump: ${saidBy(exit, process.stderr.text())}`,

@@ -76,17 +76,18 @@ async function exchange(
   );
   const output: string[] = [];
   let state: string | null = null;
-  for (let next = await lines.next(); ; next = await lines.next()) {
-    if (next.done === true) {
+  for (;;) {
+    const line = await nextLine(lines);
+    if (line === null) {
       throw await ended(connection, process);
     }
-    if (next.value === `${token}-end`) {
+    if (line === `${token}-end`) {
       break;
     }
-    if (next.value.startsWith(`${token} `)) {
-      state = next.value.slice(token.length + 1);
+    if (line.startsWith(`${token} `)) {
+      state = line.slice(token.length + 1);
     } else if (state === null) {
-      output.push(next.value);
+      output.push(line);
     }
   }
   const [failed, , ...message] = (state ?? '').split(' ');
@@ -99,14 +100,24 @@ async function exchange(
   return output.filter((line) => line !== '');
 }
 
+/** Null at the end, and where the stream broke off: `exited` tells why. */
+async function nextLine(lines: AsyncIterator<string>): Promise<string | null> {
+  const next = await lines.next().catch(() => null);
+  return next === null || next.done === true ? null : next.value;
+}
+
 function write(process: ExecProcess, text: string): void {
   if (process.stdin !== null && process.stdin.writable) {
     process.stdin.write(text);
   }
 }
 
-async function ended(connection: Connection, process: ExecProcess): Promise<BackupdError> {
+/** What ended it, where that was we; else that it ended, and why: that Docker is away is a failure of the session. */
+async function ended(connection: Connection, process: ExecProcess): Promise<Error> {
   const [exit] = await Promise.allSettled([process.exited]);
+  if (exit.status === 'rejected' && !isAway(exit.reason)) {
+    return toError(exit.reason);
+  }
   const reason =
     exit.status === 'fulfilled'
       ? saidBy(exit.value, process.stderr.text())
@@ -119,6 +130,10 @@ async function ended(connection: Connection, process: ExecProcess): Promise<Back
       hint: 'The server was stopped or restarted, or somebody ended the session. The next run tries again.',
     },
   );
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof BackupdError && error.code === 'target-unavailable';
 }
 
 /**
