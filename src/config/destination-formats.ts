@@ -158,9 +158,18 @@ export const objectLock: Format<ObjectLock> = {
   },
 };
 
-/** `glacier:30d,expire:90d`, or one of them. */
+/** Names for classes that would not be guessed. */
+const CLASS_BY_WORD: ReadonlyMap<string, string> = new Map([
+  ['glacier', 'GLACIER'],
+  ['deep-archive', 'DEEP_ARCHIVE'],
+]);
+const CLASS_NAME = /^[A-Z][A-Z0-9_-]*$/;
+const EXPIRE = 'expire';
+
+/** `glacier:30d,expire:90d`, or one of them; also `deep-archive:180d`, and classes and tiers of other stores. */
 export const lifecycle: Format<Lifecycle> = {
-  expected: 'glacier:DAYS, expire:DAYS or both, such as glacier:30d,expire:90d',
+  expected:
+    'WHAT:DAYS separated by commas, where WHAT is glacier, deep-archive, another class as the store calls it, or expire, such as glacier:30d,expire:90d',
   parse(text) {
     const days = new Map<string, number>();
     for (const part of text.split(',')) {
@@ -170,19 +179,22 @@ export const lifecycle: Format<Lifecycle> = {
       }
       days.set(what, number);
     }
-    const glacierDays = days.get('glacier') ?? null;
-    const expireDays = days.get('expire') ?? null;
-    if (glacierDays !== null && expireDays !== null && expireDays <= glacierDays) {
-      throw new FormatError('what is deleted by then need not be archived');
+    const moves = [...days]
+      .filter(([what]) => what !== EXPIRE)
+      .map(([storageClass, days]) => ({ storageClass, days }))
+      .toSorted((one, other) => one.days - other.days);
+    if (new Set(moves.map(({ days }) => days)).size < moves.length) {
+      throw new FormatError('two classes have the same day');
     }
-    return { glacierDays, expireDays };
+    return { moves, expireDays: days.get(EXPIRE) ?? null };
   },
 };
 
 function readLifecyclePart(part: string): readonly [string, number] {
-  const [what = '', days = ''] = part.split(':');
+  const [word = '', days = ''] = part.split(':');
   const [, number] = DAYS.exec(days) ?? [];
-  if (!['glacier', 'expire'].includes(what) || number === undefined) {
+  const what = CLASS_BY_WORD.get(word) ?? word;
+  if ((what !== EXPIRE && !CLASS_NAME.test(what)) || number === undefined) {
     throw new FormatError();
   }
   return [what, Number(number)];

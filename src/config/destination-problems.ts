@@ -41,21 +41,6 @@ export function describeKind(name: string, given: Given): readonly ConfigProblem
   return describeKeys(given);
 }
 
-/** Whoever sets it must not believe that it works. */
-export function describeUnapplied(name: string, { lifecycle }: Given): readonly ConfigProblem[] {
-  return lifecycle === undefined
-    ? []
-    : [
-        {
-          source: null,
-          option: lifecycle.option,
-          message: `the lifecycle of the destination "${name}" is not applied: this backupd sets no rules at a store yet`,
-          hint: 'Set such rules at the store by its own means, and remove this option.',
-          severity: 'loud',
-        },
-      ];
-}
-
 /** Half of a key is none. */
 function describeKeys({ accessKeyId, secretAccessKey }: Given): readonly ConfigProblem[] {
   if ((accessKeyId === undefined) === (secretAccessKey === undefined)) {

@@ -129,7 +129,7 @@ export const destinationSchema = {
     of: 's3',
   },
   lifecycle: {
-    doc: 'What the store is to do with archives by itself: `glacier` archives them, `expire` deletes what retention gave up. Read and not applied yet, which is a problem that is told: set such rules at the store.',
+    doc: 'What the store is to do with archives by itself: `glacier` and other classes move them there at that age, `expire` deletes at that age what retention gave up, which then is not deleted at once.',
     kind: lifecycle,
     otherwise: 'off',
     of: 's3',

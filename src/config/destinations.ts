@@ -3,12 +3,7 @@ import type { ConfigProblem } from '../core/discovery.ts';
 import { toVariableName } from '../core/layout.ts';
 import { secret } from '../core/secret.ts';
 import type { OptionInForce } from '../core/settings.ts';
-import {
-  describeAlike,
-  describeKind,
-  describeUnapplied,
-  describeUnused,
-} from './destination-problems.ts';
+import { describeAlike, describeKind, describeUnused } from './destination-problems.ts';
 import {
   DESTINATION_KEYS,
   destinationSchema,
@@ -142,11 +137,7 @@ function readDestination(
     }
   }
   const settings = problems.length === 0 ? toSettings(name, said, values) : null;
-  return {
-    settings,
-    options,
-    problems: settings === null ? problems : describeUnapplied(name, given),
-  };
+  return { settings, options, problems };
 }
 
 function toSettings(

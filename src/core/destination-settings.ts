@@ -58,12 +58,19 @@ export interface DirectorySettings {
   readonly path: string;
 }
 
-/** What the store is told to do with files by itself; at least one of the two. */
+/** What the store is told to do by itself; at least one of the two. */
 export interface Lifecycle {
-  /** Days after which they are archived. */
-  readonly glacierDays: number | null;
-  /** Days after which those that retention gave up are deleted. */
+  /** Classes that archives are moved to, in the order of their days. */
+  readonly moves: readonly LifecycleMove[];
+  /** Age in days at which what retention gave up is deleted; null: retention deletes it itself, at once. */
   readonly expireDays: number | null;
+}
+
+export interface LifecycleMove {
+  /** As the store calls it: `GLACIER`. */
+  readonly storageClass: string;
+  /** Age of an archive. */
+  readonly days: number;
 }
 
 export interface ObjectLock {

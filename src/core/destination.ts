@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { StoreLifecycle } from './lifecycle.ts';
 
 /**
  * A place off this host that keeps copies of backups: a bucket of an S3-compatible store, or a directory on another
@@ -21,6 +22,8 @@ export interface Destination {
   readonly kind: 's3' | 'directory';
   /** What people call the place: `s3://bucket/prefix at minio.example.com`, `/mnt/nas`. */
   readonly place: string;
+  /** What the place does by itself with objects as they age; null: a directory, which does nothing. */
+  readonly lifecycle: StoreLifecycle | null;
 
   /** Asks what kind of place it is now; changes nothing. */
   inspect(signal: AbortSignal): Promise<PlaceFacts>;

@@ -24,6 +24,8 @@ export interface UploadRecord {
   readonly failuresTotal: Readonly<Record<string, number>>;
   /** Why retention did not come to its end there last; null: it did. */
   readonly retentionFailure: Failure | null;
+  /** Whether rules of ours were set at the bucket. */
+  readonly hasRules: boolean;
   /** Backups that retention ever removed there, by source. */
   readonly removedTotal: Readonly<Record<string, number>>;
 }
@@ -45,6 +47,7 @@ export const NO_UPLOADS: UploadRecord = {
   bytesTotal: 0,
   failuresTotal: {},
   retentionFailure: null,
+  hasRules: false,
   removedTotal: {},
 };
 

@@ -3,6 +3,7 @@ import { formatDuration } from '../core/duration.ts';
 import { BackupdError } from '../core/errors.ts';
 import { probeKey } from '../core/remote-keys.ts';
 import { reachDestination, type AtDestination } from './at-destination.ts';
+import { checkLifecycle } from './check-lifecycle.ts';
 import { failed, good, type Check } from './check-result.ts';
 import type { ConfiguredDestination, JobContext } from './context.ts';
 import { findOwner } from './owner.ts';
@@ -28,6 +29,7 @@ export async function checkDestination(
     ...checkClock(at),
     await checkOwner(at, signal),
     await checkAccess(at, signal),
+    ...(await checkLifecycle(configured, at, signal)),
   ];
 }
 

@@ -17,7 +17,8 @@ export interface Check {
     | 'clock'
     | 'destination'
     | 'owner'
-    | 'access';
+    | 'access'
+    | 'lifecycle';
   /** What was looked at: a source, an option, a path. */
   readonly subject: string;
   readonly ok: boolean;

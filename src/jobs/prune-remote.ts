@@ -1,55 +1,24 @@
-import { isMirrored, lastCopy } from '../core/copies.ts';
 import { toFailure, type Failure } from '../core/errors.ts';
-import { MANIFEST_FILE, type BackupId } from '../core/layout.ts';
-import { isPinned, type CatalogEntry } from '../core/catalog-entry.ts';
-import {
-  decideRetention,
-  isMassRemoval,
-  toCandidate,
-  type Candidate,
-  type Verdict,
-} from '../core/retention.ts';
+import type { BackupId } from '../core/layout.ts';
 import { readPartialCopies } from '../store/partial-copies.ts';
-import { lookAtRemote, type RemoteEntry } from '../store/remote-catalog.ts';
 import type { AtDestination } from './at-destination.ts';
-import type { ConfiguredDestination } from './context.ts';
+import { applyLifecycle, noteVanished, tagCopies, wantedLifecycle } from './copy-lifecycle.ts';
+import { decideAll, type Decision, type RemotePrune } from './decide-remote.ts';
 import { checkOwner } from './owner.ts';
-import { attemptPrune, mergeResults, type PruneResult, type PruneVerdict } from './prune-result.ts';
+import {
+  attemptPrune,
+  mergeResults,
+  NOTHING_PRUNED,
+  type PruneResult,
+  type PruneVerdict,
+} from './prune-result.ts';
 import { removeCopy, type CopyRemoval } from './remove-copy.ts';
-import type { RuleBook } from './retention-rules.ts';
-
-export interface RemotePrune {
-  readonly settings: ConfiguredDestination['settings'];
-  readonly rules: RuleBook;
-  /** Null: all sources of which there is anything. */
-  readonly source: string | null;
-  /** Goes on where most of a source's backups there would be removed. */
-  readonly yes: boolean;
-}
-
-/** What a destination has of one source, and what retention says of it. */
-interface Decision {
-  readonly source: string;
-  readonly entries: readonly RemoteEntry[];
-  readonly result: PruneResult;
-}
-
-/**
- * What retention says of the backups at a destination; removes nothing.
- * @throws BackupdError `destination-unavailable`, `destination-denied`, `storage-unavailable`
- */
-export async function decideRemote(
-  prune: RemotePrune,
-  at: AtDestination,
-  signal: AbortSignal,
-): Promise<PruneResult> {
-  return mergeResults((await decideAll(prune, at, signal)).map(({ result }) => result));
-}
 
 /**
  * Applies retention at a destination: removes what no rule keeps, oldest first, and what an earlier life left half
- * removed. The caller holds the destination's lock. What fails for one source is told and stops no other.
- * @throws BackupdError `locked` where the namespace is not ours, and what {@link decideRemote} throws
+ * removed; or, where the store is to delete it by its own rule, tags it for that. Then the rules there are made what is
+ * configured. The caller holds the destination's lock. What fails for one source is told and stops no other.
+ * @throws BackupdError `locked` where the namespace is not ours, and what `decideRemote` throws
  */
 export async function pruneRemote(
   prune: RemotePrune,
@@ -59,22 +28,83 @@ export async function pruneRemote(
   await checkOwner(at, signal);
   await finishRemovals(at, signal);
   const results: PruneResult[] = [];
-  for (const decision of await decideAll(prune, at, signal)) {
+  const decisions = await decideAll(prune, at, signal);
+  await noteVanished(
+    prune.source,
+    decisions.flatMap(({ entries }) => entries),
+    at,
+  );
+  for (const decision of decisions) {
     signal.throwIfAborted();
-    const { result } = decision;
-    const [held] = result.held;
-    if (held === undefined) {
-      results.push(await removeAll(decision, at, signal));
-    } else {
+    for (const held of decision.result.held) {
       at.context.emit({ type: 'prune-held', ...held });
-      results.push(result);
     }
+    const where = at.destination.name;
+    const tagged = await attemptPrune({ source: decision.source, where }, signal, () =>
+      tagSource(decision, prune, at, signal),
+    );
+    results.push(
+      decision.result.held.length > 0 || isExpiring(prune)
+        ? decision.result
+        : await removeAll(decision, at, signal),
+      tagged,
+    );
     if (results.at(-1)?.failures.some(({ failure }) => isOfDestination(failure)) === true) {
       // The others would only fail with it, too.
       break;
     }
   }
-  return mergeResults(results);
+  return mergeResults([...results, await applyRules(prune, results, { at, signal })]);
+}
+
+/** Whether the store deletes, and not we. */
+function isExpiring({ settings }: RemotePrune): boolean {
+  return (wantedLifecycle(settings)?.expireDays ?? null) !== null;
+}
+
+/** Tags what the rules of the store are to find: what is kept first, which must not be deleted. */
+async function tagSource(
+  { entries, result }: Decision,
+  prune: RemotePrune,
+  at: AtDestination,
+  signal: AbortSignal,
+): Promise<PruneResult> {
+  const wanted = wantedLifecycle(prune.settings);
+  if (wanted === null) {
+    return NOTHING_PRUNED;
+  }
+  const keepById = new Map(result.backups.map(({ id, keep }) => [id, keep]));
+  const kept = entries.filter(({ manifest }) => keepById.get(manifest.id) === true);
+  const tag = wanted.moves.length > 0 ? 'archive' : 'none';
+  await tagCopies(
+    kept.map((entry) => ({ entry, tag })),
+    at,
+    signal,
+  );
+  if (wanted.expireDays !== null && result.held.length === 0) {
+    const given = entries.filter(({ manifest }) => keepById.get(manifest.id) === false);
+    await tagCopies(
+      given.map((entry) => ({ entry, tag: 'expire' })),
+      at,
+      signal,
+    );
+  }
+  return NOTHING_PRUNED;
+}
+
+/** Not before all copies have the tags that are right: what an earlier life gave up may be kept now. */
+async function applyRules(
+  { settings, source }: RemotePrune,
+  results: readonly PruneResult[],
+  { at, signal }: { readonly at: AtDestination; readonly signal: AbortSignal },
+): Promise<PruneResult> {
+  if (source !== null || results.some(({ failures }) => failures.length > 0)) {
+    return NOTHING_PRUNED;
+  }
+  return attemptPrune({ source: null, where: settings.name }, signal, async () => {
+    await applyLifecycle(settings, at, signal);
+    return NOTHING_PRUNED;
+  });
 }
 
 function isOfDestination({ code }: Failure): boolean {
@@ -98,86 +128,6 @@ function tell(
   if (removal.outcome === 'removed') {
     context.emit({ type: 'backup-removed', source, where: destination.name, id });
   }
-}
-
-async function decideAll(
-  prune: RemotePrune,
-  at: AtDestination,
-  signal: AbortSignal,
-): Promise<readonly Decision[]> {
-  const { context, destination } = at;
-  const { dir, namespace } = context.storage;
-  const look = await lookAtRemote(
-    { destination, namespace, source: prune.source, dir, view: 'recoverable' },
-    signal,
-  );
-  const decisions: Decision[] = [];
-  for (const source of look.sources) {
-    const entries = look.entries.filter(
-      (entry) => entry.manifest.source === source && isThere(entry),
-    );
-    const result = await attemptPrune({ source, where: destination.name }, signal, () =>
-      decideSource(source, entries, prune, at),
-    );
-    decisions.push({ source, entries, result });
-  }
-  return decisions;
-}
-
-/** One that somebody hid behind a delete marker can be recovered, and is nobody's to remove by itself. */
-function isThere({ objects }: RemoteEntry): boolean {
-  return objects.get(MANIFEST_FILE)?.[0]?.isDeleteMarker === false;
-}
-
-async function decideSource(
-  source: string,
-  entries: readonly RemoteEntry[],
-  { settings, rules, yes }: RemotePrune,
-  { context, destination }: AtDestination,
-): Promise<PruneResult> {
-  const where = destination.name;
-  const own = rules.lookUpStrictly(source);
-  const nowMs = Date.now();
-  const here = new Map(
-    (await context.catalog.entries(source)).map((entry) => [entry.manifest.id, entry]),
-  );
-  const candidates = entries.map((entry) =>
-    asCandidate(entry, { here: here.get(entry.manifest.id) ?? null, where, nowMs }),
-  );
-  const verdicts = decideRetention(candidates, settings.keep ?? own.keep, own.timezone);
-  const count = verdicts.filter(({ keep }) => !keep).length;
-  return {
-    backups: verdicts.map((verdict) => toRemoteVerdict(verdict, { source, where })),
-    held: isMassRemoval(verdicts) && !yes ? [{ source, where, count }] : [],
-    failures: [],
-  };
-}
-
-/**
- * A copy that is not whole there, or is known to be lost, holds no place of one that is. Where the backup is here too,
- * what was learnt of it here comes first: a pin may not be mirrored yet.
- */
-function asCandidate(
-  entry: RemoteEntry,
-  {
-    here,
-    where,
-    nowMs,
-  }: { readonly here: CatalogEntry | null; readonly where: string; readonly nowMs: number },
-): Candidate {
-  const known = here?.receipts.filter((receipt) => isMirrored(receipt)) ?? entry.receipts;
-  const candidate = toCandidate({ manifest: entry.manifest, receipts: known }, nowMs);
-  const isLost = here !== null && lastCopy(here, where)?.type === 'lost';
-  const flaw = entry.flaw !== null ? 'incomplete' : isLost ? 'lost' : null;
-  const pinned = isPinned({ receipts: known });
-  return flaw === null ? candidate : { ...candidate, pinned, good: false, flaw };
-}
-
-function toRemoteVerdict(
-  { id, keep, reasons }: Verdict,
-  at: { readonly source: string; readonly where: string },
-): PruneVerdict {
-  return { id, ...at, keep, reasons, removed: false };
 }
 
 /** Oldest first, so that what an interruption leaves is what retention would rather have. */

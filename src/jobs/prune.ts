@@ -4,7 +4,8 @@ import { changeUploadRecord } from '../store/upload-record.ts';
 import { reachDestination, whileLocked } from './at-destination.ts';
 import type { App, ConfiguredDestination, JobContext } from './context.ts';
 import { decideLocal, pruneLocal, type SourceRules } from './prune-local.ts';
-import { decideRemote, pruneRemote, type RemotePrune } from './prune-remote.ts';
+import { decideRemote, type RemotePrune } from './decide-remote.ts';
+import { pruneRemote } from './prune-remote.ts';
 import { attemptPrune, LOCAL, mergeResults, type PruneResult } from './prune-result.ts';
 import { readRules, type RuleBook } from './retention-rules.ts';
 

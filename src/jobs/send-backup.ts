@@ -6,6 +6,7 @@ import { storedBytes, type ArchiveFile } from '../core/manifest.ts';
 import type { CatalogEntry, SentFile } from '../core/catalog-entry.ts';
 import { fileKey, receiptKey } from '../core/remote-keys.ts';
 import { reach } from '../core/steps.ts';
+import { recordCopyTags, tagName } from '../store/copy-tags.ts';
 import { recordPartialCopy, removePartialCopy } from '../store/partial-copies.ts';
 import { uploadJournal } from '../store/upload-journals.ts';
 import { changeUploadRecord } from '../store/upload-record.ts';
@@ -39,6 +40,8 @@ export async function sendBackup(
       step: 'sending',
       files: manifest.files.map(({ name }) => name),
     });
+    // What is put anew has no tags; what was given up before may have them still.
+    await recordCopyTags(dir, destination.name, new Map([[tagName(manifest), null]]));
     reach('copy-recorded');
     const { files, sentBytes } = await sendFiles(entry, at, signal);
     await mirrorReceipts(entry, new Map(), at, signal);

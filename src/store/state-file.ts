@@ -16,6 +16,7 @@ export const STATE_KINDS = [
   'restores',
   'schedule',
   'sources',
+  'tags',
   'uploads',
 ] as const;
 export type StateKind = (typeof STATE_KINDS)[number];

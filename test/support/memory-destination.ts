@@ -1,19 +1,15 @@
 import { open } from 'node:fs/promises';
-import type {
-  Destination,
-  ListedVersion,
-  PlaceFacts,
-  UploadState,
-} from '../../src/core/destination.ts';
+import type { Lifecycle } from '../../src/core/destination-settings.ts';
+import type { Destination, PlaceFacts, UploadState } from '../../src/core/destination.ts';
+import type { LifecycleTag } from '../../src/core/lifecycle.ts';
 import { BackupdError } from '../../src/core/errors.ts';
+import { lifecycleIn } from './memory-lifecycle.ts';
 import {
   add,
   beginUpload,
   byNumber,
   checkKey,
   current,
-  find,
-  listed,
   MIB,
   removeVersion,
   sha256,
@@ -21,9 +17,8 @@ import {
   type MemoryRequest,
   type Store,
   type Upload,
-  type Version,
 } from './memory-store.ts';
-import { readPieces } from './read-pieces.ts';
+import { lister, reader } from './memory-reading.ts';
 
 export interface MemoryOptions {
   readonly name?: string;
@@ -54,6 +49,12 @@ export interface MemoryDestination extends Destination {
   /** From now on an object is in an archive, until it is asked back and `returnAll` is called. */
   archive(key: string): void;
   returnAll(): void;
+  /** The tag of ours on what is there now. */
+  tag(key: string): LifecycleTag | null;
+  /** The rules of ours, by namespace. */
+  readonly rules: Map<string, Lifecycle>;
+  /** What the store deletes by the rules, once it is old enough. */
+  expire(): void;
   /** Begins an upload of somebody who never finishes it. */
   beginUpload(key: string, beganAt: string): string;
 }
@@ -77,6 +78,7 @@ export function memoryDestination(options: MemoryOptions = {}): MemoryDestinatio
       destination.sentBytes += bytes;
     },
   };
+  const rules = new Map<string, Lifecycle>();
   const facts: PlaceFacts = {
     region: 'eu-central-1',
     isOffsite: true,
@@ -89,6 +91,8 @@ export function memoryDestination(options: MemoryOptions = {}): MemoryDestinatio
     name: options.name ?? 's3',
     kind: 's3',
     place: `memory of ${options.name ?? 's3'}`,
+    lifecycle: lifecycleIn(store, rules),
+    rules,
     requests,
     onRequest: () => undefined,
     sentBytes: 0,
@@ -197,102 +201,21 @@ async function sendParts(
   return sentBytes;
 }
 
-function lister(
-  store: Store,
-): Pick<Destination, 'list' | 'listVersions' | 'listFolders' | 'listUploads'> {
-  function versionsBelow(prefix: string): readonly ListedVersion[] {
-    return [...store.versions]
-      .filter(([key]) => key.startsWith(prefix))
-      .toSorted(([one], [other]) => (one < other ? -1 : 1))
-      .flatMap(([key, versions]) => versions.map((version) => listed(store, key, version)));
-  }
-  return {
-    async *list(prefix, signal) {
-      await store.ask('list', prefix, signal);
-      for (const { isLatest, isDeleteMarker, ...object } of versionsBelow(prefix)) {
-        if (isLatest && !isDeleteMarker) {
-          const { versionId: _versionId, ...shown } = object;
-          yield shown;
-        }
-      }
-    },
-    async *listVersions(prefix, signal) {
-      await store.ask('listVersions', prefix, signal);
-      yield* versionsBelow(prefix);
-    },
-    async listFolders(prefix, signal) {
-      await store.ask('list', prefix, signal);
-      const names = versionsBelow(prefix)
-        .map(({ key }) => key.slice(prefix.length).split('/'))
-        .flatMap(([name = '', ...below]) => (below.length > 0 ? [name] : []));
-      return [...new Set(names)];
-    },
-    async *listUploads(prefix, signal) {
-      await store.ask('listUploads', prefix, signal);
-      for (const [uploadId, { key, beganAt }] of store.uploads) {
-        if (key.startsWith(prefix)) {
-          yield { key, uploadId, beganAt };
-        }
-      }
-    },
-  };
-}
-
-function reader(store: Store): Pick<Destination, 'head' | 'get' | 'read' | 'retrieve'> {
-  return {
-    async head(key, versionId, signal) {
-      await store.ask('head', key, signal);
-      const version = find(store, key, versionId);
-      return version === null
-        ? null
-        : {
-            ...listed(store, key, version),
-            sha256: version.sha256,
-            storageClass: null,
-            retrieval: version.retrieval,
-            lockedUntil: version.lockedUntil,
-          };
-    },
-    async get(key, versionId, signal) {
-      checkKey(key);
-      await store.ask('get', key, signal);
-      const version = find(store, key, versionId);
-      return version === null ? null : readable(key, version);
-    },
-    async read(object, { from, bytes }, signal) {
-      await store.ask('read', object.key, signal);
-      const version = find(store, object.key, object.versionId);
-      if (version === null || version.etag !== object.etag) {
-        throw new BackupdError('destination-unavailable', `${object.key} was replaced meanwhile`);
-      }
-      const wanted = readable(object.key, version).subarray(from, from + bytes);
-      return readPieces(wanted, signal);
-    },
-    async retrieve({ key, versionId }, _how, signal) {
-      await store.ask('retrieve', key, signal);
-      const version = find(store, key, versionId);
-      if (version === null || version.retrieval === 'readable') {
-        return 'readable';
-      }
-      version.retrieval = 'returning';
-      return 'returning';
-    },
-  };
-}
-
-function readable(key: string, { retrieval, bytes }: Version): Buffer {
-  if (retrieval !== 'readable') {
-    throw new BackupdError('retrieval-pending', `${key} is archived`);
-  }
-  return bytes;
-}
-
 /** What only a test can do, and the end of uploads. */
 function handle(
   store: Store,
 ): Pick<
   MemoryDestination,
-  'abortUpload' | 'keys' | 'text' | 'alter' | 'lose' | 'archive' | 'returnAll' | 'beginUpload'
+  | 'abortUpload'
+  | 'keys'
+  | 'text'
+  | 'alter'
+  | 'lose'
+  | 'archive'
+  | 'returnAll'
+  | 'beginUpload'
+  | 'tag'
+  | 'expire'
 > {
   return {
     async abortUpload({ key, uploadId }, signal) {
@@ -316,6 +239,14 @@ function handle(
     returnAll() {
       for (const version of [...store.versions.values()].flat()) {
         version.retrieval = 'readable';
+      }
+    },
+    tag: (key) => current(store, key)?.tag ?? null,
+    expire() {
+      for (const key of store.versions.keys()) {
+        if (current(store, key)?.tag === 'expire') {
+          removeVersion(store, key, null);
+        }
       }
     },
     beginUpload: (key, beganAt) => beginUpload(store, key, beganAt),

@@ -5,6 +5,7 @@ import {
   type ListedVersion,
   type ObjectFacts,
 } from '../../src/core/destination.ts';
+import type { LifecycleTag } from '../../src/core/lifecycle.ts';
 
 /** What is about to be asked of a destination. */
 export interface MemoryRequest {
@@ -21,7 +22,10 @@ export interface MemoryRequest {
     | 'retrieve'
     | 'remove'
     | 'listUploads'
-    | 'abortUpload';
+    | 'abortUpload'
+    | 'applyRules'
+    | 'readTag'
+    | 'writeTag';
   /** The prefix, of a listing. */
   readonly key: string;
 }
@@ -35,6 +39,7 @@ export interface Version {
   readonly isDeleteMarker: boolean;
   lockedUntil: string | null;
   retrieval: ObjectFacts['retrieval'];
+  tag: LifecycleTag | null;
 }
 
 export interface Upload {
@@ -83,6 +88,7 @@ export function add(
     isDeleteMarker,
     lockedUntil: isDeleteMarker ? null : store.lockedUntil,
     retrieval: 'readable',
+    tag: null,
   };
   const before = store.keepsVersions ? (store.versions.get(key) ?? []) : [];
   store.versions.set(key, [version, ...before]);

@@ -30,6 +30,7 @@ export function directoryDestination(
     name: root.name,
     kind: 'directory',
     place: root.path,
+    lifecycle: null,
     inspect: async (signal) =>
       inDirectory(root, signal, async () => {
         await isInUse(root);

@@ -60,6 +60,11 @@ function isAmazon(endpoint: string | null): boolean {
   return endpoint === null || /\.amazonaws\.com(?:\.cn)?$/.test(new URL(endpoint).hostname);
 }
 
+/** The class of archives; null: none is named. */
+export function archiveClass({ storageClass, endpoint }: BucketSettings): string | null {
+  return storageClass ?? (isAmazon(endpoint) ? 'STANDARD_IA' : null);
+}
+
 /** How the place is called: `s3://bucket/prefix at minio.example.com:9000`. */
 export function placeName({ bucket, prefix, endpoint }: BucketSettings): string {
   const at = endpoint === null ? '' : ` at ${new URL(endpoint).host}`;

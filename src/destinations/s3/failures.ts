@@ -72,6 +72,12 @@ export function isNoAnswer(thrown: unknown): boolean {
   );
 }
 
+/** What the store answered, for people. */
+export function storeAnswer(thrown: unknown): string {
+  const error = storeErrorOf(thrown);
+  return error === null ? String(thrown) : said(error);
+}
+
 function storeErrorOf(thrown: unknown): StoreError | null {
   const error: unknown = thrown instanceof BackupdError ? thrown.cause : thrown;
   return error instanceof Error ? error : null;

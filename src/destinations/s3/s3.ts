@@ -1,13 +1,16 @@
 import type { BucketSettings, DestinationSettings } from '../../core/destination-settings.ts';
 import type { Destination, PlaceFacts } from '../../core/destination.ts';
+import type { StoreLifecycle } from '../../core/lifecycle.ts';
 import { isFarAway } from '../offsite.ts';
-import { openBucket, placeName, type Bucket, type Patience } from './bucket.ts';
+import { archiveClass, openBucket, placeName, type Bucket, type Patience } from './bucket.ts';
 import { listFolders } from './folders.ts';
+import { applyRules, compareRules } from './lifecycle.ts';
 import { listObjects, listUploads, listVersions } from './lists.ts';
 import { getObject, headObject, readObject, removeObject } from './objects.ts';
 import { putIfAbsent, putWhole } from './put.ts';
 import { bucketRegion } from './region.ts';
 import { retrieveObject } from './retrieve.ts';
+import { readTag, writeTag } from './tags.ts';
 import { endUpload, uploadFile } from './upload.ts';
 import { versioning } from './versioning.ts';
 import { hasLock, lookBeforeWriting, type Writing } from './writing.ts';
@@ -40,6 +43,7 @@ export function bucketDestination(
     name: settings.name,
     kind: 's3',
     place: placeName(place),
+    lifecycle: lifecycleOf(place, open),
     inspect: async (signal) => inspectBucket(await open(), signal),
     async putFile(key, file, how, signal) {
       const [bucket, writing] = await openToWrite(signal);
@@ -75,6 +79,18 @@ export function bucketDestination(
       yield* listUploads(await open(), prefix, signal);
     },
     abortUpload: async (upload, signal) => endUpload(await open(), upload, signal),
+  };
+}
+
+function lifecycleOf(place: BucketSettings, open: () => Promise<Bucket>): StoreLifecycle {
+  return {
+    storageClass: archiveClass(place),
+    compareRules: async (namespace, wanted, signal) =>
+      compareRules(await open(), namespace, wanted, signal),
+    applyRules: async (namespace, wanted, signal) =>
+      applyRules(await open(), namespace, wanted, signal),
+    readTag: async (object, signal) => readTag(await open(), object, signal),
+    writeTag: async (object, tag, signal) => writeTag(await open(), object, tag, signal),
   };
 }
 

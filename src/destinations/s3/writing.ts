@@ -2,7 +2,7 @@ import type { ObjectLockMode, StorageClass } from '@aws-sdk/client-s3';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BackupdError } from '../../core/errors.ts';
-import type { Bucket } from './bucket.ts';
+import { archiveClass, type Bucket } from './bucket.ts';
 import { clockFailure, isNoAnswer, storeCode, storeStatus } from './failures.ts';
 import { bucketRegion } from './region.ts';
 
@@ -128,6 +128,6 @@ export interface ChecksumParameters {
 
 /** The class of archives. */
 export function storageClassOf(bucket: Bucket): { readonly StorageClass?: StorageClass } {
-  const named = bucket.place.storageClass ?? (bucket.isAws ? 'STANDARD_IA' : null);
+  const named = archiveClass(bucket.place);
   return named === null ? {} : { StorageClass: named as StorageClass };
 }
