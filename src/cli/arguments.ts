@@ -61,9 +61,10 @@ interface Plain<Name extends string> {
   readonly name: Name;
 }
 
-export interface IdArguments<Name extends 'show' | 'pin' | 'unpin'> {
+interface PinArguments<Name extends 'pin' | 'unpin'> {
   readonly name: Name;
   readonly id: string;
+  readonly waitMs: number;
 }
 
 /** What was asked for, checked as far as that goes without a look at anything. */
@@ -74,13 +75,13 @@ export type Command =
   | UndoArguments<'undo'>
   | UndoArguments<'drop-previous'>
   | { readonly name: 'list'; readonly source: string | null; readonly from: string | null }
-  | IdArguments<'show'>
+  | { readonly name: 'show'; readonly id: string }
   | { readonly name: 'cat'; readonly id: string; readonly file: string }
   | { readonly name: 'verify'; readonly subject: string | null; readonly from: string | null }
   | PruneArguments
   | UploadArguments
-  | IdArguments<'pin'>
-  | IdArguments<'unpin'>
+  | PinArguments<'pin'>
+  | PinArguments<'unpin'>
   | { readonly name: 'forget'; readonly source: string }
   | Plain<'status'>
   | Plain<'check'>
@@ -197,8 +198,8 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
     takeOver: given.has('take-over'),
     waitMs: waitMs(given),
   }),
-  pin: (given) => ({ name: 'pin', id: operand(given, 0) }),
-  unpin: (given) => ({ name: 'unpin', id: operand(given, 0) }),
+  pin: (given) => ({ name: 'pin', id: operand(given, 0), waitMs: waitMs(given) }),
+  unpin: (given) => ({ name: 'unpin', id: operand(given, 0), waitMs: waitMs(given) }),
   forget: (given) => ({ name: 'forget', source: operand(given, 0) }),
   status: () => ({ name: 'status' }),
   check: () => ({ name: 'check' }),

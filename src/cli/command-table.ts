@@ -16,6 +16,8 @@ export interface CommandSpec {
 
 const REMOTE = ['destination-unavailable', 'destination-denied'] as const;
 
+const PINNING =
+  'Of a backup that is not here the copies are meant, at every destination that has one. Of one that is here they follow with the next upload.';
 const READING: readonly FailureCode[] = ['backup-not-found', 'storage-unavailable'];
 
 /** Of an encrypted backup. */
@@ -181,22 +183,24 @@ export const COMMANDS = {
   pin: {
     about: 'Keeps a backup whatever retention says.',
     operands: ['ID'],
-    options: [],
+    options: ['wait'],
     examples: [
       ['backupd pin 20261122T02', 'keep it'],
       ['backupd pin 20261122T020000Z-full-3fa9 --json', 'for a script'],
     ],
-    failures: READING,
+    failures: [...READING, 'usage', 'locked', ...REMOTE],
+    notes: [PINNING],
   },
   unpin: {
     about: 'Leaves a pinned backup to retention again.',
     operands: ['ID'],
-    options: [],
+    options: ['wait'],
     examples: [
       ['backupd unpin 20261122T02', 'retention decides again'],
       ['backupd unpin 20261122T020000Z-full-3fa9 --json', 'for a script'],
     ],
-    failures: READING,
+    failures: [...READING, 'usage', 'locked', ...REMOTE],
+    notes: [PINNING],
   },
   forget: {
     about: 'Stops reporting a source that is gone for good; its backups age out by retention.',

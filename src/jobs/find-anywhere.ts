@@ -28,8 +28,8 @@ export async function findAnywhere(
     isWhole || context.destinations.length === 0
       ? NOT_SEARCHED
       : await searchCopies(
-          sourceOf(typed, here.entry),
-          (entries) => match(here.entry?.manifest.id ?? typed, entries),
+          here.entry?.manifest.source ?? sourceTyped(typed),
+          (entries) => matchTyped(here.entry?.manifest.id ?? typed, entries),
           context,
           signal,
         );
@@ -52,8 +52,8 @@ type Here =
   | { readonly entry: CatalogEntry }
   | { readonly entry: null; readonly failure: BackupdError };
 
-/** What is here, or why it is not, where a copy would make up for that. */
-async function findHere(typed: string, { catalog }: JobContext): Promise<Here> {
+/** What is here, or why it is not, where a copy would make up for that. @throws BackupdError `usage` where it is ambiguous */
+export async function findHere(typed: string, { catalog }: JobContext): Promise<Here> {
   try {
     return { entry: await catalog.find(typed) };
   } catch (error) {
@@ -67,13 +67,14 @@ async function findHere(typed: string, { catalog }: JobContext): Promise<Here> {
   }
 }
 
-function sourceOf(typed: string, here: CatalogEntry | null): string | null {
+/** The source that a user named with an id; null: none. */
+export function sourceTyped(typed: string): string | null {
   const slash = typed.indexOf('/');
-  return here?.manifest.source ?? (slash === -1 ? null : typed.slice(0, slash));
+  return slash === -1 ? null : typed.slice(0, slash);
 }
 
-/** @throws BackupdError `usage` where it is ambiguous */
-function match(typed: string, entries: readonly RemoteEntry[]): RemoteEntry | null {
+/** The one among these whose id a user typed; null: there is none. @throws BackupdError `usage` where it is ambiguous */
+export function matchTyped(typed: string, entries: readonly RemoteEntry[]): RemoteEntry | null {
   const beginning = typed.slice(typed.indexOf('/') + 1);
   const ids = entries.map(({ manifest }) => manifest.id);
   if (!ids.some((id) => id.startsWith(beginning))) {

@@ -115,7 +115,7 @@ export async function openCopy(
 }
 
 /** ` s3 could not be asked: ...`; empty where all were. */
-export function describeFailures({ failures }: Search): string {
+export function describeFailures({ failures }: Pick<Search, 'failures'>): string {
   return failures
     .map(({ destination, failure }) => ` ${destination} could not be asked: ${failure.message}.`)
     .join('');

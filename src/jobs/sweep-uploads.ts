@@ -1,6 +1,7 @@
 import { hasCopy } from '../core/copies.ts';
 import type { CatalogEntry } from '../core/catalog-entry.ts';
-import { parseKey } from '../core/remote-keys.ts';
+import { isArchiveName } from '../core/manifest.ts';
+import { fileKey, parseKey } from '../core/remote-keys.ts';
 import { readPartialCopies, removePartialCopy, type PartialCopy } from '../store/partial-copies.ts';
 import { readUploads } from '../store/upload-journals.ts';
 import type { AtDestination } from './at-destination.ts';
@@ -27,7 +28,7 @@ export async function sweepUploads(
       await settle(copy, at, signal);
     }
   }
-  await endAbandoned(at, signal);
+  await endAbandoned(pending, at, signal);
 }
 
 /** One that was sent whole, and whose record alone was left by a crash, stays. */
@@ -43,16 +44,24 @@ async function settle(copy: PartialCopy, at: AtDestination, signal: AbortSignal)
 }
 
 async function endAbandoned(
+  pending: readonly CatalogEntry[],
   { context, destination, facts }: AtDestination,
   signal: AbortSignal,
 ): Promise<void> {
   const { dir, namespace } = context.storage;
   const known = new Set((await readUploads(dir, destination.name)).map((each) => each.uploadId));
   const thereMs = Date.now() + (facts.clockAheadMs ?? 0);
-  for await (const upload of destination.listUploads(`${namespace}/`, signal)) {
-    const isOld = thereMs - Date.parse(upload.beganAt) > ABANDONED_MS;
-    if (parseKey(upload.key) !== null && isOld && !known.has(upload.uploadId)) {
-      await destination.abortUpload(upload, signal);
+  // Stores that tell of exact keys only are asked for those that may have been begun in an earlier life.
+  const keys = pending.flatMap(({ manifest: { source, id, files } }) =>
+    files.map(({ name }) => fileKey({ namespace, source, id }, name)),
+  );
+  for (const prefix of [`${namespace}/`, ...keys]) {
+    for await (const upload of destination.listUploads(prefix, signal)) {
+      const isOld = thereMs - Date.parse(upload.beganAt) > ABANDONED_MS;
+      const isOurs = isArchiveName(parseKey(upload.key)?.name ?? '');
+      if (isOurs && isOld && !known.has(upload.uploadId)) {
+        await destination.abortUpload(upload, signal);
+      }
     }
   }
 }

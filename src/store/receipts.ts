@@ -13,6 +13,14 @@ import { onStorage } from './storage-error.ts';
 export const RECEIPT_FILE = /^(\d+)-([a-z-]+)\.json$/;
 const TAKEN = /^(\d+)(?:-[a-z-]+\.json|\.partial)$/;
 
+export function receiptFile(number: number, type: Receipt['type']): string {
+  return `${digitsOf(number)}-${type}.json`;
+}
+
+function digitsOf(number: number): string {
+  return String(number).padStart(4, '0');
+}
+
 export function receiptsFolder(backup: string): string {
   return join(backup, RECEIPTS_FOLDER);
 }
@@ -51,8 +59,7 @@ async function takeNumber(folder: string, receipt: Receipt): Promise<void> {
 
 /** @returns false where another process has this number */
 async function tryNumber(folder: string, number: number, receipt: Receipt): Promise<boolean> {
-  const digits = String(number).padStart(4, '0');
-  const draft = join(folder, `${digits}.partial`);
+  const draft = join(folder, `${digitsOf(number)}.partial`);
   try {
     await createFile(draft, `${JSON.stringify(receipt)}\n`);
   } catch (error) {
@@ -70,7 +77,7 @@ async function tryNumber(folder: string, number: number, receipt: Receipt): Prom
     await rm(draft);
     return false;
   }
-  await rename(draft, join(folder, `${digits}-${receipt.type}.json`));
+  await rename(draft, join(folder, receiptFile(number, receipt.type)));
   return true;
 }
 

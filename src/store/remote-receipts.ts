@@ -2,7 +2,7 @@ import { isMirrored } from '../core/copies.ts';
 import type { Destination, ListedVersion } from '../core/destination.ts';
 import { RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
-import { parseReceipt, RECEIPT_FILE } from './receipts.ts';
+import { parseReceipt, RECEIPT_FILE, receiptFile } from './receipts.ts';
 import type { RemoteCache } from './remote-cache.ts';
 import { whole, type RemoteObjects } from './remote-listing.ts';
 
@@ -12,6 +12,12 @@ const RECEIPTS = `${RECEIPTS_FOLDER}/`;
 function receiptOf(name: string): { readonly number: number; readonly type: string } | null {
   const match = name.startsWith(RECEIPTS) ? RECEIPT_FILE.exec(name.slice(RECEIPTS.length)) : null;
   return match === null ? null : { number: Number(match[1]), type: match[2] ?? '' };
+}
+
+/** The name of a receipt that comes after all that are there: `0003-pinned.json`. */
+export function nextReceiptFile(objects: RemoteObjects, type: Receipt['type']): string {
+  const numbers = [...objects.keys()].map((name) => receiptOf(name)?.number ?? 0);
+  return receiptFile(Math.max(0, ...numbers) + 1, type);
 }
 
 /**

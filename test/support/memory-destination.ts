@@ -28,6 +28,8 @@ export interface MemoryOptions {
   readonly facts?: Partial<PlaceFacts>;
   /** Of the parts in which files are put. */
   readonly partBytes?: number;
+  /** Unfinished uploads are told of exact keys only, as by MinIO. */
+  readonly listsUploadsOfKeysOnly?: boolean;
 }
 
 /** A destination in the memory of a test, as a bucket is that keeps versions or not. */
@@ -68,6 +70,7 @@ export function memoryDestination(options: MemoryOptions = {}): MemoryDestinatio
     keepsVersions: options.keepsVersions ?? false,
     lockedUntil: options.lockedUntil ?? null,
     partBytes: options.partBytes ?? 16 * MIB,
+    listsUploadsOfKeysOnly: options.listsUploadsOfKeysOnly ?? false,
     async ask(method, key, signal) {
       signal.throwIfAborted();
       requests.push({ method, key });

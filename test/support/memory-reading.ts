@@ -36,7 +36,7 @@ export function lister(
     async *listUploads(prefix, signal) {
       await store.ask('listUploads', prefix, signal);
       for (const [uploadId, { key, beganAt }] of store.uploads) {
-        if (key.startsWith(prefix)) {
+        if (store.listsUploadsOfKeysOnly ? key === prefix : key.startsWith(prefix)) {
           yield { key, uploadId, beganAt };
         }
       }

@@ -57,6 +57,8 @@ export interface Store {
   readonly keepsVersions: boolean;
   readonly lockedUntil: string | null;
   readonly partBytes: number;
+  /** As MinIO: of exact keys only. */
+  readonly listsUploadsOfKeysOnly: boolean;
   ask(method: MemoryRequest['method'], key: string, signal: AbortSignal): Promise<void>;
   count(bytes: number): void;
 }

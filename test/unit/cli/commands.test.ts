@@ -82,6 +82,7 @@ describe('pin, unpin, forget', () => {
       id: NEW,
       source: 'db',
       pinned: true,
+      destinations: [],
     });
     expect((await run(fake, 'unpin 20261122')).out).toBe(`unpinned ${NEW} of db\n`);
     expect((await run(fake, 'pin 2030')).exitCode).toBe(10);

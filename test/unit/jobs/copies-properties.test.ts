@@ -31,7 +31,7 @@ test('whatever is sent and pruned in whatever order: nothing kept is lost, nothi
           } else if (step === 'prune') {
             await prune(PRUNE, stage.app, never);
           } else if (step === 'pin' && newest !== undefined) {
-            await pinBackup(newest.manifest.id, stage.app);
+            await pinBackup({ id: newest.manifest.id, waitMs: 0 }, stage.app, never);
             pinned.add(newest.manifest.id);
           } else if (step === 'lose' && newest !== undefined) {
             stage.place.lose(`demo/db/${newest.manifest.id}/shop.dump.zst`);

@@ -118,7 +118,7 @@ describe('what the store is to do by itself', () => {
     change(stage, { keep: policy({ last: 1 }) });
     await run(stage);
     expect([1, 2].map((hour) => tags(stage, hour))).toEqual([GIVEN_UP, GIVEN_UP]);
-    await pinBackup(backupId(1), stage.app);
+    await pinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
     change(stage, { keep: policy({ last: 2 }) });
     await stage.upload();
     expect([1, 2, 3].map((hour) => stage.place.tag(copyKeys(backupId(hour)).at(-1) ?? ''))).toEqual(

@@ -65,10 +65,10 @@ describe('retention at a destination', () => {
   test('what was removed there is sent again once somebody pins it', async () => {
     await using stage = await sentStage([1, 2, 3]);
     await run(stage);
-    await pinBackup(backupId(1), stage.app);
+    await pinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
     expect((await stage.upload()).sendings.map(({ id }) => id)).toEqual([backupId(1)]);
     expect(removedAt(await run(stage), 's3')).toEqual([]);
-    await unpinBackup(backupId(1), stage.app);
+    await unpinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
     expect(removedAt(await run(stage), 's3')).toEqual([backupId(1)]);
   });
 
@@ -174,9 +174,9 @@ describe('a removal that is cut off', () => {
     'at request %i: what is left is none, and goes with the next',
     async (at) => {
       await using stage = await sentStage([1, 2, 3]);
-      await pinBackup(backupId(1), stage.app);
+      await pinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
       await stage.upload();
-      await unpinBackup(backupId(1), stage.app);
+      await unpinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
       let removals = 0;
       stage.place.onRequest = ({ method }) => {
         removals += method === 'remove' ? 1 : 0;

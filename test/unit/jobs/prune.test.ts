@@ -98,10 +98,10 @@ describe('prune', () => {
     await using fixture = await emptyCatalog();
     await backups(fixture, 5);
     const app = sampleApp({ ...fixture, jobs: [sampleJob()] });
-    await pinBackup(backupId(1), app);
+    await pinBackup({ id: backupId(1), waitMs: 0 }, app, never);
     await prune(request(), app, never);
     expect(await numbers(fixture)).toEqual([...newestThree, backupId(1)]);
-    await unpinBackup(backupId(1), app);
+    await unpinBackup({ id: backupId(1), waitMs: 0 }, app, never);
     await prune(request(), app, never);
     expect(await numbers(fixture)).toEqual(newestThree);
   });

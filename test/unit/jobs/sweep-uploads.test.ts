@@ -42,10 +42,23 @@ describe('what was begun and is not wanted', () => {
     const kept = [
       stage.place.beginUpload(key, new Date().toISOString()),
       stage.place.beginUpload('demo/other', old),
+      stage.place.beginUpload(`demo/db/${backupId(9)}/notes/one`, old),
       stage.place.beginUpload(`shop/db/${backupId(9)}/shop.dump.zst`, old),
     ];
     await stage.upload();
     const left = await Array.fromAsync(stage.place.listUploads('', never));
     expect(left.map(({ uploadId }) => uploadId)).toEqual(kept);
+  });
+
+  test('a store that tells of exact keys only is asked for those that were pending', async () => {
+    const place = memoryDestination({ listsUploadsOfKeysOnly: true });
+    await using stage = await copiesStage({ place });
+    await stage.add(1);
+    const key = `demo/db/${backupId(1)}/shop.dump.zst`;
+    place.beginUpload(key, new Date(Date.now() - 90_000_000).toISOString());
+    const kept = place.beginUpload(key, new Date().toISOString());
+    await stage.upload();
+    const left = await Array.fromAsync(place.listUploads(key, never));
+    expect(left.map(({ uploadId }) => uploadId)).toEqual([kept]);
   });
 });

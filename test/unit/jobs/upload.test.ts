@@ -31,7 +31,7 @@ describe('what is sent', () => {
   test('files, then receipts, then the manifest; the oldest backup first', async () => {
     await using stage = await copiesStage();
     await stage.add(2, 1);
-    await pinBackup(backupId(1), stage.app);
+    await pinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
     expect(await sent(stage)).toEqual([
       [backupId(1), 'ok'],
       [backupId(2), 'ok'],
@@ -86,7 +86,7 @@ describe('what is sent', () => {
       settings: { keep: { ...keep, yearly: 0, withinMs: 0 } },
     });
     await stage.add(1, 2, 3);
-    await pinBackup(backupId(1), stage.app);
+    await pinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
     expect(await sent(stage)).toEqual([
       [backupId(1), 'ok'],
       [backupId(3), 'ok'],
@@ -102,7 +102,7 @@ describe('what is sent', () => {
     await stage.add(1);
     await commitBackup(catalog, { id: backupId(2), ...change });
     expect(await sent(stage)).toEqual([[backupId(1), 'ok']]);
-    await pinBackup(backupId(2), stage.app);
+    await pinBackup({ id: backupId(2), waitMs: 0 }, stage.app, never);
     expect(await sent(stage)).toEqual([[backupId(2), 'ok']]);
   });
 
@@ -115,7 +115,7 @@ describe('what is sent', () => {
     await stage.catalog.addReceipt(entry, { type: 'verified', at, depth: 'content' });
     await stage.catalog.addReceipt(entry, { type: 'damaged', at, message: 'a disk' });
     await stage.catalog.addReceipt(entry, { type: 'removed', at, destination: 'other' });
-    await pinBackup(backupId(1), stage.app);
+    await pinBackup({ id: backupId(1), waitMs: 0 }, stage.app, never);
     await stage.upload();
     expect(stage.place.keys().filter((key) => key.includes('receipts'))).toEqual([
       `demo/db/${backupId(1)}/receipts/0002-verified.json`,
