@@ -40,7 +40,7 @@ export async function pruneRemote(
       at.context.emit({ type: 'prune-held', ...held });
     }
     const where = at.destination.name;
-    const tagged = await attemptPrune({ source: decision.source, where }, signal, () =>
+    const tagged = await attemptPrune({ source: null, where }, signal, () =>
       tagSource(decision, prune, at, signal),
     );
     results.push(

@@ -29,14 +29,26 @@ export async function uploadCommand(
       out.note(...failureLines(named(`${destination}: ${source} ${id}`, failure)));
     }
   }
-  for (const { destination, failure } of result.failures) {
+  for (const { destination, failure } of [...result.failures, ...refusals(result)]) {
     out.note(...failureLines(named(destination, failure)));
   }
   out.note(...retentionLines(result));
   return firstExitCode([
     ...result.failures.map(({ failure }) => failure),
     ...result.sendings.map(({ failure }) => failure),
+    ...refusals(result).map(({ failure }) => failure),
   ]);
+}
+
+/** Stores that cannot do what is configured of them, each once: that is no matter of old backups alone. */
+function refusals({ retention }: UploadResult): UploadResult['failures'] {
+  const refused = retention.failures.filter((failed) => isRefusal(failed)).toReversed();
+  const byDestination = new Map(refused.map(({ where, failure }) => [where, failure]));
+  return [...byDestination].map(([destination, failure]) => ({ destination, failure }));
+}
+
+function isRefusal({ source, failure }: UploadResult['retention']['failures'][number]): boolean {
+  return source === null && failure.code === 'config-invalid';
 }
 
 function named(subject: string, failure: Failure): Failure {
@@ -44,13 +56,11 @@ function named(subject: string, failure: Failure): Failure {
 }
 
 /** Each backup, then a line without one for each destination at which the work did not come to its end. */
-function describeResult({
-  sendings,
-  failures,
-}: UploadResult): readonly Readonly<Record<string, unknown>>[] {
+function describeResult(result: UploadResult): readonly Readonly<Record<string, unknown>>[] {
+  const { sendings, failures } = result;
   return [
     ...sendings.map(({ failure, ...sending }) => ({ ...sending, error: failure })),
-    ...failures.map(({ destination, failure }) => ({
+    ...[...failures, ...refusals(result)].map(({ destination, failure }) => ({
       id: null,
       source: null,
       destination,
@@ -83,11 +93,13 @@ function sendingLines({
 /** Retention that fails does not make an upload a failure: the copies are there. */
 function retentionLines({ retention }: UploadResult): readonly Line[] {
   return [
-    ...retention.failures.map(({ source, where, failure }) =>
-      warningLine(
-        `old backups at ${where}${source === null ? '' : ` of ${source}`} stay for now: ${failure.message}`,
+    ...retention.failures
+      .filter((failed) => !isRefusal(failed))
+      .map(({ source, where, failure }) =>
+        warningLine(
+          `old backups at ${where}${source === null ? '' : ` of ${source}`} stay for now: ${failure.message}`,
+        ),
       ),
-    ),
     ...retention.held.map(({ source, where, count }) =>
       warningLine(
         `retention would remove ${count} backups of ${source} at ${where}, more than half of them, and removed none; where that is meant run "backupd prune ${source} --yes"`,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { BackupdError } from '../../../src/core/errors.ts';
 import { configured } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
+import { bucketSettings } from '../../support/s3-server.ts';
 import { fakeApp, run } from './support.ts';
 
 describe('upload', () => {
@@ -60,6 +61,33 @@ describe('upload', () => {
     const { exitCode, err } = await run(world, 'upload');
     expect(exitCode).toBe(0);
     expect(err).toContain('warning: old backups at s3 stay for now: s3:ListBucket was denied');
+  });
+
+  test('a store that cannot do what is configured of it is an error, and the copies are there', async () => {
+    const place = memoryDestination();
+    const lifecycle = { moves: [{ storageClass: 'GLACIER', days: 30 }], expireDays: null };
+    const settings = bucketSettings({ bucket: 'shop', endpoint: null, lifecycle });
+    await using world = await fakeApp({
+      destinations: [configured(place, { place: settings.place })],
+    });
+    const { id } = await world.add();
+    place.onRequest = ({ method }) => {
+      if (method === 'applyRules') {
+        throw new BackupdError('config-invalid', 'InvalidStorageClass', { hint: 'Remove it.' });
+      }
+    };
+    const { exitCode, out, err } = await run(world, 'upload');
+    expect(exitCode).toBe(3);
+    expect(out).toContain(`uploaded db ${id} to s3`);
+    expect(err).toBe('error: s3: InvalidStorageClass\nhint: Remove it.\n');
+    expect((await run(world, 'upload --json')).json()).toEqual([
+      expect.objectContaining({
+        id: null,
+        destination: 's3',
+        ok: false,
+        error: expect.objectContaining({ code: 'config-invalid' }) as unknown,
+      }),
+    ]);
   });
 
   test('without a destination it is a matter of the configuration', async () => {
