@@ -24,8 +24,8 @@ export interface UploadRecord {
   readonly failuresTotal: Readonly<Record<string, number>>;
   /** Why retention did not come to its end there last; null: it did. */
   readonly retentionFailure: Failure | null;
-  /** Whether rules of ours were set at the bucket. */
-  readonly hasRules: boolean;
+  /** The place where rules of ours were set, as it is called; null: nowhere. */
+  readonly rulesAt: string | null;
   /** Backups that retention ever removed there, by source. */
   readonly removedTotal: Readonly<Record<string, number>>;
 }
@@ -47,7 +47,7 @@ export const NO_UPLOADS: UploadRecord = {
   bytesTotal: 0,
   failuresTotal: {},
   retentionFailure: null,
-  hasRules: false,
+  rulesAt: null,
   removedTotal: {},
 };
 

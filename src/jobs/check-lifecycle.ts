@@ -14,7 +14,8 @@ export async function checkLifecycle(
 ): Promise<readonly Check[]> {
   const { lifecycle, name } = destination;
   const wanted = wantedLifecycle(settings);
-  const { hasRules, retentionFailure } = await readUploadRecord(context.storage.dir, name);
+  const { rulesAt, retentionFailure } = await readUploadRecord(context.storage.dir, name);
+  const hasRules = rulesAt === destination.place;
   const costs = describeEarlyDeletion(lifecycle?.storageClass ?? null, wanted);
   if (lifecycle === null || (wanted === null && !hasRules)) {
     return costs.length === 0 ? [] : [good('lifecycle', name, costs.join('; '))];

@@ -41,13 +41,13 @@ export async function tagCopies(
   const { context, destination } = at;
   const { dir } = context.storage;
   const lifecycle = neededLifecycle(at);
-  const known = await readCopyTags(dir, destination.name);
+  const known = await readCopyTags(dir, destination);
   const open = wishes.filter(({ entry, tag }) => known.get(tagName(entry.manifest)) !== tag);
   for (let from = 0; from < open.length; from += COPIES_AT_ONCE) {
     const some = open.slice(from, from + COPIES_AT_ONCE);
     await checkOwner(at, signal);
     const unknown = some.map(({ entry }) => [tagName(entry.manifest), null] as const);
-    await recordCopyTags(dir, destination.name, new Map(unknown));
+    await recordCopyTags(dir, destination, new Map(unknown));
     await atOnce(some.flatMap(objectsOf), OBJECTS_AT_ONCE, async ({ version, tag }) =>
       lifecycle.writeTag(version, tag, signal),
     );
@@ -55,7 +55,7 @@ export async function tagCopies(
       await noteVerdict(wish, at);
     }
     const done = some.map(({ entry, tag }) => [tagName(entry.manifest), tag] as const);
-    await recordCopyTags(dir, destination.name, new Map(done));
+    await recordCopyTags(dir, destination, new Map(done));
   }
 }
 
@@ -126,7 +126,7 @@ export async function findGivenUp(
   { context, destination }: AtDestination,
   signal: AbortSignal,
 ): Promise<ReadonlySet<BackupId>> {
-  const known = await readCopyTags(context.storage.dir, destination.name);
+  const known = await readCopyTags(context.storage.dir, destination);
   const found = new Set<BackupId>();
   await atOnce(entries, OBJECTS_AT_ONCE, async ({ manifest, manifestVersion }) => {
     const tag =
@@ -148,14 +148,14 @@ export async function noteVanished(
 ): Promise<void> {
   const { dir } = context.storage;
   const there = new Set(entries.map(({ manifest }) => tagName(manifest)));
-  const gone = [...(await readCopyTags(dir, destination.name))].flatMap(([name, tag]) => {
+  const gone = [...(await readCopyTags(dir, destination))].flatMap(([name, tag]) => {
     const [of = '', id = ''] = name.split('/');
     return there.has(name) || (source !== null && of !== source) ? [] : [{ name, of, id, tag }];
   });
   if (gone.length === 0) {
     return;
   }
-  await recordCopyTags(dir, destination.name, new Map(gone.map(({ name }) => [name, null])));
+  await recordCopyTags(dir, destination, new Map(gone.map(({ name }) => [name, null])));
   const deleted = gone.filter(({ tag }) => tag === 'expire');
   await changeUploadRecord(dir, destination.name, (record) => {
     const removedTotal = { ...record.removedTotal };
@@ -178,14 +178,14 @@ export async function applyLifecycle(
 ): Promise<void> {
   const { dir, namespace } = context.storage;
   const wanted = wantedLifecycle(settings);
-  const { hasRules } = await readUploadRecord(dir, settings.name);
-  if (destination.lifecycle === null || (wanted === null && !hasRules)) {
+  const { rulesAt } = await readUploadRecord(dir, settings.name);
+  if (destination.lifecycle === null || (wanted === null && rulesAt !== destination.place)) {
     return;
   }
   await destination.lifecycle.applyRules(namespace, wanted, signal);
-  if (hasRules !== (wanted !== null)) {
-    const record = { hasRules: wanted !== null };
-    await changeUploadRecord(dir, settings.name, (before) => ({ ...before, ...record }));
+  const now = wanted === null ? null : destination.place;
+  if (rulesAt !== now) {
+    await changeUploadRecord(dir, settings.name, (record) => ({ ...record, rulesAt: now }));
   }
 }
 

@@ -41,7 +41,7 @@ export async function sendBackup(
       files: manifest.files.map(({ name }) => name),
     });
     // What is put anew has no tags; what was given up before may have them still.
-    await recordCopyTags(dir, destination.name, new Map([[tagName(manifest), null]]));
+    await recordCopyTags(dir, destination, new Map([[tagName(manifest), null]]));
     reach('copy-recorded');
     const { files, sentBytes } = await sendFiles(entry, at, signal);
     await mirrorReceipts(entry, new Map(), at, signal);

@@ -1,3 +1,4 @@
+import type { Destination } from '../core/destination.ts';
 import type { BackupId } from '../core/layout.ts';
 import type { LifecycleTag } from '../core/lifecycle.ts';
 import { readJson } from './atomic-file.ts';
@@ -20,11 +21,16 @@ export function tagName({ source, id }: CopyRef): string {
   return `${source}/${id}`;
 }
 
+/** Where copies are. What was noted of another place that had the name is of no use. */
+export type TaggedPlace = Pick<Destination, 'name' | 'place'>;
+
 /** The tags of the copies at a destination, as far as they are known; a record that is damaged is reported by the catalog. */
-export async function readCopyTags(dir: string, destination: string): Promise<CopyTags> {
-  const stored = await readJson(statePath(dir, 'tags', destination));
-  const value: unknown = stored.state === 'present' ? stored.value : null;
-  return new Map(Object.entries(value ?? {}).filter(isKnown));
+export async function readCopyTags(dir: string, { name, place }: TaggedPlace): Promise<CopyTags> {
+  const stored = await readJson(statePath(dir, 'tags', name));
+  const value = (stored.state === 'present' ? stored.value : null) ?? {};
+  const record = value as { readonly place?: unknown; readonly tags?: unknown };
+  const tags = record.place === place ? (record.tags ?? {}) : {};
+  return new Map(Object.entries(tags).filter(isKnown));
 }
 
 function isKnown(entry: [string, unknown]): entry is [string, CopyTag] {
@@ -38,15 +44,17 @@ function isKnown(entry: [string, unknown]): entry is [string, CopyTag] {
  */
 export async function recordCopyTags(
   dir: string,
-  destination: string,
+  destination: TaggedPlace,
   changes: ReadonlyMap<string, CopyTag | null>,
 ): Promise<void> {
-  await using _lock = await acquireStateLock(dir, `tags-${destination}`);
+  const { name, place } = destination;
+  await using _lock = await acquireStateLock(dir, `tags-${name}`);
   const before = await readCopyTags(dir, destination);
-  if ([...changes].every(([name, tag]) => (before.get(name) ?? null) === tag)) {
+  if ([...changes].every(([copy, tag]) => (before.get(copy) ?? null) === tag)) {
     return;
   }
-  const after = new Map<string, CopyTag | null>([...before, ...changes]);
-  const known = [...after].filter(([, tag]) => tag !== null);
-  await writeState(dir, { kind: 'tags', name: [destination] }, Object.fromEntries(known));
+  const known = [...new Map<string, CopyTag | null>([...before, ...changes])].filter(
+    ([, tag]) => tag !== null,
+  );
+  await writeState(dir, { kind: 'tags', name: [name] }, { place, tags: Object.fromEntries(known) });
 }

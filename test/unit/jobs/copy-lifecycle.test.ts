@@ -133,6 +133,24 @@ describe('what the store is to do by itself', () => {
     expect(await stage.upload()).toMatchObject({ sendings: [], failures: [] });
   });
 
+  test('what is known of one bucket is not taken for true of another', async () => {
+    await using stage = await sentStage([1, 2, 3]);
+    const other = memoryDestination();
+    Object.assign(other, { place: 'another bucket' });
+    for await (const { key } of stage.place.list('', never)) {
+      // Somebody moved it, with tags that are not right.
+      await other.put(key, Buffer.from(stage.place.text(key) ?? ''), { ifAbsent: true }, never);
+      await other.lifecycle?.writeTag({ key, versionId: null }, 'expire', never);
+    }
+    Object.assign(stage.app.context.destinations[0] ?? {}, {
+      open: async () => Promise.resolve(other),
+    });
+    await stage.upload();
+    other.expire();
+    const left = other.keys().filter((key) => key.endsWith('.zst'));
+    expect(left).toEqual([2, 3].map((hour) => copyKeys(backupId(hour)).at(-1)));
+  });
+
   test('what is sent again has the tags of what is new', async () => {
     await using stage = await sentStage([1, 2]);
     stage.place.lose(copyKeys(backupId(1)).at(-1) ?? '');
