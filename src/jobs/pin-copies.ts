@@ -24,8 +24,12 @@ export interface PinnedCopies {
   readonly backup: { readonly id: BackupId; readonly source: string } | null;
   /** Where it is pinned, or is not any more. */
   readonly destinations: readonly string[];
-  /** Where that is not known, and why. */
-  readonly failures: readonly { readonly destination: string; readonly failure: Failure }[];
+  /** Where it failed, and why; `isThere`: a copy was found. */
+  readonly failures: readonly {
+    readonly destination: string;
+    readonly failure: Failure;
+    readonly isThere: boolean;
+  }[];
 }
 
 /**
@@ -38,15 +42,17 @@ export async function pinCopies(
   signal: AbortSignal,
 ): Promise<PinnedCopies> {
   const destinations: string[] = [];
-  const failures: { destination: string; failure: Failure }[] = [];
+  const failures: { destination: string; failure: Failure; isThere: boolean }[] = [];
   let backup: { readonly id: BackupId; readonly source: string } | null = null;
   for (const configured of context.destinations) {
     const { name } = configured.settings;
+    let entry: RemoteEntry | null = null;
     try {
       // Once it is known which one is meant, no other one is.
       const typed: string = backup === null ? pin.typed : `${backup.source}/${backup.id}`;
-      const entry = await pinAt(configured, { ...pin, typed }, context, signal);
+      entry = await findAt(configured, typed, context, signal);
       if (entry !== null) {
+        await pinAt(entry, { ...pin, configured }, context, signal);
         const { id, source } = entry.manifest;
         backup = { id, source };
         destinations.push(name);
@@ -57,40 +63,54 @@ export async function pinCopies(
       if (failure.code === 'usage') {
         throw error;
       }
-      failures.push({ destination: name, failure });
+      failures.push({ destination: name, failure, isThere: entry !== null });
     }
   }
   return { backup, destinations, failures };
 }
 
 /** Null where there is no copy. */
-async function pinAt(
+async function findAt(
   configured: ConfiguredDestination,
-  { typed, type, waitMs }: CopyPin,
-  context: JobContext,
+  typed: string,
+  { storage }: JobContext,
   signal: AbortSignal,
 ): Promise<RemoteEntry | null> {
   const destination = await configured.open();
-  const { dir, namespace } = context.storage;
-  const source = sourceTyped(typed);
-  const query = { destination, namespace, source, dir, view: 'current' } as const;
-  const entry = matchTyped(typed, (await lookAtRemote(query, signal)).entries);
-  if (entry !== null) {
-    await whileLocked(
-      configured,
-      { context, waitMs },
-      async (held) => {
-        const at = await reachDestination(configured, context, held);
-        await checkOwner(at, held);
-        await putPin(entry, type, at, held);
-        if (type === 'pinned') {
-          await keepTagged(entry, configured, at, held);
-        }
-      },
-      signal,
-    );
-  }
-  return entry;
+  const { dir, namespace } = storage;
+  const query = {
+    destination,
+    namespace,
+    source: sourceTyped(typed),
+    dir,
+    view: 'current',
+  } as const;
+  return matchTyped(typed, (await lookAtRemote(query, signal)).entries);
+}
+
+async function pinAt(
+  entry: RemoteEntry,
+  {
+    configured,
+    type,
+    waitMs,
+  }: Pick<CopyPin, 'type' | 'waitMs'> & { readonly configured: ConfiguredDestination },
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<void> {
+  await whileLocked(
+    configured,
+    { context, waitMs },
+    async (held) => {
+      const at = await reachDestination(configured, context, held);
+      await checkOwner(at, held);
+      await putPin(entry, type, at, held);
+      if (type === 'pinned') {
+        await keepTagged(entry, configured, at, held);
+      }
+    },
+    signal,
+  );
 }
 
 async function putPin(

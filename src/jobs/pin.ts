@@ -62,6 +62,11 @@ async function setPin(
     return { id, source, pinned, destinations: [] };
   }
   const there = await pinCopies({ typed, type, waitMs }, context, signal);
+  const refused = there.failures.find(({ isThere }) => isThere);
+  if (there.backup === null && refused !== undefined) {
+    const { code, message, hint } = refused.failure;
+    throw new BackupdError(code, message, hint === null ? {} : { hint });
+  }
   if (there.backup === null) {
     const { code, message, hint, cause } = here.failure;
     const told = describeFailures(there);
