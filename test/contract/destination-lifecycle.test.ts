@@ -160,6 +160,24 @@ describe.each([
     expect(await lifecycle.readTag(gone, CALM)).toBeNull();
   });
 
+  test('what is locked can be tagged', async () => {
+    const bucket = await server.createBucket({ versioned: true, lock: { days: 1 } });
+    const settings = bucketSettings({ bucket, endpoint: server.endpoint });
+    const destination = bucketDestination(settings, settings.place);
+    await destination.put('demo/one', Buffer.from('x'), { ifAbsent: false }, CALM);
+    const [object] = await Array.fromAsync(destination.listVersions('demo/one', CALM));
+    if (object === undefined) {
+      throw new Error('it was put');
+    }
+    for (const tag of ['expire', null] as const) {
+      await destination.lifecycle?.writeTag(object, tag, CALM);
+      expect(await destination.lifecycle?.readTag(object, CALM)).toBe(tag);
+    }
+    expect(await destination.remove('demo/one', object.versionId, CALM)).toMatchObject({
+      outcome: 'locked',
+    });
+  });
+
   // MinIO says of each object which rule will delete it, and when.
   test.skipIf(moves)('the store means to delete what has the tag, and nothing else', async () => {
     const { bucket, destination, lifecycle } = await place();

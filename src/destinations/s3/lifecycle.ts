@@ -5,7 +5,7 @@ import { TAG_KEY, type LifecycleTag } from '../../core/lifecycle.ts';
 import type { Bucket } from './bucket.ts';
 import { isNoAnswer, storeAnswer, storeCode } from './failures.ts';
 import { nativeRules } from './lifecycle-native.ts';
-import { deleteRules, getRules, putRules } from './lifecycle-requests.ts';
+import { deleteRules, getRules, putRules, type StoredRules } from './lifecycle-requests.ts';
 import { escapeXml, mergeRules, readRules, writeRules, type XmlRule } from './lifecycle-xml.ts';
 import { versioning } from './versioning.ts';
 
@@ -27,7 +27,7 @@ export async function compareRules(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const rules = await rulesOf(bucket, namespace, wanted, signal);
-  const { xml } = await getRules(bucket, signal);
+  const { xml } = await read(rules, signal);
   return differences(rules, rulesIn(bucket, xml));
 }
 
@@ -70,7 +70,7 @@ export async function applyRules(
   signal: AbortSignal,
 ): Promise<void> {
   const rules = await rulesOf(bucket, namespace, wanted, signal);
-  const before = await getRules(bucket, signal);
+  const before = await read(rules, signal);
   const there = rulesIn(bucket, before.xml);
   const merged = mergeRules(there, rules.ours, (id) => id.startsWith(rules.stem));
   if (merged === null) {
@@ -79,7 +79,7 @@ export async function applyRules(
   const others = there.filter(({ id }) => id?.startsWith(rules.stem) !== true);
   checkKnown(rules, others);
   await write(rules, { ...before, texts: merged }, signal);
-  const { xml } = await getRules(bucket, signal);
+  const { xml } = await read(rules, signal);
   const after = rulesIn(bucket, xml);
   checkKept(rules, others, after);
   const [wrong] = differences(rules, after);
@@ -108,10 +108,24 @@ async function write(
   try {
     await putRules(bucket, { xml: writeRules(texts), smallest }, signal);
   } catch (error) {
-    const cannot =
-      storeCode(error) === 'InvalidStorageClass' ||
-      (isNoAnswer(error) && storeCode(error) !== 'AccessDenied');
-    throw cannot ? refused(rules, `does not take the rules (${storeAnswer(error)})`, error) : error;
+    throw storeCode(error) === 'InvalidStorageClass' || isUnknown(error)
+      ? refused(rules, `does not take the rules (${storeAnswer(error)})`, error)
+      : error;
+  }
+}
+
+/** Whether the store does not know what it was asked, or not with this. */
+function isUnknown(error: unknown): boolean {
+  return isNoAnswer(error) && storeCode(error) !== 'AccessDenied';
+}
+
+async function read(rules: Rules, signal: AbortSignal): Promise<StoredRules> {
+  try {
+    return await getRules(rules.bucket, signal);
+  } catch (error) {
+    throw isUnknown(error)
+      ? refused(rules, `has no lifecycle (${storeAnswer(error)})`, error)
+      : error;
   }
 }
 

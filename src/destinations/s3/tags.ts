@@ -1,4 +1,5 @@
-import type { Tag } from '@aws-sdk/client-s3';
+import type { PutObjectTaggingCommand, Tag } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
 import type { ObjectFacts } from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { TAG_KEY, type LifecycleTag } from '../../core/lifecycle.ts';
@@ -35,13 +36,29 @@ export async function writeTag(
   const others = tags.filter(({ Key }) => Key !== TAG_KEY);
   const TagSet = tag === null ? others : [...others, { Key: TAG_KEY, Value: tag }];
   const place = parameters(bucket, object);
-  await ask(bucket, { verb: TagSet.length === 0 ? 'Delete' : 'Put', object }, signal, (options) =>
-    TagSet.length === 0
-      ? bucket.client.send(new bucket.sdk.DeleteObjectTaggingCommand(place), options)
-      : bucket.client.send(
-          new bucket.sdk.PutObjectTaggingCommand({ ...place, Tagging: { TagSet } }),
-          options,
-        ),
+  if (TagSet.length === 0) {
+    const command = new bucket.sdk.DeleteObjectTaggingCommand(place);
+    await ask(bucket, { verb: 'Delete', object }, signal, (options) =>
+      bucket.client.send(command, options),
+    );
+    return;
+  }
+  const command = new bucket.sdk.PutObjectTaggingCommand({ ...place, Tagging: { TagSet } });
+  addMd5(command);
+  await ask(bucket, { verb: 'Put', object }, signal, (options) =>
+    bucket.client.send(command, options),
+  );
+}
+
+/** Some stores want it where objects are locked, though the SDK adds a checksum. */
+function addMd5(command: PutObjectTaggingCommand): void {
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      const request = args.request as { body: string; headers: Record<string, string> };
+      request.headers['content-md5'] = createHash('md5').update(request.body).digest('base64');
+      return next(args);
+    },
+    { step: 'build', name: 'addMd5' },
   );
 }
 

@@ -25,15 +25,21 @@ interface Answer {
 const store = {
   xml: null as string | null,
   versioned: false,
-  requests: [] as string[],
   written: [] as { readonly body: string; readonly headers: IncomingMessage['headers'] }[],
   refusal: null as Answer | null,
+  hasNone: null as Answer | null,
   /** What it makes of what it is given. */
   keep: (xml: string): string => xml,
 };
 
 beforeEach(() => {
-  Object.assign(store, { xml: null, versioned: false, requests: [], written: [], refusal: null });
+  Object.assign(store, {
+    xml: null,
+    versioned: false,
+    written: [],
+    refusal: null,
+    hasNone: null,
+  });
   store.keep = (xml) => xml;
 });
 
@@ -43,10 +49,12 @@ function failure(status: number, code: string, message: string): Answer {
 
 async function answer(request: IncomingMessage): Promise<Answer> {
   const { method = '', url = '', headers } = request;
-  store.requests.push(`${method} ${url}`);
   if (url.includes('?versioning')) {
     const status = store.versioned ? '<Status>Enabled</Status>' : '';
     return { status: 200, body: `<VersioningConfiguration>${status}</VersioningConfiguration>` };
+  }
+  if (store.hasNone !== null) {
+    return store.hasNone;
   }
   if (method === 'PUT') {
     store.written.push({ body: await text(request), headers });
@@ -203,6 +211,16 @@ test.each([
         }
       : {}),
   });
+});
+
+test('a store that has no lifecycle says so when it is asked for it', async () => {
+  store.hasNone = failure(501, 'NotImplemented', 'No such thing');
+  const refused = {
+    code: 'config-invalid',
+    message: expect.stringContaining('NotImplemented: No such thing') as unknown,
+  };
+  await expect(lifecycle().applyRules('demo', BOTH, NEVER)).rejects.toMatchObject(refused);
+  await expect(lifecycle().compareRules('demo', BOTH, NEVER)).rejects.toMatchObject(refused);
 });
 
 test('a store that takes a rule and forgets its condition keeps none of ours', async () => {
