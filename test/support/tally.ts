@@ -8,13 +8,24 @@ interface Tally {
   endedAt: number;
 }
 
+/** Of a file, from its first hook to its last. */
+interface Course {
+  readonly file: string;
+  readonly ms: number;
+}
+
+/** What takes longest is worth a look, now and then. */
+const SHOWN_FILES = 12;
+
 /**
  * A reporter whose last word, after everything else that is printed, is a line `N passed, N failed[, N skipped]` over all
- * projects, and before it the same with the time for each project. What breaks outside a test (a file that does not
+ * projects, and before it the same with the time for each project, and the files that took longest. What breaks outside a test (a file that does not
  * load, a hook, a rejection that nobody awaited) counts as a failure. A run without any test fails.
  */
 export function tallyReporter(): Reporter {
   const projects = new Map<string, Tally>();
+  const began = new Map<string, number>();
+  const courses: Course[] = [];
 
   function projectOf(module: TestModule): Tally {
     const known = projects.get(module.project.name);
@@ -32,8 +43,11 @@ export function tallyReporter(): Reporter {
   return {
     onTestModuleStart(module) {
       projectOf(module);
+      began.set(module.id, Date.now());
     },
     onTestModuleEnd(module) {
+      const startedAt = began.get(module.id) ?? Date.now();
+      courses.push({ file: module.relativeModuleId, ms: Date.now() - startedAt });
       const tally = projectOf(module);
       count(module, tally);
       tally.endedAt = Date.now();
@@ -46,6 +60,7 @@ export function tallyReporter(): Reporter {
       }
       const outside = unhandledErrors.length + (reason === 'interrupted' ? 1 : 0);
       process.once('exit', () => {
+        printLongest(courses);
         printTallies(projects, outside);
       });
     },
@@ -59,6 +74,12 @@ function count(module: TestModule, tally: Tally): void {
   }
   const containers: readonly (TestModule | TestSuite)[] = [module, ...module.children.allSuites()];
   tally.failed += containers.filter((container) => container.errors().length > 0).length;
+}
+
+function printLongest(courses: readonly Course[]): void {
+  for (const { file, ms } of courses.toSorted((a, b) => b.ms - a.ms).slice(0, SHOWN_FILES)) {
+    console.log(`${(ms / 1000).toFixed(0).padStart(5)} s  ${file}`);
+  }
 }
 
 function printTallies(projects: ReadonlyMap<string, Tally>, outside: number): void {
