@@ -13,7 +13,7 @@ const ABANDONED_MS = 86_400_000;
 /**
  * Removes at a destination what was begun to be sent and is not wanted any more, and ends uploads of ours that nobody
  * can go on with. Others are left alone. The caller holds the destination's lock and owns the namespace.
- * @param pending what is to be sent still
+ * @param pending what is to be there, or is to be sent still
  * @throws BackupdError what the destination throws, `storage-unavailable`
  */
 export async function sweepUploads(

@@ -212,15 +212,18 @@ async function visit(
   const sendings: Sending[] = [];
   for (const entry of pending) {
     const sending = await send(entry, at, signal);
-    if (sending !== null) {
-      sendings.push(sending);
+  const wanted: CatalogEntry[] = [];
+    if (sending === null) {
+      continue;
     }
-    if (sending !== null && isOfDestination(sending.failure)) {
+    sendings.push(sending);
+    wanted.push(entry);
+    if (isOfDestination(sending.failure)) {
       // What comes after it would only fail with it.
       return { sendings, failures: [], retention: NOTHING_PRUNED };
     }
   }
-  await sweepUploads(pending, at, signal);
+  await sweepUploads(wanted, at, signal);
   const where = settings.name;
   const retention = await attemptPrune({ source: null, where }, signal, () =>
     pruneRemote({ settings, rules, source: null, yes: false }, at, signal),

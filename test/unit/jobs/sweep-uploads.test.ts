@@ -33,6 +33,20 @@ describe('what was begun and is not wanted', () => {
     expect(await readPartialCopies(stage.dir, 's3')).toEqual([]);
   });
 
+  test('is removed by the very upload in which its backup was removed here', async () => {
+    await using stage = await copiesStage();
+    await stage.add(1, 2);
+    stage.place.onRequest = async ({ method, key }) => {
+      if (method === 'completeFile' && key.includes(backupId(1))) {
+        await stage.catalog.remove({ source: 'db', id: backupId(1) });
+      }
+    };
+    const { sendings } = await stage.upload();
+    expect(sendings.map(({ id, ok }) => [id, ok])).toEqual([[backupId(2), true]]);
+    expect(stage.place.keys()).toEqual([OWNER, ...copyKeys(backupId(2))]);
+    expect(await readPartialCopies(stage.dir, 's3')).toEqual([]);
+  });
+
   test('uploads of ours that nobody knows are ended after a day, others never', async () => {
     await using stage = await copiesStage();
     await stage.add(1);
