@@ -84,6 +84,13 @@ export type RunEvent =
       readonly id: BackupId;
       readonly message: string;
     }
+  /** The clock there is far from ours. What is sent gets there all the same. */
+  | {
+      readonly type: 'clocks-apart';
+      readonly source: null;
+      readonly destination: string;
+      readonly message: string;
+    }
   | {
       readonly type: 'namespace-taken';
       readonly source: null;

@@ -1,3 +1,4 @@
+import { CLOCKS_APART_MS, describeClocks } from '../core/clocks.ts';
 import type { Destination, PlaceFacts } from '../core/destination.ts';
 import { acquireDestinationLock } from '../store/lock.ts';
 import { changeUploadRecord } from '../store/upload-record.ts';
@@ -40,4 +41,13 @@ export async function whileLocked<T>(
 export async function recordPlace({ context, destination, facts }: AtDestination): Promise<void> {
   const { name, place } = destination;
   await changeUploadRecord(context.storage.dir, name, (record) => ({ ...record, place, facts }));
+}
+
+/** A store that refuses what is dated wrongly is asked again with its own date, so nothing else would show it. */
+export function tellOfClocks({ context, destination, facts }: AtDestination): void {
+  const aheadMs = facts.clockAheadMs ?? 0;
+  if (Math.abs(aheadMs) > CLOCKS_APART_MS) {
+    const message = describeClocks(aheadMs, Date.now());
+    context.emit({ type: 'clocks-apart', source: null, destination: destination.name, message });
+  }
 }

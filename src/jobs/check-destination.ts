@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { CLOCKS_APART_MS, describeClocks } from '../core/clocks.ts';
 import { formatDuration } from '../core/duration.ts';
 import { BackupdError } from '../core/errors.ts';
 import { probeKey } from '../core/remote-keys.ts';
@@ -7,9 +8,6 @@ import { checkLifecycle } from './check-lifecycle.ts';
 import { failed, good, type Check } from './check-result.ts';
 import type { ConfiguredDestination, JobContext } from './context.ts';
 import { findOwner } from './owner.ts';
-
-/** Beyond which locks would be reckoned wrongly and signatures are refused. */
-const MOST_APART_MS = 300_000;
 
 /** Whether copies can be sent to a destination and removed there; leaves nothing behind. */
 export async function checkDestination(
@@ -50,17 +48,15 @@ function checkClock({ destination, facts }: AtDestination): readonly Check[] {
   if (clockAheadMs === null) {
     return [];
   }
+  if (Math.abs(clockAheadMs) > CLOCKS_APART_MS) {
+    const message = describeClocks(clockAheadMs, Date.now());
+    const hint = 'Set the clock of this host right, best by NTP.';
+    return [failed('clock', subject, new BackupdError('unhealthy', message, { hint }))];
+  }
   const apart = formatDuration(Math.abs(clockAheadMs));
-  const message = `the clock there is ${apart} ${clockAheadMs < 0 ? 'behind' : 'ahead'}`;
-  return Math.abs(clockAheadMs) <= MOST_APART_MS
-    ? [good('clock', subject, message)]
-    : [
-        failed(
-          'clock',
-          subject,
-          new BackupdError('unhealthy', message, { hint: 'Set the clock of this host right.' }),
-        ),
-      ];
+  return [
+    good('clock', subject, `the clock there is ${apart} ${clockAheadMs < 0 ? 'behind' : 'ahead'}`),
+  ];
 }
 
 async function checkOwner(at: AtDestination, signal: AbortSignal): Promise<Check> {

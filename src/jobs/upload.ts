@@ -6,6 +6,7 @@ import { changeUploadRecord } from '../store/upload-record.ts';
 import {
   reachDestination,
   recordPlace,
+  tellOfClocks,
   whileLocked,
   type AtDestination,
 } from './at-destination.ts';
@@ -206,13 +207,14 @@ async function visit(
   const { settings } = configured;
   const at = await reachDestination(configured, context, signal);
   await recordPlace(at);
+  tellOfClocks(at);
   await (takeOver ? takeNamespace(at, signal) : claimNamespace(at, signal));
   await compareCopies(await context.catalog.all(), at, signal);
   const pending = await listPending(configured, context, rules);
   const sendings: Sending[] = [];
+  const wanted: CatalogEntry[] = [];
   for (const entry of pending) {
     const sending = await send(entry, at, signal);
-  const wanted: CatalogEntry[] = [];
     if (sending === null) {
       continue;
     }

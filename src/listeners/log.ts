@@ -83,6 +83,8 @@ const DESCRIBERS: Describers = {
     entry('error', 'upload failed', { source, destination, id, code, error, hint }),
   'copy-lost': ({ source, destination, id, message }) =>
     entry('error', 'copy is lost', { source, destination, id, difference: message }),
+  'clocks-apart': ({ destination, message }) =>
+    entry('warn', 'clocks are apart', { destination, clocks: message }),
   'namespace-taken': ({ destination, from }) =>
     entry('warn', 'namespace taken over', { destination, from }),
   verified: describeVerification,

@@ -1,5 +1,5 @@
 import { getSystemErrorMap } from 'node:util';
-import { formatDuration } from '../../core/duration.ts';
+import { describeClocks } from '../../core/clocks.ts';
 import { BackupdError } from '../../core/errors.ts';
 import type { StoreClock } from './http.ts';
 
@@ -116,16 +116,11 @@ function explainClock(error: StoreError, _asked: Asked, { clock }: AskedStore): 
 
 /** That the clocks are too far apart, with both times. */
 export function clockFailure(aheadMs: number): Explained {
-  const now = Date.now();
   return {
     code: 'destination-unavailable',
-    message: `the clocks are ${formatDuration(Math.abs(aheadMs))} apart: here it is ${stamp(now)}, at the store ${stamp(now + aheadMs)}`,
+    message: describeClocks(aheadMs, Date.now()),
     hint: 'Set the clock of this host, best by NTP. A store refuses requests that are dated wrongly.',
   };
-}
-
-function stamp(at: number): string {
-  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 function explainPlace(

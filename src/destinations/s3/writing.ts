@@ -1,6 +1,7 @@
 import type { ObjectLockMode, StorageClass } from '@aws-sdk/client-s3';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { CLOCKS_APART_MS } from '../../core/clocks.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { archiveClass, type Bucket } from './bucket.ts';
 import { clockFailure, isNoAnswer, storeCode, storeStatus } from './failures.ts';
@@ -85,6 +86,7 @@ export function lockParameters(bucket: Bucket): {
     return {};
   }
   const aheadMs = bucket.clock.aheadMs() ?? 0;
+  // A lock until a time that somebody's wrong clock says is none.
   if (Math.abs(aheadMs) > CLOCKS_APART_MS) {
     const { code, message, hint } = clockFailure(aheadMs);
     throw new BackupdError(code, `destination "${bucket.settings.name}": ${message}`, { hint });
@@ -96,8 +98,6 @@ export function lockParameters(bucket: Bucket): {
 }
 
 const DAY_MS = 86_400_000;
-/** A lock until a time that somebody's wrong clock says is none. */
-const CLOCKS_APART_MS = 300_000;
 
 /** As S3 writes it. */
 export function crc32Of(bytes: Uint8Array): string {

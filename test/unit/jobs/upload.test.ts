@@ -149,8 +149,10 @@ describe('a backup that is damaged here', () => {
   test('one that retention removes meanwhile is no failure', async () => {
     await using stage = await copiesStage();
     await stage.add(1, 2);
+    let isThere = true;
     stage.place.onRequest = async ({ method, key }) => {
-      if (method === 'head' && key.includes(backupId(1))) {
+      if (isThere && method === 'head' && key.includes(backupId(1))) {
+        isThere = false;
         await stage.catalog.remove({ source: 'db', id: backupId(1) });
       }
     };
@@ -298,4 +300,18 @@ test('without a destination there is a hint', async () => {
     hint: expect.stringContaining('BACKUPD_S3_BUCKET') as string,
   });
   await expect(stage.upload({ destination: 's4' })).rejects.toMatchObject({ code: 'usage' });
+});
+
+test.each([
+  [1_200_000, 1],
+  [-1_200_000, 1],
+  [60_000, 0],
+])('clocks that are %d ms apart are told %d times, and no failure', async (clockAheadMs, times) => {
+  await using stage = await copiesStage({
+    place: memoryDestination({ facts: { clockAheadMs } }),
+  });
+  await stage.add(1);
+  expect(await sent(stage)).toEqual([[backupId(1), 'ok']]);
+  const told = stage.app.events.filter(({ type }) => type === 'clocks-apart');
+  expect(told).toHaveLength(times);
 });
