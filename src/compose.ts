@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import { sourceBinder } from './bind-sources.ts';
 import { processEnvironment, type Environment } from './config/environment.ts';
+import { withKeysOfNow } from './config/keys-of-now.ts';
 import { loadConfig } from './config/load.ts';
 import type { DestinationSettings } from './core/destination-settings.ts';
 import type { ConfigProblem } from './core/discovery.ts';
@@ -51,7 +52,7 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
   }
   const surroundings = surroundingsOf(docker);
   const destinations = config.settings.destinations.map((each) =>
-    configured(each, config.settings.dir),
+    configured(each, config.settings.dir, environment),
   );
   const { storage, failure } = await openDirectory(
     config.settings,
@@ -96,20 +97,15 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
   };
 }
 
-function configured(settings: DestinationSettings, dir: string): ConfiguredDestination {
-  let opened: ReturnType<typeof openDestination> | null = null;
+function configured(
+  settings: DestinationSettings,
+  dir: string,
+  environment: Environment,
+): ConfiguredDestination {
   const here = { backupsDir: dir, memory: destinationMemory(dir, settings.name) };
   return {
     settings,
-    async open() {
-      opened ??= openDestination(settings, here);
-      try {
-        return await opened;
-      } catch (error) {
-        opened = null;
-        throw error;
-      }
-    },
+    open: async () => openDestination(await withKeysOfNow(settings, environment), here),
   };
 }
 

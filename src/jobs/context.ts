@@ -16,7 +16,10 @@ import type { Storage } from '../store/storage.ts';
 /** A place for copies as it is configured. */
 export interface ConfiguredDestination {
   readonly settings: DestinationSettings;
-  /** The place itself; asks nobody yet, and loads what speaks to it the first time. */
+  /**
+   * The place itself; asks nobody yet, and loads what speaks to it the first time. Anew each time: what it once learnt of
+   * the place, and keys that files have, may be others by now.
+   */
   open(): Promise<Destination>;
 }
 

@@ -1,7 +1,10 @@
 import { DeleteBucketCommand } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Destination } from '../../src/core/destination.ts';
 import { secret } from '../../src/core/secret.ts';
+import { STORE_KEYS } from '../support/s3-server.ts';
 import { s3Stage, type S3Stage } from '../support/s3-stage.ts';
 import { CALM } from '../support/uploads.ts';
 
@@ -81,6 +84,28 @@ test('wrong keys', async () => {
   expect((await failure(stage.open({ credentials: rotated }))).message).toContain(
     'the keys were not accepted',
   );
+});
+
+test('keys in the file of the AWS tools are read anew by whoever opens the bucket', async () => {
+  const file = join(stage.dir, 'credentials');
+  vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', file);
+  const { accessKeyId, secretAccessKey } = STORE_KEYS;
+  const ends: string[] = [];
+  for (const secret of ['not-the-secret', secretAccessKey, 'not-the-secret']) {
+    await writeFile(
+      file,
+      `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secret}\n`,
+    );
+    const destination = stage.open({ credentials: null });
+    ends.push(
+      await destination.put(stage.newKey(), Buffer.from('x'), { ifAbsent: false }, CALM).then(
+        () => 'put',
+        ({ message }: Error) => message,
+      ),
+    );
+  }
+  const refused = expect.stringContaining('the keys were not accepted') as unknown;
+  expect(ends).toEqual([refused, 'put', refused]);
 });
 
 test('no such bucket, also where a head is asked', async () => {

@@ -7,7 +7,7 @@ import { bucketDestination } from '../../src/destinations/s3/s3.ts';
 import { openCatalog, type Catalog } from '../../src/store/catalog.ts';
 import { openCommandBox, type CommandBox } from './command-box.ts';
 import { s3Proxy, type S3Proxy } from './s3-proxy.ts';
-import { bucketSettings, startMinio, type BucketOptions } from './s3-server.ts';
+import { bucketSettings, startMinio, STORE_KEYS, type BucketOptions } from './s3-server.ts';
 import { backupId, SAMPLE_ARCHIVE, sampleManifest } from './storage.ts';
 
 /** A host of backupd with backups of no database, and a bucket of MinIO behind a proxy. */
@@ -30,6 +30,8 @@ export interface OffSiteStage extends AsyncDisposable {
 export interface OffSiteOptions {
   readonly bucket?: BucketOptions;
   readonly env?: Readonly<Record<string, string>>;
+  /** The file that has the secret key. Default: it is in a variable. */
+  readonly keyFile?: string;
 }
 
 /** MinIO and its proxy, for several stages. */
@@ -60,16 +62,17 @@ export async function openStore(): Promise<Store> {
   return {
     proxy,
     host,
-    async stage({ bucket: wanted, env: more = {} } = {}) {
+    async stage({ bucket: wanted, env: more = {}, keyFile } = {}) {
       const bucket = await server.createBucket(wanted);
       const settings = bucketSettings({ bucket, endpoint: server.endpoint, prefix: '' });
       const destination = bucketDestination(settings, settings.place);
-      const { credentials } = settings.place;
       const env = {
         BACKUPD_S3_BUCKET: bucket,
         BACKUPD_S3_ENDPOINT: proxy.endpoint,
-        BACKUPD_S3_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
-        BACKUPD_S3_SECRET_ACCESS_KEY: credentials?.secretAccessKey.reveal() ?? '',
+        BACKUPD_S3_ACCESS_KEY_ID: STORE_KEYS.accessKeyId,
+        ...(keyFile === undefined
+          ? { BACKUPD_S3_SECRET_ACCESS_KEY: STORE_KEYS.secretAccessKey }
+          : { BACKUPD_S3_SECRET_ACCESS_KEY_FILE: keyFile }),
         ...more,
       };
       const box = await host(env);

@@ -15,7 +15,8 @@ import {
 } from './test-container.ts';
 import { waitFor } from './wait-for.ts';
 
-const KEYS = { accessKeyId: 'backupd-test', secretAccessKey: 'backupd-test-secret' };
+/** Of every test store. */
+export const STORE_KEYS = { accessKeyId: 'backupd-test', secretAccessKey: 'backupd-test-secret' };
 
 export interface BucketOptions {
   readonly versioned?: boolean;
@@ -44,8 +45,8 @@ export async function startMinio(
     tmpfs: { '/data': 'size=2g' },
     ...options,
     env: {
-      MINIO_ROOT_USER: KEYS.accessKeyId,
-      MINIO_ROOT_PASSWORD: KEYS.secretAccessKey,
+      MINIO_ROOT_USER: STORE_KEYS.accessKeyId,
+      MINIO_ROOT_PASSWORD: STORE_KEYS.secretAccessKey,
       ...options.env,
     },
     more: ['-p', '127.0.0.1::9000', ...(options.more ?? [])],
@@ -105,7 +106,7 @@ function clientFor(endpoint: string, ca: string | null): S3Client {
     endpoint,
     region: 'us-east-1',
     forcePathStyle: true,
-    credentials: KEYS,
+    credentials: STORE_KEYS,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     ...(ca === null ? {} : { requestHandler: { httpsAgent: { ca } } }),
@@ -162,8 +163,8 @@ export function bucketSettings(
       objectLock: null,
       ca: null,
       credentials: {
-        accessKeyId: KEYS.accessKeyId,
-        secretAccessKey: secret(KEYS.secretAccessKey),
+        accessKeyId: STORE_KEYS.accessKeyId,
+        secretAccessKey: secret(STORE_KEYS.secretAccessKey),
       },
       ...place,
     },

@@ -52,6 +52,8 @@ export interface Patience {
 const PATIENCE: Patience = { connectMs: 10_000, idleMs: 60_000 };
 /** The first one included; they follow within seconds. */
 const ATTEMPTS = 3;
+/** Files with keys are read by each client anew; the SDK would remember for ever what it once read of them. */
+const FRESH_KEYS = { ignoreCache: true };
 /** What other stores take for any region. */
 const ANY_REGION = 'us-east-1';
 
@@ -133,7 +135,7 @@ function clientOf(
     ...(place === null ? {} : { region: place }),
     ...(endpoint === null ? {} : { endpoint }),
     ...(credentials === null
-      ? {}
+      ? FRESH_KEYS
       : {
           credentials: {
             accessKeyId: credentials.accessKeyId,

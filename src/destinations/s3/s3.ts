@@ -25,7 +25,7 @@ export function bucketDestination(
   patience?: Patience,
 ): Destination {
   let opened: Promise<Bucket> | null = null;
-  // Looked at once: it is true for as long as a run of uploads takes.
+  // Looked at once: this one lives no longer than a run of uploads.
   let writing: Writing | null = null;
 
   async function open(): Promise<Bucket> {
