@@ -31,6 +31,8 @@ export type Fault =
   | 'reset'
   /** Nothing goes on, and nothing ends. */
   | 'stall'
+  /** Goes on when all is calm. */
+  | 'hold'
   /** The store does it, and its answer is lost. */
   | 'lose'
   /** The answer ends within its body. */
@@ -82,6 +84,7 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
   const seen: SeenRequest[] = [];
   let disturbances: Disturbance[] = [];
   let clockAheadMs = 0;
+  let calmed = Promise.withResolvers<void>();
 
   function takeFault({ operation, part }: SeenRequest): Fault | null {
     const found = disturbances.find(
@@ -114,6 +117,9 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
         await once(request, 'data');
       }
       request.socket.resetAndDestroy();
+    } else if (fault === 'hold') {
+      await calmed.promise;
+      await forward(request, response, null);
     } else {
       await forward(request, response, fault);
     }
@@ -172,6 +178,8 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
     calm() {
       disturbances = [];
       clockAheadMs = 0;
+      calmed.resolve();
+      calmed = Promise.withResolvers();
     },
     setClockAhead(ms) {
       clockAheadMs = ms;
