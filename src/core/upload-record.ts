@@ -82,7 +82,8 @@ export function uploadDueAt(
   // A clock that was set back leaves instants in the future.
   const endedMs = Math.min(nowMs, Date.parse(finishedAt ?? at));
   if (finishedAt === null || failure !== null) {
-    return Math.min(next, endedMs + backOffMs(failedInRow));
+    // The first after it: that one may be over already.
+    return Math.min(nextRunAt(schedule, endedMs) ?? next, endedMs + backOffMs(failedInRow));
   }
   return nextRunAt(schedule, Math.min(nowMs, Date.parse(at))) ?? next;
 }

@@ -69,6 +69,7 @@ describe('when an upload is due', () => {
       lastAttempt: { at: new Date(late).toISOString(), finishedAt: new Date(late).toISOString() },
     });
     expect(uploadDueAt(SCHEDULE, record, true, late)).toBe(SIX_MS);
+    expect(uploadDueAt(SCHEDULE, record, true, SIX_MS + 1)).toBe(SIX_MS);
   });
 
   test('off is never', () => {
