@@ -31,8 +31,8 @@ export function ageKeys(configured: {
   });
 }
 
-/** Has the stock age, gpg and zstd. */
-const TOOLS = 'backupd-test/key-tools:1';
+/** Has the stock age, aws, gpg, rclone and zstd. */
+export const STOCK_TOOLS = 'backupd-test/key-tools:1';
 
 /** A container with the stock tools, and a folder of the host at the same path in it. */
 export interface KeyTools extends AsyncDisposable {
@@ -58,7 +58,7 @@ export interface GpgKeyPair {
 
 export async function startKeyTools(dir: string): Promise<KeyTools> {
   const container = await startContainer({
-    image: TOOLS,
+    image: STOCK_TOOLS,
     volumes: [`${dir}:${dir}`],
     // So that what it writes can be read and removed from here.
     user: `${process.getuid?.()}:${process.getgid?.()}`,
