@@ -1,6 +1,8 @@
 import {
   DeleteObjectCommand,
+  ListObjectVersionsCommand,
   PutObjectCommand,
+  PutObjectRetentionCommand,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -10,6 +12,7 @@ import type { Manifest } from '../../../src/core/manifest.ts';
 import { openBucketStage, ORDERS, type BucketStage } from '../../support/bucket-stage.ts';
 import { containing, having } from '../../support/matchers.ts';
 import { startPostgres } from '../../support/postgres.ts';
+import type { BucketOptions } from '../../support/s3-server.ts';
 
 let stage: BucketStage;
 let manifest: Manifest;
@@ -203,22 +206,51 @@ test('what is damaged or gone here is taken from the bucket, and that is said', 
   expect(await host.json(['verify', manifest.id])).toEqual([having({ ok: true })]);
 });
 
-test("what the host's own keys overwrite and delete in a locked bucket is restored all the same", async () => {
-  const bucket = await stage.bucket({ lock: { days: 1 } });
-  await bucket.put(manifest);
-  for (const name of ['manifest.json', 'globals.sql.zst', ARCHIVE]) {
-    const Key = keyOf(manifest, name);
-    await put(bucket.name, { Key, Body: 'ruined' });
-    await remove(bucket.name, Key);
+describe("what somebody does with the host's own keys in a bucket that locks", () => {
+  /** Overwrites, hides and removes whatever is there, and moves the end of locks. @returns what the store let be removed */
+  async function ruin(Bucket: string): Promise<readonly string[]> {
+    const { Versions = [] } = await stage.client.send(new ListObjectVersionsCommand({ Bucket }));
+    const removed: string[] = [];
+    for (const { Key = '', VersionId } of Versions) {
+      const object = { Bucket, Key, VersionId };
+      const Retention = {
+        Mode: 'COMPLIANCE',
+        RetainUntilDate: new Date(Date.now() + 1000),
+      } as const;
+      const ends = [
+        new PutObjectRetentionCommand({ ...object, Retention, ChecksumAlgorithm: 'CRC32' }),
+        new DeleteObjectCommand(object),
+      ] as const;
+      await stage.client.send(ends[0]).catch(() => null);
+      await stage.client.send(ends[1]).then(
+        () => removed.push(Key),
+        () => null,
+      );
+      await put(Bucket, { Key, Body: 'ruined' });
+      await remove(Bucket, Key);
+    }
+    return removed;
   }
-  await using empty = await startPostgres();
-  await using host = await stage.emptyHost(bucket.env);
-  const listed = await host.backupd(['list', '--from', 's3']);
-  expect(listed.stdout).toContain(manifest.id);
-  expect(listed.stderr).toContain('deleted or overwritten');
-  const restored = await host.backupd(['restore', 'orders', '--from', 's3', '--into', empty.name]);
-  expect(restored.exitCode, restored.stdout + restored.stderr).toBe(0);
-  expect(await empty.sql(ORDERS)).toBe(before);
+
+  test.each<[string, BucketOptions, Readonly<Record<string, string>>]>([
+    ['by itself', { lock: { days: 1 } }, {}],
+    ['what we say', { lock: { days: null } }, { BACKUPD_S3_OBJECT_LOCK: 'compliance:1d' }],
+  ])('%s: an empty host restores all the same', async (_name, options, lockSettings) => {
+    const bucket = await stage.bucket(options);
+    const env = { ...bucket.env, ...lockSettings, BACKUPD_S3_KEEP: 'last=1' };
+    const sent = await stage.origin.backupd(['upload', '--json'], { env });
+    expect(sent.exitCode, sent.stdout + sent.stderr).toBe(0);
+    expect(await ruin(bucket.name)).toEqual([]);
+    await using empty = await startPostgres();
+    await using host = await stage.emptyHost(bucket.env);
+    const listed = await host.backupd(['list', '--from', 's3']);
+    expect(listed.stdout).toContain(manifest.id);
+    expect(listed.stderr).toContain('deleted or overwritten');
+    const restore = ['restore', 'orders', '--from', 's3', '--into', empty.name];
+    const restored = await host.backupd(restore);
+    expect(restored.exitCode, restored.stdout + restored.stderr).toBe(0);
+    expect(await empty.sql(ORDERS)).toBe(before);
+  });
 });
 
 async function put(
