@@ -1,8 +1,9 @@
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openCatalog } from '../../../src/store/catalog.ts';
 import { openStore, type OffSiteStage, type Store } from '../../support/off-site-stage.ts';
 import { having } from '../../support/matchers.ts';
-import { backupId } from '../../support/storage.ts';
+import { backupId, commitBackup } from '../../support/storage.ts';
 
 let store: Store;
 
@@ -125,8 +126,20 @@ test('two hosts in one namespace: the second is refused until it takes over', as
       error: { code: 'locked', hint: expect.stringContaining('--take-over') as string },
     },
   ]);
-  const pruned = await other.backupd(['prune', '--json']);
+  // What is here is pruned all the same.
+  const own = openCatalog({ dir: other.dir, namespace: 'demo' });
+  for (const hour of [1, 2]) {
+    await commitBackup(own, { id: backupId(hour) });
+  }
+  const keep = { BACKUPD_KEEP: 'last=1' };
+  const pruned = await other.backupd(['prune', '--json'], { env: keep });
   expect(pruned.exitCode).toBe(11);
+  expect(JSON.parse(pruned.stdout)).toEqual([
+    having({ id: backupId(2), where: 'local', removed: false }),
+    having({ id: backupId(1), where: 'local', removed: true }),
+    having({ id: null, where: 's3', removed: false, error: having({ code: 'locked' }) }),
+  ]);
+  expect(await stage.keys()).toContain(`demo/db/${backupId(1)}/manifest.json`);
   const checked = JSON.parse((await other.backupd(['check', '--json'])).stdout) as {
     checks: readonly { name: string; subject: string; ok: boolean }[];
   };
