@@ -200,5 +200,5 @@ test.each(['age', 'gpg'])(
     const argv = ['grep', '-rlaF', '-f', '-', '/backups', '/tmp', '/root', '/dev/shm'];
     expect(await daemon.exec(argv, { input: patterns })).toMatchObject({ exitCode: 1, stdout: '' });
   },
-  400_000,
+  600_000,
 );

@@ -8,6 +8,7 @@ import { HALF_BYTES } from '../../support/fault-stage.ts';
 import { commandsIn } from '../../support/processes.ts';
 import { setLinger, SLOW_SQL, untilLoading } from '../../support/restore-stage.ts';
 import { docker, type ProcessResult } from '../../support/run-process.ts';
+import { formsOf, linesWith } from '../../support/secret-forms.ts';
 import { temporaryFolder } from '../../support/storage.ts';
 import { toolFault, type ToolFault } from '../../support/tool-fault.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -146,11 +147,8 @@ test('no password and no verifier of one is to be seen anywhere', async () => {
     expect(linesWith(secret, places)).toEqual([]);
   }
   for (const secret of [OWN, OTHER, WRONG]) {
-    const found = await stack.daemon.exec(['grep', '-rlaF', secret, '/backups', '/tmp', '/root']);
+    const argv = ['grep', '-rlaF', '-f', '-', '/backups', '/tmp', '/root'];
+    const found = await stack.daemon.exec(argv, { input: formsOf(secret).join('\n') });
     expect(found).toMatchObject({ exitCode: 1, stdout: '' });
   }
-});
-
-function linesWith(secret: string, places: readonly string[]): readonly string[] {
-  return places.flatMap((text) => text.split('\n')).filter((line) => line.includes(secret));
-}
+}, 400_000);
