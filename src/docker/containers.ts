@@ -9,7 +9,7 @@ import {
   type ContainerListing,
 } from '../core/discovery.ts';
 import { BackupdError } from '../core/errors.ts';
-import { callDocker, dockerStatus, strangeAnswer } from './call.ts';
+import { callDocker, dockerStatus, isForbiddenStatus, strangeAnswer } from './call.ts';
 import { ownContainerIds } from './own-container.ts';
 
 /** A container as it is now. */
@@ -103,7 +103,7 @@ async function readComposeNames(
     signal,
   ).catch((error: unknown) => {
     // A proxy that hides volumes must not hide the containers of databases: most names can be told without it.
-    if (dockerStatus(error) === 403) {
+    if (isForbiddenStatus(dockerStatus(error) ?? 0)) {
       return { Volumes: [] };
     }
     throw error;
@@ -193,7 +193,8 @@ async function readRepoDigests(
     return info.RepoDigests ?? [];
   } catch (error) {
     // The digests are a note for whoever restores; an image that was deleted or that a proxy hides is no reason to fail.
-    if (dockerStatus(error) === 404 || dockerStatus(error) === 403) {
+    const status = dockerStatus(error) ?? 0;
+    if (status === 404 || isForbiddenStatus(status)) {
       return [];
     }
     throw error;
