@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { connectDocker, pingDocker } from '../../../src/docker/connect.ts';
-import {
-  findOwnContainer,
-  inspectContainer,
-  listContainers,
-} from '../../../src/docker/containers.ts';
+import { inspectContainer, listContainers } from '../../../src/docker/containers.ts';
+import { findOwnContainer } from '../../../src/docker/find-own.ts';
 import { startIdleContainer } from '../../support/idle-container.ts';
 import { docker as runDocker } from '../../support/run-process.ts';
 import { runContainer, uniqueName } from '../../support/test-container.ts';
@@ -72,7 +69,7 @@ describe('a real engine', () => {
     const name = uniqueName('own');
     const script = `
       import { connectDocker } from '/repository/src/docker/connect.ts';
-      import { findOwnContainer } from '/repository/src/docker/containers.ts';
+      import { findOwnContainer } from '/repository/src/docker/find-own.ts';
       const own = await findOwnContainer(connectDocker({}), new AbortController().signal);
       process.stdout.write(own?.name ?? 'none');`;
     const result = await runContainer({
