@@ -65,6 +65,9 @@ const CALLS: readonly Call[] = [
   call('scratch', 'POST /containers/create', async (docker, abortSignal) =>
     docker.createContainer({ Image: NOTHING, abortSignal }),
   ),
+  call('scratch', 'GET /containers/{id}/logs', async (docker, abortSignal) =>
+    docker.getContainer(NOTHING).logs({ follow: false, stdout: true, abortSignal }),
+  ),
   call('scratch', 'DELETE /containers/{id}', async (docker, abortSignal) =>
     docker.getContainer(NOTHING).remove({ abortSignal }),
   ),
