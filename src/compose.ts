@@ -14,6 +14,7 @@ import { openKeys, sweepKeys } from './encryption/keys.ts';
 import { adoptNamespace } from './jobs/adopt-namespace.ts';
 import type { App, ConfiguredDestination } from './jobs/context.ts';
 import { namedDestination } from './jobs/named-destination.ts';
+import { inspection } from './inspection.ts';
 import { neighbours } from './neighbours.ts';
 import { loadEngine } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
@@ -93,6 +94,7 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
     },
     bind: sources.bind,
     reader: async (engine, format) => (await loadEngine(engine)).reader(format),
+    inspection: inspection(docker, surroundings, config.settings),
     ping: async (signal) => pingDocker(docker, signal),
   };
 }

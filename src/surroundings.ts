@@ -1,7 +1,8 @@
 import type Docker from 'dockerode';
 import { COMPOSE_PROJECT, type ContainerListing } from './core/discovery.ts';
 import { toFailure, type Failure } from './core/errors.ts';
-import { findOwnContainer, listContainers, type ContainerMount } from './docker/containers.ts';
+import { listContainers, type ContainerMount } from './docker/containers.ts';
+import { findOwnContainer } from './docker/find-own.ts';
 
 /** What one look around saw. */
 export interface Look {

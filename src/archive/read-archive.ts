@@ -12,10 +12,10 @@ import { plainMeter, storedMeter, type PlainMeter } from './meters.ts';
 import { tap, type Tap } from './tap.ts';
 
 /** Where the stored bytes of a file are: its path, or what gives them from elsewhere. */
-export type StoredAt = string | RemoteStored;
+export type StoredAt = string | StoredElsewhere;
 
-/** A stored file that is not on this disk. */
-export interface RemoteStored {
+/** A stored file that is not on this disk, or is not read as fast as this disk can. */
+export interface StoredElsewhere {
   /** As messages call it: `s3:20261122T020000Z-full-3fa9/shop.dump.zst`. */
   readonly name: string;
   /** Its bytes from one end to the other, as many as are recorded. */

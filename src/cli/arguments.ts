@@ -84,7 +84,7 @@ export type Command =
   | PinArguments<'unpin'>
   | { readonly name: 'forget'; readonly source: string }
   | Plain<'status'>
-  | Plain<'check'>
+  | { readonly name: 'check'; readonly silenceMs: number }
   | Plain<'config'>
   | Plain<'version'>
   /** Null: of backupd as a whole. */
@@ -202,7 +202,7 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
   unpin: (given) => ({ name: 'unpin', id: operand(given, 0), waitMs: waitMs(given) }),
   forget: (given) => ({ name: 'forget', source: operand(given, 0) }),
   status: () => ({ name: 'status' }),
-  check: () => ({ name: 'check' }),
+  check: (given) => ({ name: 'check', silenceMs: duration(given, 'silence') }),
   config: () => ({ name: 'config' }),
 };
 
@@ -266,10 +266,15 @@ function tier(given: Given): RetrievalTier {
 }
 
 function waitMs(given: Given): number {
-  const text = given.value('wait');
-  const duration = text === null ? 0 : parseDurationMs(text);
-  if (duration === null) {
-    throw usage(`--wait "${text}" is no duration`, 'Write one such as 30s, 10m or 1h30m.');
+  return duration(given, 'wait');
+}
+
+/** In milliseconds; 0 where it is not given. */
+function duration(given: Given, name: 'wait' | 'silence'): number {
+  const text = given.value(name);
+  const ms = text === null ? 0 : parseDurationMs(text);
+  if (ms === null) {
+    throw usage(`--${name} "${text}" is no duration`, 'Write one such as 30s, 10m or 1h30m.');
   }
-  return duration;
+  return ms;
 }

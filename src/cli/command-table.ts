@@ -225,9 +225,10 @@ export const COMMANDS = {
   check: {
     about: 'Checks that everything is in place, and says what to do where it is not.',
     operands: [],
-    options: [],
+    options: ['silence'],
     examples: [
       ['backupd check', 'configuration, Docker, targets, keys, space, clock'],
+      ['backupd check --silence 11m', 'and whether a proxy before Docker cuts quiet connections'],
       ['backupd check --json', 'for a script'],
     ],
     failures: ['unhealthy', 'storage-unavailable'],

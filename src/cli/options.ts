@@ -58,6 +58,12 @@ export const OPTIONS = {
     about:
       'wait so long (30s, 10m) for another run of the source or at the destination, and for archived files; without it: do not wait',
   },
+  silence: {
+    type: 'string',
+    value: 'DURATION',
+    about:
+      'leave a connection to Docker quiet for so long (11m), to see whether something before it cuts it',
+  },
   json: { type: 'boolean', about: 'one JSON document on stdout and nothing else' },
   help: { type: 'boolean', about: 'this text' },
 } as const satisfies Record<string, OptionSpec>;

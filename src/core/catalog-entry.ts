@@ -19,6 +19,13 @@ export type Receipt =
       /** All that was sent, the manifest too, as the destination shows it: what differs from it later was altered. */
       readonly files: readonly SentFile[];
     }
+  /** The copy there was read back and is whole; it says nothing of what is here. */
+  | {
+      readonly type: 'sampled';
+      readonly at: string;
+      readonly destination: string;
+      readonly depth: 'stored' | 'content';
+    }
   /** The copy there was found missing or altered. */
   | {
       readonly type: 'lost';

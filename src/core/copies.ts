@@ -10,8 +10,8 @@ import {
 } from './catalog-entry.ts';
 import { decideRetention, toCandidate } from './retention.ts';
 
-/** A receipt about the copy of a backup at a destination. */
-export type CopyReceipt = Extract<Receipt, { readonly destination: string }>;
+/** A receipt that says whether a copy of a backup is at a destination. */
+export type CopyReceipt = Extract<Receipt, { readonly type: 'uploaded' | 'lost' | 'removed' }>;
 
 type Receipts = Pick<CatalogEntry, 'receipts'>;
 
@@ -54,8 +54,16 @@ export function sentFiles({ receipts }: Receipts, destination: string): readonly
  * no matter of theirs, and damage is that of the copy on this disk.
  */
 export function isMirrored({ type }: { readonly type: string }): boolean {
-  return type !== 'uploaded' && type !== 'lost' && type !== 'removed' && type !== 'damaged';
+  return !OF_THIS_PLACE.has(type);
 }
+
+const OF_THIS_PLACE: ReadonlySet<string> = new Set([
+  'uploaded',
+  'sampled',
+  'lost',
+  'removed',
+  'damaged',
+]);
 
 /** What a destination keeps of one source. */
 export interface CopyRules {

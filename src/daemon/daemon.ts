@@ -15,6 +15,7 @@ import { backUpOnSchedule } from './scheduled-backup.ts';
 import { scheduler, type SchedulerOptions } from './scheduler.ts';
 import { troubleFields } from './trouble.ts';
 import { keepUploads } from './uploads.ts';
+import { keepVerifying } from './verifications.ts';
 
 /** Docker gives a container ten seconds to stop; the last one is for what comes after the runs. */
 const STOP_WITHIN_MS = 9000;
@@ -80,6 +81,7 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
     followSources(loops, signal),
     keepSchedules(loops, signal),
     keepUploads(loops, signal),
+    keepVerifying(loops, queue, signal),
   ];
   await aborted(signal);
   queue.close();

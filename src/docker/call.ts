@@ -55,6 +55,11 @@ export function dockerStatus(error: unknown): number | null {
   return (cause as { readonly statusCode?: number } | undefined)?.statusCode ?? null;
 }
 
+/** Whether a status says that something before Docker forbids the call: Docker itself answers none of these. */
+export function isForbiddenStatus(status: number): boolean {
+  return status === 401 || status === 403 || status === 405;
+}
+
 /** Where Docker is looked for: the path of a socket, or host and port. */
 export function describeEndpoint(docker: Docker): string {
   const modem = docker.modem as {
@@ -99,20 +104,20 @@ interface HttpError extends Error {
   readonly json?: { readonly message?: string } | string | null;
 }
 
+const FORBIDDEN_HINT =
+  'Allow this call in the proxy before the Docker socket (docker-socket-proxy: CONTAINERS=1, EXEC=1, IMAGES=1, POST=1; for volumes VOLUMES=1), or mount the socket itself. "backupd check" names every call that is forbidden; docs/least-privilege.md has rules to copy.';
+
 function refused(docker: Docker, call: ApiCall, error: HttpError): BackupdError {
   const container = call.container === undefined ? 'Docker' : `container "${call.container}"`;
   const said = wordsOf(error);
+  if (isForbiddenStatus(error.statusCode)) {
+    return new BackupdError(
+      'target-unavailable',
+      `${describeEndpoint(docker)} forbids ${call.name} (HTTP ${error.statusCode})`,
+      { cause: error, hint: FORBIDDEN_HINT },
+    );
+  }
   switch (error.statusCode) {
-    case 401:
-    case 403:
-      return new BackupdError(
-        'target-unavailable',
-        `${describeEndpoint(docker)} forbids ${call.name} (HTTP ${error.statusCode})`,
-        {
-          cause: error,
-          hint: `Allow this call in the proxy before the Docker socket (docker-socket-proxy: CONTAINERS=1, EXEC=1, IMAGES=1, POST=1; for volumes VOLUMES=1), or mount the socket itself.`,
-        },
-      );
     case 404:
       return new BackupdError(
         'target-unavailable',

@@ -1,6 +1,4 @@
 import type Docker from 'dockerode';
-import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import {
   COMPOSE_PROJECT,
   COMPOSE_SERVICE,
@@ -9,8 +7,7 @@ import {
   type ContainerListing,
 } from '../core/discovery.ts';
 import { BackupdError } from '../core/errors.ts';
-import { callDocker, dockerStatus, strangeAnswer } from './call.ts';
-import { ownContainerIds } from './own-container.ts';
+import { callDocker, dockerStatus, isForbiddenStatus, strangeAnswer } from './call.ts';
 
 /** A container as it is now. */
 export interface ContainerRecord {
@@ -103,7 +100,7 @@ async function readComposeNames(
     signal,
   ).catch((error: unknown) => {
     // A proxy that hides volumes must not hide the containers of databases: most names can be told without it.
-    if (dockerStatus(error) === 403) {
+    if (isForbiddenStatus(dockerStatus(error) ?? 0)) {
       return { Volumes: [] };
     }
     throw error;
@@ -193,55 +190,9 @@ async function readRepoDigests(
     return info.RepoDigests ?? [];
   } catch (error) {
     // The digests are a note for whoever restores; an image that was deleted or that a proxy hides is no reason to fail.
-    if (dockerStatus(error) === 404 || dockerStatus(error) === 403) {
+    const status = dockerStatus(error) ?? 0;
+    if (status === 404 || isForbiddenStatus(status)) {
       return [];
-    }
-    throw error;
-  }
-}
-
-/** The container this process runs in; null outside Docker, or inside another engine than the one that is asked. */
-export async function findOwnContainer(
-  docker: Docker,
-  signal: AbortSignal,
-): Promise<ContainerRecord | null> {
-  const traces = {
-    mountinfo: await readIfThere('/proc/self/mountinfo'),
-    cgroup: await readIfThere('/proc/self/cgroup'),
-    hostname: hostname(),
-  };
-  for (const id of ownContainerIds(traces)) {
-    const record = await inspectIfThere(docker, id, signal);
-    // A host whose name looks like an id must not become the container of that id.
-    if (record !== null && (id.length === ID_LENGTH || record.hostname === traces.hostname)) {
-      return record;
-    }
-  }
-  return null;
-}
-
-async function inspectIfThere(
-  docker: Docker,
-  id: string,
-  signal: AbortSignal,
-): Promise<ContainerRecord | null> {
-  try {
-    return await inspectContainer(docker, id, signal);
-  } catch (error) {
-    if (dockerStatus(error) === 404) {
-      return null;
-    }
-    throw error;
-  }
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    // Not Linux: then not in a container of Linux either.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return '';
     }
     throw error;
   }

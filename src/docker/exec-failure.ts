@@ -61,7 +61,7 @@ const HINTS = {
   'container-restarted': NEXT_RUN,
   'container-removed': 'The next run looks for the container that took its place.',
   'connection-cut':
-    'A proxy before Docker that ends long or quiet connections must be given more time, or the Docker engine was restarted.',
+    'A proxy before Docker that ends long or quiet connections must be given more time ("backupd check --silence 11m" tries that), or the Docker engine was restarted.',
 } as const satisfies Record<Ending, string>;
 
 const KILLED_HINT =

@@ -78,10 +78,11 @@ async function change(
 ): Promise<void> {
   const target = docker.getContainer(containerId);
   const call = { name: `POST /containers/{id}/${verb}`, container, timeoutMs: STOP_TIMEOUT_MS };
-  await callDocker(docker, call, async (signal) => CALLS[verb](target, signal), signal);
+  await callDocker(docker, call, async (signal) => VERBS[verb](target, signal), signal);
 }
 
-const CALLS: Readonly<
+/** How each is asked of Docker. */
+export const VERBS: Readonly<
   Record<Verb, (target: Docker.Container, abortSignal: AbortSignal) => Promise<unknown>>
 > = {
   stop: (target, abortSignal) => target.stop({ abortSignal }),

@@ -1,6 +1,6 @@
 import { toFailure } from '../core/errors.ts';
 
-/** One thing that must be in place; the hint says what to do where it is not. */
+/** One thing that must be in place; the hint says what to do where it is not, or where that may be meant. */
 export interface Check {
   readonly name:
     | 'configuration'
@@ -10,6 +10,7 @@ export interface Check {
     | 'login'
     | 'containers'
     | 'schedule'
+    | 'unsaved'
     | 'directory'
     | 'space'
     | 'catalog'
@@ -33,4 +34,9 @@ export function good(name: Check['name'], subject: string, message: string): Che
 export function failed(name: Check['name'], subject: string, thrown: unknown): Check {
   const { message, hint } = toFailure(thrown);
   return { name, subject, ok: false, message, hint };
+}
+
+/** What is as it may be and should be known. */
+export function note(name: Check['name'], subject: string, message: string, hint: string): Check {
+  return { name, subject, ok: true, message, hint };
 }

@@ -5,6 +5,7 @@ import type { Keys } from '../core/encryption.ts';
 import type { Emit } from '../core/events.ts';
 import type { Failure } from '../core/errors.ts';
 import type { Neighbours } from '../core/halts.ts';
+import type { Inspection } from '../core/inspection.ts';
 import type { Job } from '../core/job.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
@@ -71,6 +72,7 @@ export interface App {
   ): Promise<BoundSource>;
   /** The reader of a format; needs no server. */
   reader(engine: Engine, format: string): Promise<StreamReader>;
+  readonly inspection: Inspection;
   /** @throws BackupdError `target-unavailable` where Docker cannot be asked. */
   ping(signal: AbortSignal): Promise<{ readonly engineVersion: string }>;
 }

@@ -1,4 +1,5 @@
 import type { StoredAt } from '../archive/read-archive.ts';
+import type { Receipt } from '../core/catalog-entry.ts';
 import type { Destination } from '../core/destination.ts';
 import type { KeyRing } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
@@ -17,7 +18,7 @@ import { readBackup, type Verification, type VerifyApp, type VerifyRequest } fro
 
 /**
  * Reads the copies at a destination, newest first, without keeping anything of them. Of one that is not whole it is written
- * down here that it is lost, so that it is sent again. What is wrong with one does not keep the others from being read.
+ * down here that it is lost, so that it is sent again; of a whole one that it was read. What is wrong with one does not keep the others from being read.
  * @throws BackupdError `backup-not-found` or `usage` for an id, `source-not-found`, `cancelled`, what the destination throws
  */
 export async function verifyCopies(
@@ -81,8 +82,8 @@ function notRead(source: string, id: Verification['id'], failure: Failure): Veri
   return { id, source, ok: false, depth: 'stored', checkedBytes: 0, failure };
 }
 
-/** Null for one that is gone meanwhile. */
-async function verifyCopy(
+/** Reads one copy to its end; null for one that is gone meanwhile. @throws the signal's reason */
+export async function verifyCopy(
   entry: RemoteEntry,
   destination: Destination,
   app: VerifyApp & { readonly ring: KeyRing },
@@ -111,24 +112,27 @@ async function verifyCopy(
 const FLAW_HINT = 'Where the backup is still here, the next upload sends it again.';
 
 /** Only of a backup that is here too; elsewhere there is nothing that could be sent again. */
-async function writeDown(
-  { source, id, failure }: Verification,
-  destination: Destination,
-  { context: { catalog } }: VerifyApp,
+export async function writeDown(
+  verification: Verification,
+  { name }: Pick<Destination, 'name'>,
+  { context: { catalog } }: Pick<VerifyApp, 'context'>,
 ): Promise<void> {
-  if (failure?.code !== 'archive-corrupt') {
-    return;
-  }
+  const { source, id } = verification;
+  const receipt = receiptOf(verification, name);
   const here = (await catalog.entries(source)).some(({ manifest }) => manifest.id === id);
-  if (here) {
-    const at = new Date().toISOString();
-    const { message } = failure;
-    // That the copy is not whole counts more than that this could not be written down: it is told either way.
-    await catalog
-      .addReceipt(
-        { manifest: { source, id } },
-        { type: 'lost', at, destination: destination.name, message },
-      )
-      .catch(() => null);
+  if (here && receipt !== null) {
+    // What was found counts more than that this could not be written down: it is told either way.
+    await catalog.addReceipt({ manifest: { source, id } }, receipt).catch(() => null);
   }
+}
+
+/** Null where nothing was learnt of the copy: what could not be read may be whole. */
+function receiptOf({ depth, failure }: Verification, destination: string): Receipt | null {
+  const at = new Date().toISOString();
+  if (failure === null) {
+    return { type: 'sampled', at, destination, depth };
+  }
+  return failure.code === 'archive-corrupt'
+    ? { type: 'lost', at, destination, message: failure.message }
+    : null;
 }

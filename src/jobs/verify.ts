@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
+import { pacedFile } from '../archive/paced-file.ts';
 import { checkContent, checkStored, type StoredAt } from '../archive/read-archive.ts';
 import type { KeyRing, Stages } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure, type FailureCode } from '../core/errors.ts';
@@ -7,7 +8,7 @@ import { isBackupId, type BackupId } from '../core/layout.ts';
 import { dumpBytes, type ArchiveFile, type Manifest } from '../core/manifest.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
 import { knownSources } from '../store/known-sources.ts';
-import type { App } from './context.ts';
+import type { App, JobContext } from './context.ts';
 import { progressPace } from './progress-pace.ts';
 
 /** What a look at one backup found. */
@@ -30,7 +31,10 @@ export interface VerifyRequest {
   readonly id: string | null;
 }
 
-export type VerifyApp = Pick<App, 'context' | 'reader'>;
+export interface VerifyApp extends Pick<App, 'context' | 'reader'> {
+  /** Resolves when the next piece of a file that is here may be read; absent: as fast as it can be. */
+  readonly turn?: () => Promise<void>;
+}
 
 /**
  * Reads backups back, newest first, and writes down what it found where the directory can be written. What is wrong with
@@ -70,7 +74,7 @@ async function isWritable(dir: string): Promise<boolean> {
 /** Retention may remove a backup while it is read; one of another namespace is none of ours. */
 const OF_NO_CONCERN: ReadonlySet<FailureCode> = new Set(['backup-not-found', 'config-invalid']);
 
-interface BackupRef {
+export interface BackupRef {
   readonly source: string;
   readonly id: BackupId;
 }
@@ -88,9 +92,7 @@ async function chooseBackups(
     await checkKnown(source, there, storage.dir);
   }
   const chosen = there.filter((name) => source === null || name === source);
-  const damaged = (await catalog.problems()).flatMap(({ path }) =>
-    backupAt(relative(storage.dir, path)),
-  );
+  const damaged = await listFolders({ catalog, storage });
   const backups: BackupRef[] = [];
   for (const name of chosen) {
     const ids = (await catalog.entries(name)).map(({ manifest }) => manifest.id);
@@ -99,6 +101,31 @@ async function chooseBackups(
     backups.push(...newestFirst.map((each) => ({ source: name, id: each })));
   }
   return backups;
+}
+
+/** Folders of backups in which something is wrong at a glance. */
+async function listFolders({
+  catalog,
+  storage,
+}: Pick<JobContext, 'catalog' | 'storage'>): Promise<readonly BackupRef[]> {
+  return (await catalog.problems()).flatMap(({ path }) => backupAt(relative(storage.dir, path)));
+}
+
+/** Backups here that were found damaged, or are at a glance: of a file, or of the manifest itself. */
+export async function damagedBackups(context: JobContext): Promise<readonly BackupRef[]> {
+  const damaged: BackupRef[] = [];
+  for (const folder of await listFolders(context)) {
+    try {
+      await context.catalog.manifest(folder.source, folder.id);
+      damaged.push(folder);
+    } catch (error) {
+      // What is somebody else's, or of a newer backupd, is none of ours to mend.
+      if (toFailure(error).code === 'archive-corrupt') {
+        damaged.push(folder);
+      }
+    }
+  }
+  return damaged;
 }
 
 /** A source without backups yet is no mistake. */
@@ -139,11 +166,12 @@ async function verifyBackup(
       ? null
       : { source, id, ok: false, depth: 'stored', checkedBytes: 0, failure };
   }
-  const verification = await readBackup(
-    manifest,
-    { ...app, at: (file) => catalog.path(manifest, file.name) },
-    signal,
-  );
+  const { turn } = app;
+  function at(file: ArchiveFile): StoredAt {
+    const path = catalog.path(manifest, file.name);
+    return turn === undefined ? path : pacedFile(path, turn);
+  }
+  const verification = await readBackup(manifest, { ...app, at }, signal);
   const receipt = receiptOf(verification);
   if (receipt === null || !app.writable) {
     return verification;

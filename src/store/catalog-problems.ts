@@ -88,7 +88,7 @@ async function findInSource(
 }
 
 const DAMAGED_HINT =
-  'Restore another one (see "backupd list") and look at the disk. This one stays until retention removes it.';
+  'The daemon mends it by itself where a destination has a whole copy. Else restore another one (see "backupd list"); look at the disk. This one stays until retention removes it.';
 
 /** Of a backup whose manifest is whole: what a look finds without reading its archives, and what reading them has found. */
 async function findInBackup(path: string, entry: CatalogEntry): Promise<readonly CatalogProblem[]> {

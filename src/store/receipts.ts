@@ -140,7 +140,7 @@ function isCopyWhole(receipt: Partial<Receipt>): boolean {
     return typeof receipt.destination === 'string' && Array.isArray(receipt.files);
   }
   return (
-    (receipt.type !== 'lost' && receipt.type !== 'removed') ||
+    (receipt.type !== 'lost' && receipt.type !== 'removed' && receipt.type !== 'sampled') ||
     typeof receipt.destination === 'string'
   );
 }

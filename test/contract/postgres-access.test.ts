@@ -156,7 +156,7 @@ test('a backup of nothing is a failure, which check tells before it comes', asyn
     code: 'dump-failed',
     message: containing('no database of the server'),
   });
-  const report = await check(app.app, AbortSignal.timeout(60_000));
+  const report = await check({ silenceMs: 0 }, app.app, AbortSignal.timeout(60_000));
   for (const [subject, message] of [
     ['absent', '"absent"'],
     ['none', 'no database of the server'],

@@ -6,7 +6,7 @@ import type { Job } from '../../src/core/job.ts';
 import type { Source } from '../../src/core/source.ts';
 import type { App, ConfiguredDestination } from '../../src/jobs/context.ts';
 import type { Catalog } from '../../src/store/catalog.ts';
-import { NO_KEYS, NO_NEIGHBOURS, sampleJob } from './storage.ts';
+import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS, sampleJob } from './storage.ts';
 
 export interface AppOptions {
   readonly dir: string;
@@ -77,6 +77,7 @@ export function sampleApp(options: AppOptions): SampleApp {
       }),
     bind: unavailable,
     reader: unavailable,
+    inspection: NO_INSPECTION,
     ping: unavailable,
   };
 }

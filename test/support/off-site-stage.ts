@@ -102,7 +102,9 @@ async function addBackup(catalog: Catalog, hour: number, bytes: number): Promise
   const content = randomFillSync(Buffer.alloc(bytes));
   const sha256 = createHash('sha256').update(content).digest('hex');
   const file = { ...SAMPLE_ARCHIVE, storedBytes: bytes, sha256 };
-  const manifest = sampleManifest({ id, files: [file] });
+  // Done just now: a daemon reads back what is older, and such bytes are no dump.
+  const finishedAt = new Date().toISOString();
+  const manifest = sampleManifest({ id, files: [file], finishedAt });
   await using draft = await catalog.draft('db', id);
   await writeFile(draft.path(file.name), content, { mode: 0o600 });
   await draft.commit(manifest);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Keys } from '../../src/core/encryption.ts';
 import type { Neighbours } from '../../src/core/halts.ts';
+import type { Inspection } from '../../src/core/inspection.ts';
 import type { Job } from '../../src/core/job.ts';
 import { formatBackupId, type BackupId } from '../../src/core/layout.ts';
 import type { ArchiveFile, Manifest } from '../../src/core/manifest.ts';
@@ -107,6 +108,14 @@ export const NO_NEIGHBOURS: Neighbours = {
   halt: () => Promise.reject(new Error('there is nothing to halt')),
   release: () => Promise.reject(new Error('there is nothing to release')),
   runCommand: () => Promise.reject(new Error('there is nothing to run a command in')),
+};
+
+/** For what asks no Docker: all is allowed, and nothing is around. */
+export const NO_INSPECTION: Inspection = {
+  endpoint: '/var/run/docker.sock',
+  tryCalls: () => Promise.resolve([]),
+  tryStream: () => Promise.resolve(),
+  findUnsaved: () => Promise.resolve({ databases: [], volumes: [] }),
 };
 
 /** Nothing is encrypted, and no secret is there. */

@@ -155,6 +155,8 @@ function receiptLine(receipt: Receipt): Line {
       return `verified (${receipt.depth}) ${at}`;
     case 'uploaded':
       return `uploaded to ${receipt.destination} ${at}`;
+    case 'sampled':
+      return `read back at ${receipt.destination} (${receipt.depth}) ${at}`;
     case 'lost':
       return [
         { text: 'lost', format: 'red' },

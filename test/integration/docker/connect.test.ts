@@ -1,13 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { connectDocker, pingDocker } from '../../../src/docker/connect.ts';
-import {
-  findOwnContainer,
-  inspectContainer,
-  listContainers,
-} from '../../../src/docker/containers.ts';
+import { inspectContainer, listContainers } from '../../../src/docker/containers.ts';
+import { findOwnContainer } from '../../../src/docker/find-own.ts';
 import { startIdleContainer } from '../../support/idle-container.ts';
 import { docker as runDocker } from '../../support/run-process.ts';
-import { runContainer, uniqueName } from '../../support/test-container.ts';
+import { runContainer, startContainer, uniqueName } from '../../support/test-container.ts';
 import { containing, having, matching } from '../../support/matchers.ts';
 
 const never = new AbortController().signal;
@@ -68,11 +65,19 @@ describe('a real engine', () => {
     ['by its host name', []],
     ['where the host name was set', ['--hostname', 'orders-host']],
     ['in the network of the host', ['--network', 'host']],
-  ])('shows a process its own container, %s', async (_name, more) => {
+    ['in the network of another one', ['--network', 'container:HOST', '--cgroupns', 'private']],
+  ])('shows a process its own container, %s', async (_name, options) => {
+    // It has a mount that is not everybody's.
+    await using host = await startContainer({
+      image: 'debian:trixie-slim',
+      volumes: ['/var/run/docker.sock:/its-own/docker.sock'],
+      args: ['sleep', '300'],
+    });
+    const more = options.map((option) => option.replace('HOST', host.name));
     const name = uniqueName('own');
     const script = `
       import { connectDocker } from '/repository/src/docker/connect.ts';
-      import { findOwnContainer } from '/repository/src/docker/containers.ts';
+      import { findOwnContainer } from '/repository/src/docker/find-own.ts';
       const own = await findOwnContainer(connectDocker({}), new AbortController().signal);
       process.stdout.write(own?.name ?? 'none');`;
     const result = await runContainer({

@@ -64,7 +64,7 @@ test('the image holds no package and no file that only development needs', async
   }
 });
 
-test('any user can run it with a read-only root, given the group of the socket', async () => {
+test('any user can run it with a read-only root and no capability, given the group of the socket', async () => {
   await using backups = await testVolume();
   const { stdout: group } = await runContainer({
     image: await backupdImage(),
@@ -76,7 +76,7 @@ test('any user can run it with a read-only root, given the group of the socket',
     backups: backups.name,
     user: '12345:12345',
     readOnly: true,
-    more: ['--group-add', group.trim()],
+    more: ['--group-add', group.trim(), '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
   });
   expect((await daemon.get('/readyz')).status).toBe(200);
   const written = await daemon.exec(['sh', '-c', 'id -u; stat -c %u /backups/.backupd']);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ownContainerIds } from '../../../src/docker/own-container.ts';
+import { mountPoints, ownContainerIds } from '../../../src/docker/own-container.ts';
 
 const ID = 'ab'.repeat(32);
 const OTHER = 'cd'.repeat(32);
@@ -34,4 +34,16 @@ describe('ownContainerIds', () => {
     ]);
     expect(ownContainerIds(nothing)).toEqual([]);
   });
+
+  it('believes the cgroup more than files, which in the network of another container are of that one', () => {
+    const mountinfo = `7 1 254:1 /var/lib/docker/containers/${OTHER}/hostname /etc/hostname rw - ext4 /dev/vda1 rw`;
+    const cgroup = `11:cpu:/docker/${ID}`;
+    expect(ownContainerIds({ ...nothing, mountinfo, cgroup })).toEqual([ID, OTHER]);
+  });
+});
+
+it('mount points are read as they are called', () => {
+  const mountinfo = `7 1 254:1 / /my\\040files rw - ext4 /dev/vda1 rw
+8 1 254:1 / /backups rw - ext4 /dev/vda1 rw`;
+  expect([...mountPoints({ ...nothing, mountinfo })]).toEqual(['/my files', '/backups']);
 });

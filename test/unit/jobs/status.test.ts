@@ -8,6 +8,7 @@ import { buildStatus } from '../../../src/jobs/status.ts';
 import { recordAttempt } from '../../../src/store/attempts.ts';
 import { forgetSource, recordSource } from '../../../src/store/known-sources.ts';
 import { acquireLock } from '../../../src/store/lock.ts';
+import { containing } from '../../support/matchers.ts';
 import { backupId, SAMPLE_ARCHIVE } from '../../support/storage.ts';
 import { boundSource } from '../cli/paper-source.ts';
 import { fakeApp, type FakeApp } from '../cli/support.ts';
@@ -106,6 +107,40 @@ describe('sources', () => {
 });
 
 describe('problems', () => {
+  test('damage that was found by reading is shown: unhealthy where nothing newer is whole', async () => {
+    await using world = await fakeApp();
+    const older = await world.add();
+    const newer = await world.add({ id: backupId(7851) });
+    const { catalog } = world.app.context;
+    const at = NOW.toISOString();
+    const damaged = {
+      type: 'damaged',
+      at,
+      depth: 'stored',
+      message: 'its SHA-256 differs',
+    } as const;
+    await catalog.addReceipt({ manifest: older }, damaged);
+    const said = await buildStatus(world.app, found(), NOW);
+    expect(said).toMatchObject({
+      healthy: true,
+      problems: [
+        {
+          code: 'storage-damaged',
+          message: containing(`${older.id}: was found damaged at ${at}: its SHA-256 differs`),
+        },
+      ],
+    });
+    await catalog.addReceipt({ manifest: newer }, damaged);
+    expect((await buildStatus(world.app, found(), NOW)).healthy).toBe(false);
+    for (const manifest of [older, newer]) {
+      await catalog.addReceipt({ manifest }, { type: 'verified', at, depth: 'stored' });
+    }
+    expect(await buildStatus(world.app, found(), NOW)).toMatchObject({
+      healthy: true,
+      problems: [],
+    });
+  });
+
   test('a newest backup that is damaged is unhealthy, an older one is said', async () => {
     await using world = await fakeApp();
     const { dir } = world.app.context.storage;
