@@ -97,6 +97,12 @@ export const globalSchema = {
     env: 'BACKUPD_CATCH_UP',
     kind: duration,
   }),
+  jitter: option({
+    doc: 'Up to how long after its time a scheduled backup begins, so that many do not begin at once. How long it is for a source is always the same.',
+    default: '0s',
+    env: 'BACKUPD_JITTER',
+    kind: duration,
+  }),
   timeout: option({
     doc: 'How long one backup may take before it is cancelled.',
     default: '6h',

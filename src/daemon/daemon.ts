@@ -12,7 +12,8 @@ import { followSources, keepSchedules, type Loops } from './loops.ts';
 import { runQueue, type RunQueue } from './queue.ts';
 import { daemonRoutes } from './routes.ts';
 import { backUpOnSchedule } from './scheduled-backup.ts';
-import { scheduler, type SchedulerOptions } from './scheduler.ts';
+import type { SchedulerOptions } from './occurrences.ts';
+import { scheduler } from './scheduler.ts';
 import { troubleFields } from './trouble.ts';
 import { keepUploads } from './uploads.ts';
 
@@ -96,8 +97,8 @@ function assemble({ app, queue, log, watches }: Parts, signal: AbortSignal): Loo
   const options: SchedulerOptions = {
     app,
     queue,
-    backUp: (bound, trigger, signal) =>
-      backUpOnSchedule({ bound, trigger, context: app.context, log }, signal),
+    backUp: (run, signal) => backUpOnSchedule({ ...run, context: app.context, log }, signal),
+    now: () => Date.now(),
     onTrouble: (message, facts) => {
       log.error(facts, message);
     },

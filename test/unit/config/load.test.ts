@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig, type LoadedConfig } from '../../../src/config/load.ts';
+import { globalSchema } from '../../../src/config/schema.ts';
 import { textFiles } from './text-files.ts';
 import { containing } from './matchers.ts';
 
@@ -48,7 +49,7 @@ describe('loadConfig', () => {
       facts: 'exact',
       maxAge: { intervals: 1.5 },
     });
-    expect(config.options).toHaveLength(26);
+    expect(config.options).toHaveLength(Object.keys(globalSchema).length);
     expect(config.options.every((option) => option.from === 'default')).toBe(true);
   });
 
