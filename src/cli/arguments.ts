@@ -84,7 +84,7 @@ export type Command =
   | PinArguments<'unpin'>
   | { readonly name: 'forget'; readonly source: string }
   | Plain<'status'>
-  | Plain<'check'>
+  | { readonly name: 'check'; readonly notify: boolean }
   | Plain<'config'>
   | Plain<'version'>
   /** Null: of backupd as a whole. */
@@ -202,7 +202,7 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
   unpin: (given) => ({ name: 'unpin', id: operand(given, 0), waitMs: waitMs(given) }),
   forget: (given) => ({ name: 'forget', source: operand(given, 0) }),
   status: () => ({ name: 'status' }),
-  check: () => ({ name: 'check' }),
+  check: (given) => ({ name: 'check', notify: given.has('notify') }),
   config: () => ({ name: 'config' }),
 };
 

@@ -5,6 +5,7 @@ import { logEvents, logger } from '../listeners/log.ts';
 import { metrics } from '../listeners/metrics.ts';
 import { acquireDaemonLock } from '../store/lock.ts';
 import { alarm } from './alarm.ts';
+import { keepAlarms } from './alarms.ts';
 import { processHost, type Host } from './host.ts';
 import { serveHttp, type HttpServer } from './http.ts';
 import { NOTHING_SEEN } from './look.ts';
@@ -81,6 +82,7 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
     followSources(loops, signal),
     keepSchedules(loops, signal),
     keepUploads(loops, signal),
+    keepAlarms(loops, signal),
   ];
   await aborted(signal);
   queue.close();

@@ -103,7 +103,8 @@ describe('parseCommand', () => {
     ['unpin 2026', { name: 'unpin', id: '2026', waitMs: 0 }],
     ['forget old', { name: 'forget', source: 'old' }],
     ['status', { name: 'status' }],
-    ['check --json', { name: 'check' }],
+    ['check --json', { name: 'check', notify: false }],
+    ['check --notify', { name: 'check', notify: true }],
     ['config', { name: 'config' }],
   ])('reads "%s"', (line, command) => {
     expect(parseCommand(words(line))).toEqual(command);
