@@ -1,3 +1,4 @@
+import type { SourceStatus } from './status.ts';
 import { alarmKey, incidentKey, type AlarmEvent, type Incident } from './incident.ts';
 
 /** What one channel was told, and is still to be told. Instants are ISO 8601, UTC. */
@@ -102,6 +103,19 @@ function begin(incident: Incident, others: readonly Followed[], now: string): Fo
   const key = occurrenceKey({ ...begun, since });
   // One that is over, and not told yet, may have begun with the same.
   return { ...begun, since: others.some((each) => occurrenceKey(each) === key) ? now : since };
+}
+
+/** The record with what is known now of the sources of what lasts: that is told when it is over. */
+export function refresh(
+  record: ChannelRecord,
+  sources: readonly Pick<SourceStatus, 'source' | 'lastSuccessAt'>[],
+): ChannelRecord {
+  const good = new Map(sources.map(({ source, lastSuccessAt }) => [source, lastSuccessAt]));
+  const incidents = record.incidents.map((each) => {
+    const lastSuccessAt = each.overAt === null ? good.get(each.source ?? '') : undefined;
+    return lastSuccessAt === undefined ? each : { ...each, lastSuccessAt };
+  });
+  return { ...record, incidents };
 }
 
 /** What passed in its grace is no news. */

@@ -134,6 +134,19 @@ function toIncident({ source, option, message, hint, severity }: ConfigProblem):
   };
 }
 
+/** What is to be told where `/backups` itself cannot be read: nothing else is known then. */
+export function findStorageTrouble(failure: Failure): Incident {
+  return {
+    ...OF_NOTHING,
+    ...failure,
+    event: 'disk',
+    about: 'storage',
+    title: 'the backups cannot be read',
+    overTitle: 'the backups can be read again',
+    graceMs: MINUTE_MS,
+  };
+}
+
 /** Of how many failures in a row others are told. */
 const TELLING_FAILURES = 5;
 

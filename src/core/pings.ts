@@ -13,10 +13,12 @@ export interface Ping {
   readonly mark: string;
 }
 
-/** What pings are made from. */
+/** What one look found, for alarms and pings. */
 export interface Heard {
   readonly report: StatusReport;
   readonly incidents: readonly Incident[];
+  /** Whether that is all there is; else what was wrong before still is, as far as anybody knows. */
+  readonly isWhole: boolean;
 }
 
 /** All sources together, in the record of what was pinged. */

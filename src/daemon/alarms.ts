@@ -1,13 +1,21 @@
+import { toFailure } from '../core/errors.ts';
+import { findStorageTrouble } from '../core/find-around.ts';
 import { findIncidents } from '../core/find-incidents.ts';
 import { configuredChannels } from '../core/notify-settings.ts';
+import type { Heard } from '../core/pings.ts';
+import type { App, Discovery } from '../jobs/context.ts';
 import { observeStanding } from '../jobs/observe-standing.ts';
 import { alarm } from './alarm.ts';
 import { NOTHING_SEEN } from './look.ts';
 import { attempt, type Loops } from './loops.ts';
 import { teller, type Teller } from './teller.ts';
 
-/** What goes wrong in that time is told in one message. */
-const LOOK_EVERY_MS = 10_000;
+/** What goes wrong in that time is told in one message. With tens of thousands of backups it is longer. */
+const LOOK_EVERY_MS = { least: 10_000, most: 60_000 } as const;
+/** A look takes no more of the time than one part in so many. */
+const SHARE = 50;
+/** How often every file of every backup is looked at. */
+const PROBLEMS_EVERY_MS = 300_000;
 /** How long the first look at the containers is waited for. */
 const FIRST_LOOK_MS = 60_000;
 
@@ -16,7 +24,8 @@ const FIRST_LOOK_MS = 60_000;
  * side are told of as well. No backup ever waits for it.
  */
 export async function keepAlarms(loops: Loops, signal: AbortSignal): Promise<void> {
-  const { app, log } = loops;
+  const { log } = loops;
+  const app = withRareProblems(loops.app);
   const { storage } = app.context;
   const { on } = app.settings.notify;
   if (configuredChannels(app.settings.notify).length === 0) {
@@ -33,18 +42,53 @@ export async function keepAlarms(loops: Loops, signal: AbortSignal): Promise<voi
       const common = { on, namespace: storage.namespace, dir: storage.dir, log };
       tellers.push(...channels.map((channel) => teller({ channel, ...common }, signal)));
     }
-    const now = new Date();
-    const standing = await observeStanding(app, loops.seen, now);
-    const incidents = findIncidents(standing, now.getTime());
+    const heard = await listen(app, loops.seen);
     for (const each of tellers) {
-      each.hear({ report: standing.report, incidents });
+      each.hear(heard);
     }
   }
 
   const pause = alarm();
   while (!signal.aborted) {
+    const beganMs = performance.now();
     await attempt(loops, 'alarms not looked at', look, signal);
-    await pause.sleep(LOOK_EVERY_MS, signal);
+    const tookMs = performance.now() - beganMs;
+    const { least, most } = LOOK_EVERY_MS;
+    await pause.sleep(Math.min(most, Math.max(least, tookMs * SHARE)), signal);
   }
   await Promise.all(tellers.map((each) => each.idle()));
+}
+
+/** The app, with what is damaged or foreign in its directory as it was found some minutes ago. */
+function withRareProblems(app: App): App {
+  const { catalog } = app.context;
+  let found: Awaited<ReturnType<typeof catalog.problems>> = [];
+  let atMs = -Infinity;
+
+  async function problems(): Promise<typeof found> {
+    if (performance.now() - atMs >= PROBLEMS_EVERY_MS) {
+      found = await catalog.problems();
+      atMs = performance.now();
+    }
+    return found;
+  }
+
+  return { ...app, context: { ...app.context, catalog: { ...catalog, problems } } };
+}
+
+const NOTHING_KNOWN = { healthy: false, sources: [], destinations: [], problems: [] };
+
+async function listen(app: App, seen: Discovery): Promise<Heard> {
+  const now = new Date();
+  try {
+    const standing = await observeStanding(app, seen, now);
+    const incidents = findIncidents(standing, now.getTime());
+    return { report: standing.report, incidents, isWhole: true };
+  } catch (error) {
+    const failure = toFailure(error);
+    if (failure.code !== 'storage-unavailable') {
+      throw error;
+    }
+    return { report: NOTHING_KNOWN, incidents: [findStorageTrouble(failure)], isWhole: false };
+  }
 }

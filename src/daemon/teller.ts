@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import {
   follow,
@@ -5,7 +6,9 @@ import {
   markArrived,
   markFailed,
   markSent,
+  NOTHING_TOLD,
   planMessages,
+  refresh,
   type ChannelRecord,
 } from '../core/alarm-record.ts';
 import { NotDelivered, type Channel } from '../core/channel.ts';
@@ -51,14 +54,14 @@ interface Delivery {
 }
 
 export function teller(options: TellerOptions, signal: AbortSignal): Teller {
-  const { channel, dir, log } = options;
+  const { channel, log } = options;
   let state: State | null = null;
   let working: Promise<void> | null = null;
 
   async function work(heard: Heard): Promise<void> {
     try {
       if (state === null) {
-        const record = await readChannelRecord(dir, channel.name);
+        const record = await readRecord(options);
         state = { record, written: record, unwritable: null, heard };
       }
       takeIn(options, state, heard);
@@ -86,13 +89,26 @@ export function teller(options: TellerOptions, signal: AbortSignal): Teller {
   };
 }
 
+/** Where it cannot be read people are rather told twice than not at all. */
+async function readRecord({ channel, dir, log }: TellerOptions): Promise<ChannelRecord> {
+  try {
+    return await readChannelRecord(dir, channel.name);
+  } catch (error) {
+    log.error({ channel: channel.name, ...troubleFields(error) }, 'what was told not read');
+    return NOTHING_TOLD;
+  }
+}
+
 /** Nobody is told through a channel that the channel itself does not work. */
 function takeIn({ channel, on, namespace }: TellerOptions, state: State, heard: Heard): void {
   state.heard = heard;
   if (channel.kind !== 'pings') {
-    const others = heard.incidents.filter(({ about }) => about !== troubleWith(channel.name));
+    const before = state.record.incidents.filter(({ overAt }) => overAt === null);
+    const found = [...(heard.isWhole ? [] : before), ...heard.incidents];
+    const others = found.filter(({ about }) => about !== troubleWith(channel.name));
     const manner = { kind: channel.kind, on, namespace };
-    state.record = follow(state.record, others, manner, Date.now());
+    const known = refresh(state.record, heard.report.sources);
+    state.record = follow(known, others, manner, Date.now());
   }
 }
 
@@ -163,7 +179,7 @@ async function deliver(
 
 async function save({ channel, dir, log }: TellerOptions, state: State): Promise<void> {
   const { record } = state;
-  if (record === state.written) {
+  if (isDeepStrictEqual(record, state.written)) {
     return;
   }
   try {

@@ -1,4 +1,6 @@
+import { NOTHING_TOLD, type ChannelRecord } from '../core/alarm-record.ts';
 import type { ChannelName } from '../core/channel.ts';
+import { toFailure } from '../core/errors.ts';
 import { configuredChannels } from '../core/notify-settings.ts';
 import type { ChannelStatus } from '../core/status.ts';
 import { readChannelRecord } from '../store/channel-record.ts';
@@ -16,7 +18,14 @@ export async function listChannels({
 }
 
 async function readChannel(dir: string, channel: ChannelName): Promise<ChannelStatus> {
-  const record = await readChannelRecord(dir, channel);
+  let record: ChannelRecord;
+  try {
+    record = await readChannelRecord(dir, channel);
+  } catch (error) {
+    const { message } = toFailure(error);
+    const failure = { at: new Date().toISOString(), message };
+    return { ...NOTHING_TOLD, channel, failure, failedInRow: 1 };
+  }
   const { failedInRow, failuresTotal, failure, lastSentAt, tryAgainAt } = record;
   return { channel, failedInRow, failuresTotal, failure, lastSentAt, tryAgainAt };
 }

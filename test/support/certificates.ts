@@ -8,7 +8,7 @@ export async function makeCertificates(dir: string): Promise<string> {
     cd "$1"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=store -keyout private.key -out store.csr
-    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' >names
+    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:host.docker.internal' >names
     openssl x509 -req -in store.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out public.crt`;
   const made = await runProcess(['sh', '-e', '-c', script, 'sh', dir]);
   if (made.exitCode !== 0) {

@@ -20,6 +20,8 @@ export interface MailServerOptions {
   readonly secure?: boolean;
   /** Whether it offers STARTTLS; default: yes. */
   readonly startTls?: boolean;
+  /** Default: this host alone. */
+  readonly host?: string;
   /** Who may log in; absent: nobody has to. */
   readonly login?: { readonly user: string; readonly pass: string };
 }
@@ -76,7 +78,7 @@ export async function mailServer(options: MailServerOptions): Promise<MailServer
   });
   // A client that does not trust it goes away.
   server.on('error', () => undefined);
-  server.listen(0, '127.0.0.1');
+  server.listen(0, options.host ?? '127.0.0.1');
   await once(server.server, 'listening');
   return {
     port: (server.server.address() as AddressInfo).port,

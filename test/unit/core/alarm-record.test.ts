@@ -6,6 +6,7 @@ import {
   markSent,
   NOTHING_TOLD,
   planMessages,
+  refresh,
   type ChannelRecord,
   type Manner,
 } from '../../../src/core/alarm-record.ts';
@@ -99,6 +100,13 @@ describe('one incident', () => {
     expect(one.sent).toEqual([]);
     expect(look(one.record, [], ALERTS, 2).sent).toEqual(['db over']);
   });
+});
+
+test('what is over is told with the backup that ended it', () => {
+  const { record } = look(NOTHING_TOLD, [failure('db')], PEOPLE, 0);
+  const lastSuccessAt = '2026-11-28T05:00:00.000Z';
+  const over = follow(refresh(record, [{ source: 'db', lastSuccessAt }]), [], PEOPLE, 1);
+  expect(over.incidents).toMatchObject([{ lastSuccessAt }]);
 });
 
 describe('a flood', () => {
