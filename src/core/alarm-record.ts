@@ -112,15 +112,27 @@ export function refresh(
 ): ChannelRecord {
   const good = new Map(sources.map(({ source, lastSuccessAt }) => [source, lastSuccessAt]));
   const incidents = record.incidents.map((each) => {
-    const lastSuccessAt = each.overAt === null ? good.get(each.source ?? '') : undefined;
-    return lastSuccessAt === undefined ? each : { ...each, lastSuccessAt };
+    const { source, overAt, event } = each;
+    if (source === null || overAt !== null || event === 'config') {
+      return each;
+    }
+    const lastSuccessAt = good.get(source);
+    // What was forgotten, or is not labelled any more, has not become well.
+    return lastSuccessAt === undefined
+      ? { ...each, overTitle: `${source} is no source any more` }
+      : { ...each, lastSuccessAt };
   });
   return { ...record, incidents };
 }
 
+/** Clocks are corrected by so much all the time. */
+const CLOCK_MS = 60_000;
+
 /** What passed in its grace is no news. */
 function hasLasted({ seenAt, graceMs }: Followed, nowMs: number): boolean {
-  return nowMs - Date.parse(seenAt) >= graceMs;
+  const lastedMs = nowMs - Date.parse(seenAt);
+  // A clock that was set back hides nothing.
+  return lastedMs >= graceMs || lastedMs < -CLOCK_MS;
 }
 
 /** Nobody is told that something is over who does not want to be, or whose alarm goes on for another reason. */

@@ -107,7 +107,7 @@ function takeIn({ channel, on, namespace }: TellerOptions, state: State, heard: 
     const found = [...(heard.isWhole ? [] : before), ...heard.incidents];
     const others = found.filter(({ about }) => about !== troubleWith(channel.name));
     const manner = { kind: channel.kind, on, namespace };
-    const known = refresh(state.record, heard.report.sources);
+    const known = heard.isWhole ? refresh(state.record, heard.report.sources) : state.record;
     state.record = follow(known, others, manner, Date.now());
   }
 }

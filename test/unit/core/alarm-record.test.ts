@@ -109,6 +109,18 @@ test('what is over is told with the backup that ended it', () => {
   expect(over.incidents).toMatchObject([{ lastSuccessAt }]);
 });
 
+test('what is no source any more is not said to be well', () => {
+  const { record } = look(NOTHING_TOLD, [failure('db')], PEOPLE, 0);
+  const over = follow(refresh(record, []), [], PEOPLE, 1);
+  expect(over.incidents).toMatchObject([{ overTitle: 'db is no source any more' }]);
+});
+
+test('a clock that is set back hides nothing', () => {
+  const docker = failure('db', { graceMs: MINUTE_MS });
+  const { record } = look(NOTHING_TOLD, [docker], PEOPLE, 100 * MINUTE_MS);
+  expect(look(record, [docker], PEOPLE, 0).sent).toEqual(['db open']);
+});
+
 describe('a flood', () => {
   const all = Array.from({ length: 50 }, (_, index) => failure(`db${index}`));
 
