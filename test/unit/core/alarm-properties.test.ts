@@ -58,6 +58,7 @@ function live(
         record = markFailed(record, { message: 'no', retryAfterMs: null }, nowMs);
         break;
       }
+      expect(atMs.length, 'messages without an end').toBeLessThan(2000);
       got.push(...next.map(({ incident, tells }) => ({ key: occurrenceKey(incident), tells })));
       atMs.push(nowMs);
       if (fate === 'dies') {

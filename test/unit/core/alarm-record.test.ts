@@ -28,6 +28,7 @@ function look(
   let now = follow(record, found, manner, nowMs);
   const sent: string[] = [];
   for (let [next] = planMessages(now, manner, nowMs); next !== undefined;) {
+    expect(sent.length, 'messages without an end').toBeLessThan(200);
     sent.push(next.map(({ incident, tells }) => `${incident.source ?? '-'} ${tells}`).join(', '));
     now = markSent(now, next, nowMs);
     [next] = planMessages(now, manner, nowMs);
