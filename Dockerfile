@@ -5,7 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
     && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
     # The same code once more, for bundlers.
-    && rm -rf node_modules/@aws-sdk/*/dist-es node_modules/@smithy/*/dist-es
+    && rm -rf node_modules/@aws-sdk/*/dist-es node_modules/@smithy/*/dist-es node_modules/nodemailer/dist/cjs
 
 FROM debian:trixie-slim
 RUN apt-get update \
@@ -28,7 +28,7 @@ ENV MALLOC_ARENA_MAX=2
 ENV NODE_COMPILE_CACHE=/opt/backupd/.cache
 RUN find /opt/backupd/src -name '*.ts' ! -name main.ts \
     | xargs node --optimize-for-size --input-type=module --eval 'for (const file of process.argv.slice(1)) await import(file)' \
-    && node --optimize-for-size --input-type=module --eval 'await import("@aws-sdk/client-s3")' \
+    && node --optimize-for-size --input-type=module --eval 'await import("@aws-sdk/client-s3"); await import("nodemailer")' \
     && backupd --version \
     && chmod -R a+rX .cache \
     && for folder in .cache/*-0; do for uid in 1000 65534; do ln -s "${folder##*/}" "${folder%-0}-$uid"; done; done

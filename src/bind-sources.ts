@@ -3,6 +3,7 @@ import { plainJob } from './config/to-job.ts';
 import type { ConfigProblem } from './core/discovery.ts';
 import { BackupdError, toFailure } from './core/errors.ts';
 import { specName, type Job, type TargetSpec } from './core/job.ts';
+import { spread } from './core/schedule.ts';
 import type { Source } from './core/source.ts';
 import type { Engine } from './core/target.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
@@ -115,7 +116,10 @@ async function bindJob(
     if (engine === null) {
       return unknownEngine(job);
     }
-    const bound = { ...job, engine };
+    const { identity } = parts.storage;
+    const name = `${identity}/${job.source}`;
+    const schedule = spread(job.schedule, name, parts.config.values.jitter);
+    const bound = { ...job, engine, schedule };
     const options = found.options.get(job.source) ?? [];
     return { job: bound, source: await sourceOf(parts, bound, engine), options };
   } catch (error) {

@@ -93,6 +93,11 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
       return discovery;
     },
     bind: sources.bind,
+    async openChannels() {
+      const { openChannels } = await import('./notifications/open.ts');
+      const { namespace } = storage;
+      return openChannels(config.settings.notify, { namespace, answerWithinMs: 15_000 });
+    },
     reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     inspection: inspection(docker, surroundings, config.settings),
     ping: async (signal) => pingDocker(docker, signal),

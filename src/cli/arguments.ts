@@ -84,7 +84,7 @@ export type Command =
   | PinArguments<'unpin'>
   | { readonly name: 'forget'; readonly source: string }
   | Plain<'status'>
-  | { readonly name: 'check'; readonly silenceMs: number }
+  | { readonly name: 'check'; readonly notify: boolean; readonly silenceMs: number }
   | Plain<'config'>
   | Plain<'version'>
   /** Null: of backupd as a whole. */
@@ -202,7 +202,11 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
   unpin: (given) => ({ name: 'unpin', id: operand(given, 0), waitMs: waitMs(given) }),
   forget: (given) => ({ name: 'forget', source: operand(given, 0) }),
   status: () => ({ name: 'status' }),
-  check: (given) => ({ name: 'check', silenceMs: duration(given, 'silence') }),
+  check: (given) => ({
+    name: 'check',
+    notify: given.has('notify'),
+    silenceMs: duration(given, 'silence'),
+  }),
   config: () => ({ name: 'config' }),
 };
 

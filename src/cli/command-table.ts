@@ -225,9 +225,10 @@ export const COMMANDS = {
   check: {
     about: 'Checks that everything is in place, and says what to do where it is not.',
     operands: [],
-    options: ['silence'],
+    options: ['notify', 'silence'],
     examples: [
-      ['backupd check', 'configuration, Docker, targets, keys, space, clock'],
+      ['backupd check', 'configuration, Docker, targets, keys, space, clock, channels'],
+      ['backupd check --notify', 'and a test message to everybody who would be told'],
       ['backupd check --silence 11m', 'and whether a proxy before Docker cuts quiet connections'],
       ['backupd check --json', 'for a script'],
     ],

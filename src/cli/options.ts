@@ -50,6 +50,7 @@ export const OPTIONS = {
     type: 'boolean',
     about: 'make this /backups the owner of its namespace there, whoever was it',
   },
+  notify: { type: 'boolean', about: 'send a test through every channel of alarms' },
   'dry-run': { type: 'boolean', about: 'say what would be done, and do nothing' },
   yes: { type: 'boolean', about: 'do not ask' },
   wait: {

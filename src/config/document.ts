@@ -3,8 +3,10 @@ import {
   destinationSchema,
   type DestinationOption,
 } from './destination-schema.ts';
+import { FILE_KEYS, fileKeyOf } from './file-keys.ts';
 import { anyText, type Format } from './formats.ts';
-import { globalSchema, type GlobalKey, type GlobalOption } from './schema.ts';
+import type { GlobalOption } from './option.ts';
+import { globalSchema, type GlobalKey } from './schema.ts';
 import {
   sourceSchema,
   toLabel,
@@ -83,8 +85,8 @@ function globalTable(): string {
   const rows = (Object.keys(globalSchema) as GlobalKey[]).map((key) => {
     const option: GlobalOption<unknown> = globalSchema[key];
     const fallback = option.otherwise ?? (option.default === null ? 'unset' : code(option.default));
-    const isMapping = key === 'sources' || key === 'destinations';
-    const inFile = key === 'config' || isMapping ? '' : code(key);
+    const fileKey = fileKeyOf(key);
+    const inFile = FILE_KEYS.has(fileKey) ? code(fileKey) : '';
     const values = key === 'sources' ? '' : valuesOf(option.kind);
     return [code(option.env), inFile, fallback, `${option.doc}${values}`];
   });
@@ -241,7 +243,7 @@ On AWS the keys can come from where the AWS tools have them. TLS is used unless 
 const FILE = `## The file
 
 \`BACKUPD_CONFIG\` names a file inside the backupd container, YAML or JSON. It has the options of the first table by the names in
-its second column, under \`sources\` an entry for each source and under \`destinations\` one for each destination. An entry of a source with \`container\` or \`volume\` is a source by itself; one without
+its second column (those with \`notify.\` are keys of the mapping \`notify\`), under \`sources\` an entry for each source and under \`destinations\` one for each destination. An entry of a source with \`container\` or \`volume\` is a source by itself; one without
 adds to a source that labels or \`BACKUPD_SOURCES\` make. \`databases\` and \`exclude\` may be lists.
 
 \`\`\`yaml

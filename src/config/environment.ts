@@ -1,7 +1,8 @@
 import type { ConfigProblem } from '../core/discovery.ts';
 import { toFailure } from '../core/errors.ts';
 import { parseDestinationVariable } from './destination-schema.ts';
-import { globalSchema, type GlobalOption } from './schema.ts';
+import type { GlobalOption } from './option.ts';
+import { globalSchema } from './schema.ts';
 import { parseSourceVariable } from './source-schema.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -6,9 +6,11 @@ import { HIDDEN } from '../core/secret.ts';
 import { suggest } from '../core/suggest.ts';
 import { DESTINATION_KEYS, type DestinationKey } from './destination-schema.ts';
 import type { ReadText } from './environment.ts';
+import { FILE_KEYS, NOTIFY } from './file-keys.ts';
 import { nameList, plainName } from './formats.ts';
 import { unknownOption, wrongValue, type Origin } from './problems.ts';
-import { globalSchema, type GlobalKey, type GlobalOption } from './schema.ts';
+import type { GlobalOption } from './option.ts';
+import { globalSchema, type GlobalKey } from './schema.ts';
 import { sourceKeys, sourceSchema, type SourceKey } from './source-schema.ts';
 
 /** The entry of one source, as written. */
@@ -27,11 +29,9 @@ export interface ConfigFile {
 
 type Mapping = Readonly<Record<string, unknown>>;
 
-/** Keys at the top of the file that hold a text. */
-const SETTINGS = (Object.keys(globalSchema) as GlobalKey[]).filter(
-  (key) => key !== 'sources' && key !== 'destinations' && key !== 'config',
-);
-const TOP_KEYS: readonly string[] = [...SETTINGS, 'sources', 'destinations'];
+const SECTIONS: readonly string[] = ['sources', 'destinations', NOTIFY];
+/** What there is: keys at the top of the file, and those of alarms, `notify.slackUrl`. */
+const KNOWN: readonly string[] = [...FILE_KEYS.keys(), ...SECTIONS];
 
 /** A mapping of names to entries, each with options. */
 interface Section<Key extends string> {
@@ -120,19 +120,19 @@ function isMapping(value: unknown): value is Mapping {
 function readMapping(mapping: Mapping, path: string): ConfigFile {
   const settings: Partial<Record<GlobalKey, string>> = {};
   const problems: ConfigProblem[] = [];
-  for (const [key, value] of Object.entries(mapping)) {
-    const option = `${key} in ${path}`;
-    const setting = SETTINGS.find((candidate) => candidate === key);
+  for (const [key, value] of flatten(mapping)) {
+    const origin = { source: null, option: `${key} in ${path}` };
+    const setting = FILE_KEYS.get(key);
     if (setting !== undefined && typeof value === 'string') {
       settings[setting] = value;
     } else if (setting !== undefined) {
       const { kind, show }: GlobalOption<unknown> = globalSchema[setting];
       const shown = show === undefined ? value : HIDDEN;
-      problems.push(wrongShape(shown, `a text: ${kind.expected}`, { source: null, option }));
-    } else if (key !== 'sources' && key !== 'destinations') {
-      problems.push(
-        unknownOption({ source: null, option }, `"${key}" is no option`, suggest(key, TOP_KEYS)),
-      );
+      problems.push(wrongShape(shown, `a text: ${kind.expected}`, origin));
+    } else if (key === NOTIFY) {
+      problems.push(wrongShape(HIDDEN, 'a mapping of options of alarms', origin));
+    } else if (!SECTIONS.includes(key)) {
+      problems.push(unknownOption(origin, `"${key}" is no option`, suggest(key, KNOWN)));
     }
   }
   const sources = readSection(mapping['sources'], path, SOURCES);
@@ -145,6 +145,16 @@ function readMapping(mapping: Mapping, path: string): ConfigFile {
     destinations: destinations.entries as ReadonlyMap<string, DestinationEntry>,
     problems: [...problems, ...sources.problems, ...destinations.problems],
   };
+}
+
+/** With the keys under `notify` as `notify.key`. An empty section is an empty text. */
+function flatten(mapping: Mapping): readonly (readonly [string, unknown])[] {
+  return Object.entries(mapping).flatMap(([key, value]) => {
+    if (key !== NOTIFY || !(isMapping(value) || value === '')) {
+      return [[key, value] as const];
+    }
+    return Object.entries(value).map(([inner, each]) => [`${NOTIFY}.${inner}`, each] as const);
+  });
 }
 
 type Entry<Key extends string> = Readonly<Partial<Record<Key, string | readonly string[]>>>;

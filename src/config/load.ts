@@ -5,11 +5,14 @@ import { HIDDEN } from '../core/secret.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
 import { loadDestinations } from './destinations.ts';
 import { readEnvironment, type Environment, type ReadText, type Variable } from './environment.ts';
+import { fileKeyOf } from './file-keys.ts';
 import type { ConfigFile } from './file.ts';
 import { FormatError } from './formats.ts';
 import { readValue, wrongValue } from './problems.ts';
 import { timezone } from './schedule-format.ts';
-import { globalSchema, type GlobalKey, type GlobalOption, type GlobalValues } from './schema.ts';
+import { describeIncomplete, toNotifySettings } from './notify.ts';
+import type { GlobalOption } from './option.ts';
+import { globalSchema, type GlobalKey, type GlobalValues } from './schema.ts';
 import { parseSourceVariable, type SourceKey } from './source-schema.ts';
 import { parseSources, type DeclaredSource } from './sources-url.ts';
 import { describeUnknown } from './unknown-variables.ts';
@@ -85,6 +88,7 @@ export async function loadConfig(
       ...zone.problems,
       ...global.problems,
       ...twoSchemes(global, layers),
+      ...describeIncomplete(global.values, (key) => origin(key, layers).option),
       ...sources.problems,
       ...found.problems,
       ...unknown.map((name) => describeUnknown(name)),
@@ -204,6 +208,7 @@ function toSettings(values: GlobalValues): Omit<Settings, 'destinations'> {
       timezone: values.timezone,
       catchUpMs: values.catchUp,
     },
+    notify: toNotifySettings(values),
   };
 }
 
@@ -218,7 +223,7 @@ function origin(
     return { option: variable.from, from: direct ? 'environment' : variable.from };
   }
   if (file?.settings[key] !== undefined) {
-    return { option: `${key} in ${file.path}`, from: `file ${file.path}` };
+    return { option: `${fileKeyOf(key)} in ${file.path}`, from: `file ${file.path}` };
   }
   const from = key === 'timezone' && zone !== null ? 'TZ' : 'default';
   return { option: globalSchema[key].env, from };

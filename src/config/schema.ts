@@ -9,7 +9,6 @@ import {
   portOrOff,
   timeout,
   wholeNumber,
-  type Format,
 } from './formats.ts';
 import { destinationNames, regionList } from './destination-formats.ts';
 import { keep } from './keep-format.ts';
@@ -20,38 +19,10 @@ import {
   gpgSecretKeys,
   passphrase,
 } from './key-formats.ts';
+import { notifySchema } from './notify-schema.ts';
+import { option, type GlobalOption } from './option.ts';
 import { schedule, timezone } from './schedule-format.ts';
 import { hideCredentials } from './sources-url.ts';
-
-/** One option of backupd as a whole: an entry of the schema that convict loads and that the documentation is made from. */
-export interface GlobalOption<T, Default extends string | null = string | null> {
-  readonly doc: string;
-  /** As it would be written; null: unset. */
-  readonly default: Default;
-  readonly env: string;
-  readonly kind: Format<T>;
-  /** What the documentation says where there is no default. */
-  readonly otherwise?: string;
-  /** What is shown of a right value, where that is not all of it; of a wrong one nothing is then, as it may be a secret. */
-  readonly show?: (text: string) => string;
-  /** An empty value is a mistake; where this is not said, one without a default is then unset. */
-  readonly emptyIsWrong?: true;
-  /** For convict. @throws FormatError */
-  format(value: unknown): void;
-}
-
-function option<T, Default extends string | null>(
-  spec: Omit<GlobalOption<T, Default>, 'format'>,
-): GlobalOption<T, Default> {
-  return {
-    ...spec,
-    format(value) {
-      if (typeof value === 'string') {
-        spec.kind.parse(value);
-      }
-    },
-  };
-}
 
 /** Every option of backupd as a whole, by its key in the configuration file. */
 export const globalSchema = {
@@ -95,6 +66,12 @@ export const globalSchema = {
     doc: 'How late a run that was missed (the host was off) is still made up for.',
     default: '24h',
     env: 'BACKUPD_CATCH_UP',
+    kind: duration,
+  }),
+  jitter: option({
+    doc: 'Up to how long after its time a scheduled backup begins, so that many do not begin at once. How long it is for a source is always the same.',
+    default: '0s',
+    env: 'BACKUPD_JITTER',
     kind: duration,
   }),
   timeout: option({
@@ -164,6 +141,7 @@ export const globalSchema = {
     env: 'BACKUPD_ALLOWED_REGIONS',
     kind: regionList,
   }),
+  ...notifySchema,
   httpPort: option({
     doc: 'The port of `/metrics`, `/healthz` and `/readyz`; it only ever shows, nothing can be changed through it. `off`: none.',
     default: '9321',

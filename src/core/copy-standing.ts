@@ -108,6 +108,7 @@ export function judgeDestination(
     lastSuccessAt: record.lastSuccessAt,
     lastAttempt: describeAttempt(observed),
     failure: record.failure,
+    failedInRow: record.failedInRow,
     nextRunAt: dueMs === null ? null : new Date(dueMs).toISOString(),
     pendingBackups,
     pendingBytes: copies.reduce((sum, copy) => sum + copy.pendingBytes, 0),

@@ -37,6 +37,7 @@ export type RunEvent =
     }
   | { readonly type: 'backup-warning'; readonly source: string; readonly warning: Warning }
   | { readonly type: 'run-skipped'; readonly source: string; readonly reason: string }
+  | { readonly type: 'retry-planned'; readonly source: string; readonly at: string }
   | {
       readonly type: 'backup-removed';
       readonly source: string;
@@ -176,4 +177,6 @@ export interface Attempt {
   readonly trigger: Trigger;
   readonly id: BackupId | null;
   readonly failure: Failure | null;
+  /** When the daemon tries again: the failure does not count yet. Null or absent: it counts. */
+  readonly retryAt?: string | null;
 }

@@ -11,6 +11,8 @@ export interface Schedule {
   readonly timezone: string;
   /** How late a missed run is still made up for. */
   readonly catchUpMs: number;
+  /** How long after what the patterns say it runs; absent: not at all. */
+  readonly delayMs?: number;
 }
 
 /** When a source without a new backup is overdue: a multiple of its own interval, or a fixed age. */

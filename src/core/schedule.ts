@@ -1,4 +1,5 @@
 import { Cron } from 'croner';
+import { createHash } from 'node:crypto';
 import type { Job, Schedule } from './job.ts';
 
 /** A run that begins this much after its time is on time: clocks are looked at now and then, not always. */
@@ -20,13 +21,30 @@ export interface DueRun {
 
 /** The first occurrence after an instant; null where the schedule is off. */
 export function nextRunAt(schedule: Schedule, afterMs: number): number | null {
-  return best(schedule, Math.min, (cron) => cron.nextRun(new Date(afterMs)));
+  const { delayMs = 0 } = schedule;
+  const next = best(schedule, Math.min, (cron) => cron.nextRun(new Date(afterMs - delayMs)));
+  return next === null ? null : next + delayMs;
 }
 
 /** The last occurrence at or before an instant; null where the schedule is off. */
 export function lastRunAt(schedule: Schedule, atMs: number): number | null {
+  const { delayMs = 0 } = schedule;
   // croner's reference is exclusive.
-  return best(schedule, Math.max, (cron) => cron.previousRuns(1, new Date(atMs + 1))[0] ?? null);
+  const reference = new Date(atMs - delayMs + 1);
+  const last = best(schedule, Math.max, (cron) => cron.previousRuns(1, reference)[0] ?? null);
+  return last === null ? null : last + delayMs;
+}
+
+/**
+ * The schedule with a delay of its own, so that many do not run at once: always the same one for the same name, from 0 up
+ * to the jitter.
+ */
+export function spread(schedule: Schedule, name: string, jitterMs: number): Schedule {
+  if (jitterMs === 0) {
+    return schedule;
+  }
+  const share = createHash('sha256').update(name).digest().readUInt32BE() / 2 ** 32;
+  return { ...schedule, delayMs: Math.floor((share * jitterMs) / 1000) * 1000 };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { DestinationSettings } from './destination-settings.ts';
 import type { RetentionPolicy, Schedule } from './job.ts';
+import type { NotifySettings } from './notify-settings.ts';
 
 /** What is configured for backupd as a whole; what concerns one source is its Job. */
 export interface Settings {
@@ -21,6 +22,8 @@ export interface Settings {
   readonly schedule: Schedule;
   /** Where copies are sent to. */
   readonly destinations: readonly DestinationSettings[];
+  /** How people are told. */
+  readonly notify: NotifySettings;
 }
 
 /** One option in force, as `backupd config` shows it; a secret's value is `[hidden]`. */

@@ -3,11 +3,11 @@ import { judgeCopies, judgeThreeTwoOne, type ObservedDestination } from './copy-
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
 import { dumpBytes, storedBytes } from './manifest.ts';
-import { isDamaged, verifiedAt, type CatalogEntry } from './catalog-entry.ts';
+import { isDamaged, isPinned, verifiedAt, type CatalogEntry } from './catalog-entry.ts';
 import { newestGood } from './newest.ts';
 import { maxAgeMs, intervalMs, nextRunAt, type ScheduleState } from './schedule.ts';
 import type { Previous } from './restorer.ts';
-import type { LastRestore, SourceState, SourceStatus } from './status.ts';
+import type { Failing, LastRestore, SourceState, SourceStatus } from './status.ts';
 
 /** All that is known of one source. */
 export interface Observed {
@@ -57,6 +57,8 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
           },
     lastRestore: observed.lastRestore,
     copies: observed.destinations.map((each) => judgeCopies(each, entries, jobRules(job), nowMs)),
+    failing: findFailing(observed, lastGood),
+    overdueSince: overdueSince(observed, lastGood, ages, nowMs),
     lastDrill: null,
     threeTwoOne: judgeThreeTwoOne(entries, lastGood, observed.destinations, nowMs),
     previous: observed.previous.flatMap(({ databases }) =>
@@ -69,6 +71,8 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
     removedTotal: record.removedTotal,
     lastVerifiedAt: lastVerified(entries),
     damagedBackups: entries.filter((entry) => isDamaged(entry)).length,
+    damage: firstDamage(entries),
+    suspicious: suspiciousNewest(entries),
   };
 }
 
@@ -116,11 +120,13 @@ function isHealthy(settled: SourceState, observed: Observed): boolean {
   return settled === 'ok' || (settled === 'never' && isOff && !hasFailedSince(observed, null));
 }
 
-/** Runs that were skipped or cut off by a shutdown say nothing about the source. */
-function hasFailedSince({ record }: Observed, lastGood: CatalogEntry | null): boolean {
-  const runs = record.attempts.filter(
-    ({ outcome }) => outcome === 'success' || outcome === 'failed',
-  );
+/** Newest first. Runs that were skipped or cut off by a shutdown say nothing about the source. */
+function tellingRuns({ record }: Observed): readonly Attempt[] {
+  return record.attempts.filter(({ outcome }) => outcome === 'success' || outcome === 'failed');
+}
+
+function hasFailedSince(observed: Observed, lastGood: CatalogEntry | null): boolean {
+  const runs = tellingRuns(observed);
   const [last] = runs;
   if (last?.outcome !== 'failed' || lastGood === null) {
     return last?.outcome === 'failed';
@@ -183,4 +189,51 @@ function lastVerified(entries: readonly CatalogEntry[]): string | null {
     .filter((instant) => instant !== null)
     .toSorted();
   return instants.at(-1) ?? null;
+}
+
+function findFailing(observed: Observed, lastGood: CatalogEntry | null): Failing | null {
+  if (!hasFailedSince(observed, lastGood)) {
+    return null;
+  }
+  const runs = tellingRuns(observed);
+  const success = runs.findIndex(({ outcome }) => outcome === 'success');
+  const failed = success === -1 ? runs : runs.slice(0, success);
+  const [last] = failed;
+  if (last === undefined || last.failure === null) {
+    return null;
+  }
+  const { at, failure, retryAt } = last;
+  return { ...failure, since: failed.at(-1)?.at ?? at, at, retryAt: retryAt ?? null };
+}
+
+function overdueSince(
+  { schedule }: Observed,
+  lastGood: CatalogEntry | null,
+  { maxAgeSeconds }: Ages,
+  nowMs: number,
+): string | null {
+  const goodMs = lastGood === null ? null : Date.parse(lastGood.manifest.finishedAt);
+  const fromMs = goodMs ?? schedule?.firstSeenAtMs ?? nowMs;
+  const atMs = maxAgeSeconds === null ? Infinity : fromMs + maxAgeSeconds * 1000;
+  return nowMs > atMs ? new Date(atMs).toISOString() : null;
+}
+
+function firstDamage(entries: readonly CatalogEntry[]): SourceStatus['damage'] {
+  const damages = entries.flatMap((entry) => {
+    const damaged = isDamaged(entry)
+      ? entry.receipts.findLast((receipt) => receipt.type === 'damaged')
+      : undefined;
+    const { id } = entry.manifest;
+    return damaged === undefined ? [] : [{ since: damaged.at, id, message: damaged.message }];
+  });
+  return damages.toSorted((one, other) => (one.since < other.since ? -1 : 1))[0] ?? null;
+}
+
+/** The last good one may be fresh still, and the source empty all the same. */
+function suspiciousNewest([newest]: readonly CatalogEntry[]): SourceStatus['suspicious'] {
+  if (newest?.manifest.suspicious !== true || isPinned(newest)) {
+    return null;
+  }
+  const { id, finishedAt } = newest.manifest;
+  return { since: finishedAt, id };
 }

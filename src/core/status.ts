@@ -1,3 +1,4 @@
+import type { ChannelName } from './channel.ts';
 import type { Failure, FailureCode } from './errors.ts';
 import type { Outcome } from './events.ts';
 import type { BackupId } from './layout.ts';
@@ -39,6 +40,10 @@ export interface SourceStatus {
     readonly code: FailureCode | null;
     readonly message: string | null;
   } | null;
+  /** The failures since the last success; null where the last run that ended by itself succeeded. */
+  readonly failing: Failing | null;
+  /** When its last good backup became too old, or it was seen for too long without one; null: it is not overdue. */
+  readonly overdueSince: string | null;
   /** Null where there was none. */
   readonly lastRestore: LastRestore | null;
   readonly copies: readonly CopyStatus[];
@@ -54,6 +59,24 @@ export interface SourceStatus {
   /** Newest verification that passed. */
   readonly lastVerifiedAt: string | null;
   readonly damagedBackups: number;
+  /** The first of those that was found; null: there is none. */
+  readonly damage: {
+    readonly since: string;
+    readonly id: BackupId;
+    readonly message: string;
+  } | null;
+  /** The newest backup where it is suspicious, and nobody said that it is right. */
+  readonly suspicious: { readonly since: string; readonly id: BackupId } | null;
+}
+
+/** Runs of a source that failed, with nothing good since. */
+export interface Failing extends Failure {
+  /** When the first one began. */
+  readonly since: string;
+  /** When the last one began. */
+  readonly at: string;
+  /** When the daemon tries again, and the failure does not count yet; null: it counts. */
+  readonly retryAt: string | null;
 }
 
 /** How the copies of a source stand at a destination. */
@@ -88,6 +111,8 @@ export interface DestinationStatus {
   } | null;
   /** Why the last upload that came to its end failed; null: it did not. */
   readonly failure: Failure | null;
+  /** Uploads since the last one that got everything there. */
+  readonly failedInRow: number;
   readonly nextRunAt: string | null;
   readonly pendingBackups: number;
   readonly pendingBytes: number;
@@ -98,6 +123,17 @@ export interface DestinationStatus {
   readonly removedTotal: Readonly<Record<string, number>>;
   /** Why retention did not come to its end there; null: it did. */
   readonly retentionFailure: Failure | null;
+}
+
+/** How one channel stands, through which people are told. */
+export interface ChannelStatus {
+  readonly channel: ChannelName;
+  readonly lastSentAt: string | null;
+  /** Why the last message could not be sent; null: it was, or there was none. */
+  readonly failure: { readonly at: string; readonly message: string } | null;
+  readonly failedInRow: number;
+  readonly failuresTotal: number;
+  readonly tryAgainAt: string | null;
 }
 
 export interface StatusReport {

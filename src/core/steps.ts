@@ -58,6 +58,9 @@ export const STEPS = [
   'removal-recorded',
   'remote-manifest-removed',
   'copy-removed',
+  // alarms
+  'alarm-sent',
+  'alarm-recorded',
 ] as const;
 
 export type Step = (typeof STEPS)[number];

@@ -5,6 +5,7 @@ import { logEvents, logger } from '../listeners/log.ts';
 import { metrics } from '../listeners/metrics.ts';
 import { acquireDaemonLock } from '../store/lock.ts';
 import { alarm } from './alarm.ts';
+import { keepAlarms } from './alarms.ts';
 import { processHost, type Host } from './host.ts';
 import { serveHttp, type HttpServer } from './http.ts';
 import { NOTHING_SEEN } from './look.ts';
@@ -12,7 +13,8 @@ import { followSources, keepSchedules, type Loops } from './loops.ts';
 import { runQueue, type RunQueue } from './queue.ts';
 import { daemonRoutes } from './routes.ts';
 import { backUpOnSchedule } from './scheduled-backup.ts';
-import { scheduler, type SchedulerOptions } from './scheduler.ts';
+import type { SchedulerOptions } from './occurrences.ts';
+import { scheduler } from './scheduler.ts';
 import { troubleFields } from './trouble.ts';
 import { keepUploads } from './uploads.ts';
 import { keepVerifying } from './verifications.ts';
@@ -82,6 +84,7 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
     keepSchedules(loops, signal),
     keepUploads(loops, signal),
     keepVerifying(loops, queue, signal),
+    keepAlarms(loops, signal),
   ];
   await aborted(signal);
   queue.close();
@@ -98,8 +101,8 @@ function assemble({ app, queue, log, watches }: Parts, signal: AbortSignal): Loo
   const options: SchedulerOptions = {
     app,
     queue,
-    backUp: (bound, trigger, signal) =>
-      backUpOnSchedule({ bound, trigger, context: app.context, log }, signal),
+    backUp: (run, signal) => backUpOnSchedule({ ...run, context: app.context, log }, signal),
+    now: () => Date.now(),
     onTrouble: (message, facts) => {
       log.error(facts, message);
     },

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { App, Discovery } from '../jobs/context.ts';
+import { listChannels } from '../jobs/channel-status.ts';
 import { collectProblems, listStatuses } from '../jobs/status.ts';
 import { listDestinations } from '../jobs/destination-status.ts';
 import type { Metrics } from '../listeners/metrics.ts';
@@ -31,6 +32,7 @@ async function scrape(app: App, metrics: Metrics, discovery: Discovery): Promise
   const body = await metrics.render({
     sources,
     destinations: await listDestinations(app, sources, now),
+    channels: await listChannels(app),
     configProblems: collectProblems(app, discovery).length,
     disk: await app.context.storage.space(),
   });

@@ -1,27 +1,25 @@
 import type { Logger } from 'pino';
 import type { Outcome } from '../core/events.ts';
-import type { Trigger } from '../core/manifest.ts';
 import { runBackup } from '../jobs/backup.ts';
-import type { App, BoundSource } from '../jobs/context.ts';
+import type { App } from '../jobs/context.ts';
 import { pruneAfterBackup } from '../jobs/prune.ts';
+import type { ScheduledRun } from './occurrences.ts';
 import { failureFields } from './trouble.ts';
 
 /** How long a run waits for a command that holds the source: a prune takes moments, a restore is not waited for. */
 const LOCK_WAIT_MS = 60_000;
 
-export interface ScheduledBackup {
-  readonly bound: BoundSource;
-  readonly trigger: Trigger;
+export interface ScheduledBackup extends ScheduledRun {
   readonly context: App['context'];
   readonly log: Logger;
 }
 
 /** Makes a backup and applies the retention of its source; how the backup ended is the outcome. */
 export async function backUpOnSchedule(
-  { bound: { job, source }, trigger, context, log }: ScheduledBackup,
+  { bound: { job, source }, trigger, tryAgain, context, log }: ScheduledBackup,
   signal: AbortSignal,
 ): Promise<{ readonly outcome: Outcome }> {
-  const request = { source, job, trigger, pins: [], waitMs: LOCK_WAIT_MS };
+  const request = { source, job, trigger, pins: [], waitMs: LOCK_WAIT_MS, tryAgain };
   const { outcome, failure } = await runBackup(request, context, signal);
   if (outcome !== 'success') {
     return { outcome };

@@ -1,34 +1,25 @@
-import type { Outcome } from '../core/events.ts';
-import type { Trigger } from '../core/manifest.ts';
 import { isGood } from '../core/catalog-entry.ts';
 import { aheadMs } from '../core/newest.ts';
-import { dueRun, followClock, nextRunAt, type ScheduleState } from '../core/schedule.ts';
+import { triesInRow } from '../core/retry.ts';
+import { dueRun, followClock, nextRunAt } from '../core/schedule.ts';
 import type { App, BoundSource, Discovery } from '../jobs/context.ts';
-import { readSchedule, saveSchedule } from '../jobs/schedule-record.ts';
-import { readAttempts, recordAttempt } from '../store/attempts.ts';
-import type { RunQueue } from './queue.ts';
-import { troubleFields } from './trouble.ts';
+import { readSchedule } from '../jobs/schedule-record.ts';
+import { readAttempts } from '../store/attempts.ts';
+import {
+  offer,
+  save,
+  type Followed,
+  type Following,
+  type Occurrence,
+  type SchedulerOptions,
+  type Wanted,
+} from './occurrences.ts';
 
 /** After so many runs in a row that were cut off, a missed one is left to the schedule: it may be what ends us. */
 const MOST_CUT_OFF = 3;
 
-/** A first backup that fails is tried again: after a minute, then after twice as long each time, at least every hour. */
-const FIRST_AGAIN_MS = { least: 60_000, most: 3_600_000 } as const;
-
-const LOOK_TIMEOUT_MS = 30_000;
-
-export interface SchedulerOptions {
-  readonly app: Pick<App, 'context' | 'discover'>;
-  readonly queue: RunQueue;
-  /** Makes a backup, and whatever follows one; never throws. */
-  readonly backUp: (
-    bound: BoundSource,
-    trigger: Trigger,
-    signal: AbortSignal,
-  ) => Promise<{ readonly outcome: Outcome }>;
-  /** Told what went wrong beside the runs themselves. */
-  readonly onTrouble: (message: string, facts: Readonly<Record<string, unknown>>) => void;
-}
+/** No try is planned further ahead. */
+const LONGEST_WAIT_MS = 3_600_000;
 
 /** Offers each source to the queue when its time comes; keeps no time itself. */
 export interface Scheduler {
@@ -36,28 +27,6 @@ export interface Scheduler {
   follow(discovery: Discovery, nowMs: number): Promise<void>;
   /** Offers what is due. @returns when the next occurrence is; null where there is none */
   tick(nowMs: number): Promise<number | null>;
-}
-
-interface Followed {
-  bound: BoundSource;
-  /** In this life an occurrence is handled once it was offered; on disk once its run has ended. */
-  state: ScheduleState;
-  /** When its first backup is to be offered; null where it has one, or wants none. */
-  firstAtMs: number | null;
-  /** How long after a first backup that failed the next try is. */
-  firstAgainMs: number;
-}
-
-interface Following extends SchedulerOptions {
-  readonly bySource: Map<string, Followed>;
-  readonly signal: AbortSignal;
-}
-
-/** One occurrence of a source. */
-interface Occurrence {
-  readonly source: string;
-  readonly trigger: Trigger;
-  readonly atMs: number;
 }
 
 /**
@@ -91,23 +60,41 @@ async function follow(following: Following, discovery: Discovery, nowMs: number)
 }
 
 async function begin(following: Following, bound: BoundSource, nowMs: number): Promise<Followed> {
-  const { source, schedule } = bound.job;
-  const { storage, catalog } = following.app.context;
+  const { source } = bound.job;
+  const { storage } = following.app.context;
   const known = await readSchedule(storage.dir, source);
   const state = known ?? { firstSeenAtMs: nowMs, handledUntilMs: null };
   if (known === null) {
     await save(following, source, state);
   }
-  const wantsFirst =
-    schedule.patterns.length > 0 &&
-    !(await hasBackup(catalog, source)) &&
-    !(await wasCutOff(following, source, state.firstSeenAtMs));
-  return {
-    bound,
-    state,
-    firstAtMs: wantsFirst ? nowMs : null,
-    firstAgainMs: FIRST_AGAIN_MS.least,
-  };
+  const wanted = await findWanted(following, bound, { sinceMs: state.firstSeenAtMs, nowMs });
+  return { bound, state, wanted };
+}
+
+/** A first backup, or the next try of what an earlier life was to try again. */
+async function findWanted(
+  following: Following,
+  { job: { source, schedule } }: BoundSource,
+  { sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number },
+): Promise<Wanted | null> {
+  const { storage, catalog } = following.app.context;
+  if (schedule.patterns.length === 0 || (await wasCutOff(following, source, sinceMs))) {
+    return null;
+  }
+  const { attempts } = await readAttempts(storage.dir, source);
+  const [last] = attempts;
+  const number = triesInRow(attempts) + 1;
+  if (!(await hasBackup(catalog, source))) {
+    return { trigger: 'first', number, atMs: nowMs, unlessSinceMs: null };
+  }
+  const retryAt = last?.retryAt ?? null;
+  if (last === undefined || retryAt === null) {
+    return null;
+  }
+  const { trigger, at } = last;
+  // A clock that was set back is not waited for.
+  const atMs = Math.min(Math.max(nowMs, Date.parse(retryAt)), nowMs + LONGEST_WAIT_MS);
+  return { trigger, number, atMs, unlessSinceMs: Date.parse(at) };
 }
 
 async function hasBackup(catalog: App['context']['catalog'], source: string): Promise<boolean> {
@@ -123,7 +110,7 @@ async function tick(following: Following, nowMs: number): Promise<number | null>
     }
     const afterMs = Math.max(nowMs, entry.state.handledUntilMs ?? nowMs);
     const scheduledMs = nextRunAt(entry.bound.job.schedule, afterMs) ?? Infinity;
-    nextMs = Math.min(nextMs, scheduledMs, entry.firstAtMs ?? Infinity);
+    nextMs = Math.min(nextMs, scheduledMs, entry.wanted?.atMs ?? Infinity);
   }
   return nextMs === Infinity ? null : nextMs;
 }
@@ -136,29 +123,49 @@ async function takeDue(
 ): Promise<Occurrence | null> {
   const { source, schedule } = entry.bound.job;
   entry.state = followClock(schedule, entry.state, nowMs);
-  if (entry.firstAtMs !== null && entry.firstAtMs <= nowMs) {
-    entry.firstAtMs = null;
+  const { wanted } = entry;
+  if (wanted?.trigger === 'first' && wanted.atMs <= nowMs) {
+    entry.wanted = null;
     if (!(await hasBackup(following.app.context.catalog, source))) {
       entry.state = { ...entry.state, handledUntilMs: nowMs };
-      return { source, trigger: 'first', atMs: nowMs };
+      return { source, trigger: 'first', atMs: nowMs, number: wanted.number };
     }
   }
   const due = dueRun(schedule, entry.state, nowMs);
   if (due === null) {
-    return null;
+    return takeTry(following, entry, nowMs);
   }
   entry.state = { ...entry.state, handledUntilMs: due.atMs };
   if (due.kind === 'catch-up' && (await isMadeUpFor(following, source, due.atMs))) {
     await save(following, source, entry.state);
     return null;
   }
-  return { source, trigger: due.kind, atMs: due.atMs };
+  // What is tried again comes with it; a first backup stays wanted until it is there.
+  entry.wanted = entry.wanted?.trigger === 'first' ? entry.wanted : null;
+  return { source, trigger: due.kind, atMs: due.atMs, number: 1 };
+}
+
+/** What failed, and is to be tried again now. */
+async function takeTry(
+  following: Following,
+  entry: Followed,
+  nowMs: number,
+): Promise<Occurrence | null> {
+  const { source } = entry.bound.job;
+  const { wanted } = entry;
+  if (wanted === null || wanted.trigger === 'first' || wanted.atMs > nowMs) {
+    return null;
+  }
+  entry.wanted = null;
+  const { trigger, number, unlessSinceMs } = wanted;
+  const isMade = await isMadeUpFor(following, source, unlessSinceMs ?? 0);
+  return isMade ? null : { source, trigger, atMs: nowMs, number };
 }
 
 /** Whether somebody backed it up since, by hand; or making up for it was tried to no end. */
 async function isMadeUpFor(following: Following, source: string, atMs: number): Promise<boolean> {
   const entries = await following.app.context.catalog.entries(source);
-  const nowMs = Date.now();
+  const nowMs = following.now();
   return (
     entries.some(
       (entry) =>
@@ -176,95 +183,4 @@ async function wasCutOff(following: Following, source: string, sinceMs: number):
     last.length === MOST_CUT_OFF &&
     last.every(({ at, outcome }) => outcome === 'interrupted' && Date.parse(at) >= sinceMs)
   );
-}
-
-async function offer(following: Following, occurrence: Occurrence): Promise<void> {
-  const { source } = occurrence;
-  const result = following.queue.offer(source, () => run(following, occurrence));
-  if (result === 'busy') {
-    await skip(following, occurrence, 'the run before it has not ended yet');
-  } else if (result === 'full') {
-    await skip(following, occurrence, 'too many runs of other sources wait already');
-  }
-}
-
-async function run(following: Following, occurrence: Occurrence): Promise<void> {
-  const { backUp, signal, onTrouble } = following;
-  const { source, trigger, atMs } = occurrence;
-  try {
-    const bound = await lookUp(following, source);
-    if (bound === null) {
-      await skip(following, occurrence, 'its target is gone, or its configuration is wrong now');
-    } else {
-      const { outcome } = await backUp(bound, trigger, signal);
-      if (outcome === 'interrupted' && signal.aborted) {
-        return;
-      }
-      if (outcome !== 'success') {
-        tryFirstAgain(following, occurrence);
-      }
-    }
-    await markHandled(following, source, atMs);
-  } catch (error) {
-    if (!signal.aborted) {
-      onTrouble('run could not be made', { source, ...troubleFields(error) });
-    }
-  }
-}
-
-/** A first backup that was not made is wanted still. */
-function tryFirstAgain({ bySource }: Following, { source, trigger, atMs }: Occurrence): void {
-  const entry = bySource.get(source);
-  if (entry !== undefined && trigger === 'first') {
-    entry.firstAtMs = atMs + entry.firstAgainMs;
-    entry.firstAgainMs = Math.min(FIRST_AGAIN_MS.most, entry.firstAgainMs * 2);
-  }
-}
-
-/** The source as it is at this moment; as it was seen last where that cannot be told. */
-async function lookUp(following: Following, source: string): Promise<BoundSource | null> {
-  const { app, bySource, signal, onTrouble } = following;
-  const last = bySource.get(source)?.bound ?? null;
-  try {
-    const discovery = await app.discover(
-      AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]),
-    );
-    const bound = discovery.sources.find(({ job }) => job.source === source) ?? null;
-    return discovery.docker === null ? bound : (bound ?? last);
-  } catch (error) {
-    signal.throwIfAborted();
-    onTrouble('sources not looked up', { source, ...troubleFields(error) });
-    return last;
-  }
-}
-
-async function skip(following: Following, occurrence: Occurrence, reason: string): Promise<void> {
-  const { source, trigger, atMs } = occurrence;
-  tryFirstAgain(following, occurrence);
-  const { storage, emit } = following.app.context;
-  emit({ type: 'run-skipped', source, reason });
-  const at = new Date(atMs).toISOString();
-  const failure = { code: 'locked', message: `skipped: ${reason}`, hint: null } as const;
-  const skipped = { at, finishedAt: at, outcome: 'skipped', trigger, id: null, failure } as const;
-  try {
-    await recordAttempt(storage.dir, source, skipped);
-  } catch (error) {
-    following.onTrouble('skipped run not counted', { source, ...troubleFields(error) });
-  }
-}
-
-/** Notes what this life has handled of a source, with what it skipped meanwhile. */
-async function markHandled(following: Following, source: string, atMs: number): Promise<void> {
-  const state = following.bySource.get(source)?.state;
-  const firstSeenAtMs = state?.firstSeenAtMs ?? atMs;
-  await save(following, source, { firstSeenAtMs, handledUntilMs: state?.handledUntilMs ?? atMs });
-}
-
-async function save(following: Following, source: string, state: ScheduleState): Promise<void> {
-  try {
-    await saveSchedule(following.app.context.storage.dir, source, state);
-  } catch (error) {
-    // This life knows it anyway; the next one may make a backup too many.
-    following.onTrouble('schedule state not written', { source, ...troubleFields(error) });
-  }
 }

@@ -25,6 +25,8 @@ export interface BackupRequest {
   readonly pins: readonly 'by-hand'[];
   /** How long to wait for another run of the source; 0: not at all. */
   readonly waitMs: number;
+  /** Told how it failed before that is recorded; says when it is tried again, null where it is not. */
+  readonly tryAgain: (failure: Failure) => string | null;
 }
 
 /** How one run ended; exactly one of `manifest` and `failure` is there. */
@@ -88,6 +90,7 @@ export async function runBackup(
     trigger,
     id: manifest?.id ?? null,
     failure,
+    retryAt: retryAt(request, failure, signal),
   });
   const releaseFailure = await release(held);
   return {
@@ -99,6 +102,14 @@ export async function runBackup(
     manifest,
     failure: failure ?? recordFailure ?? releaseFailure,
   };
+}
+
+function retryAt(
+  { tryAgain }: BackupRequest,
+  failure: Failure | null,
+  signal: AbortSignal,
+): string | null {
+  return failure === null || signal.aborted ? null : tryAgain(failure);
 }
 
 async function release(held: AsyncDisposableStack): Promise<Failure | null> {

@@ -19,7 +19,8 @@ export interface Check {
     | 'destination'
     | 'owner'
     | 'access'
-    | 'lifecycle';
+    | 'lifecycle'
+    | 'notify';
   /** What was looked at: a source, an option, a path. */
   readonly subject: string;
   readonly ok: boolean;

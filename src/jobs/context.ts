@@ -1,3 +1,4 @@
+import type { Channel } from '../core/channel.ts';
 import type { DestinationSettings } from '../core/destination-settings.ts';
 import type { Destination } from '../core/destination.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
@@ -70,6 +71,8 @@ export interface App {
     into: string | null,
     signal: AbortSignal,
   ): Promise<BoundSource>;
+  /** The ways in which people are told; sends nothing yet. */
+  openChannels(): Promise<readonly Channel[]>;
   /** The reader of a format; needs no server. */
   reader(engine: Engine, format: string): Promise<StreamReader>;
   readonly inspection: Inspection;

@@ -1,5 +1,4 @@
 import { basename, dirname } from 'node:path';
-import { isPinned } from '../core/catalog-entry.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
 import { formatDuration } from '../core/duration.ts';
 import type { Job } from '../core/job.ts';
@@ -14,6 +13,7 @@ import { readLock } from '../store/read-lock.ts';
 import { readOwed } from '../store/owed.ts';
 import { readPrevious } from '../store/previous.ts';
 import { sourcesWith } from '../store/state-file.ts';
+import { describeChannel, listChannels } from './channel-status.ts';
 import type { App, Discovery } from './context.ts';
 import {
   describeRetention,
@@ -56,9 +56,10 @@ export async function buildStatus(
   ];
   const said = [
     ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
-    ...(await describeSuspicious(app, sources)),
+    ...describeSuspicious(sources),
     ...destinations.flatMap((destination) => describeRetention(destination)),
     ...storage.said,
+    ...(await listChannels(app)).flatMap((channel) => describeChannel(channel)),
   ];
   return {
     healthy: grave.length === 0 && sources.every(({ healthy }) => healthy),
@@ -118,27 +119,18 @@ function describeConfig(problems: readonly ConfigProblem[]): readonly StatusProb
   }));
 }
 
-/** Newest backups that are suspicious: the last good one may be fresh still, and the source empty all the same. */
-async function describeSuspicious(
-  { context }: Pick<App, 'context'>,
-  sources: readonly SourceStatus[],
-): Promise<readonly StatusProblem[]> {
-  const newest = await Promise.all(
-    sources.map(async ({ source }) => (await context.catalog.entries(source))[0]),
+function describeSuspicious(sources: readonly SourceStatus[]): readonly StatusProblem[] {
+  return sources.flatMap(({ source, suspicious }) =>
+    suspicious === null
+      ? []
+      : [
+          {
+            code: 'suspicious',
+            message: `the newest backup of "${source}", ${suspicious.id}, is suspicious: its source had shrunk`,
+            hint: `Look at the source. If it was meant: "backupd pin ${suspicious.id}".`,
+          },
+        ],
   );
-  return newest.flatMap((entry) => {
-    if (entry?.manifest.suspicious !== true || isPinned(entry)) {
-      return [];
-    }
-    const { source, id } = entry.manifest;
-    return [
-      {
-        code: 'suspicious',
-        message: `the newest backup of "${source}", ${id}, is suspicious: its source had shrunk`,
-        hint: `Look at the source. If it was meant: "backupd pin ${id}".`,
-      },
-    ];
-  });
 }
 
 /** Last good backups that are dated in the future: how old they are is not known, and so not whether they are late. */

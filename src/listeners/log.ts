@@ -60,6 +60,7 @@ const DESCRIBERS: Describers = {
   'backup-warning': ({ source, warning: { code, message } }) =>
     entry('warn', 'backup has a warning', { source, code, warning: message }),
   'run-skipped': ({ source, reason }) => entry('warn', 'run skipped', { source, reason }),
+  'retry-planned': ({ source, at }) => entry('info', 'backup to be tried again', { source, at }),
   'backup-removed': ({ source, where, id }) =>
     entry('info', 'backup removed by retention', { source, where, id }),
   'prune-held': ({ source, where, count }) =>

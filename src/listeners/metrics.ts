@@ -1,11 +1,12 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
-import type { DestinationStatus, SourceStatus } from '../core/status.ts';
+import type { ChannelStatus, DestinationStatus, SourceStatus } from '../core/status.ts';
 
 /** What is true at the moment of a scrape. */
 export interface Snapshot {
   readonly sources: readonly SourceStatus[];
   readonly destinations: readonly DestinationStatus[];
   readonly configProblems: number;
+  readonly channels: readonly ChannelStatus[];
   readonly disk: { readonly freeBytes: number; readonly sizeBytes: number };
 }
 
@@ -33,6 +34,7 @@ export function metrics(version: string): Metrics {
       describeBackupd(registry, version, snapshot);
       describeSources(registry, snapshot);
       describeDestinations(registry, snapshot.destinations);
+      describeChannels(registry, snapshot.channels);
       return `${await registry.metrics()}${await own.metrics()}`;
     },
   };
@@ -231,6 +233,14 @@ function describeDestinations(
     for (const code of new Set([...USUAL_FAILURES, ...Object.keys(failuresTotal)])) {
       failures.inc({ destination, code }, failuresTotal[code] ?? 0);
     }
+  }
+}
+
+function describeChannels(registry: Registry, channels: readonly ChannelStatus[]): void {
+  const help = 'Alarms and pings that could not be sent.';
+  const failures = counter(registry, 'backupd_notify_failures_total', help, ['channel']);
+  for (const { channel, failuresTotal } of channels) {
+    failures.inc({ channel }, failuresTotal);
   }
 }
 

@@ -7,6 +7,7 @@ import { onStorage } from './storage-error.ts';
 
 /** The folders of our own state that hold JSON files, one for each source or destination, or a folder of them. */
 export const STATE_KINDS = [
+  'alarms',
   'attempts',
   'copies',
   'destinations',

@@ -1,9 +1,7 @@
-import { chmod, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Destination } from '../../src/core/destination.ts';
 import { bucketDestination } from '../../src/destinations/s3/s3.ts';
-import { runProcess } from '../support/run-process.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { bucketSettings, startMinio, type S3Server } from '../support/s3-server.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/storage.ts';
 import { CALM, download, fileOf, MIB, options, PART_BYTES } from '../support/uploads.ts';
@@ -27,23 +25,6 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
-
-/** An authority of one's own, and a certificate of it for this host, as MinIO takes it. Returns the authority. */
-async function makeCertificates(dir: string): Promise<string> {
-  const script = `
-    cd "$1"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=store -keyout private.key -out store.csr
-    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' >names
-    openssl x509 -req -in store.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out public.crt`;
-  const made = await runProcess(['sh', '-e', '-c', script, 'sh', dir]);
-  if (made.exitCode !== 0) {
-    throw new Error(made.stderr);
-  }
-  await chmod(join(dir, 'private.key'), 0o644);
-  await chmod(dir, 0o755);
-  return readFile(join(dir, 'ca.pem'), 'utf8');
-}
 
 function open(ca: string | null, endpoint = server.endpoint): Destination {
   const settings = bucketSettings({ bucket, endpoint, ca });

@@ -6,7 +6,7 @@ import type { Job } from '../../src/core/job.ts';
 import type { Source } from '../../src/core/source.ts';
 import type { App, ConfiguredDestination } from '../../src/jobs/context.ts';
 import type { Catalog } from '../../src/store/catalog.ts';
-import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS, sampleJob } from './storage.ts';
+import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS, NOBODY_TOLD, sampleJob } from './storage.ts';
 
 export interface AppOptions {
   readonly dir: string;
@@ -46,6 +46,7 @@ export function sampleApp(options: AppOptions): SampleApp {
       keep: sampleJob().keep,
       schedule: sampleJob().schedule,
       destinations: [],
+      notify: NOBODY_TOLD,
     },
     options: [],
     problems: [],
@@ -76,6 +77,7 @@ export function sampleApp(options: AppOptions): SampleApp {
         docker: options.docker ?? null,
       }),
     bind: unavailable,
+    openChannels: () => Promise.resolve([]),
     reader: unavailable,
     inspection: NO_INSPECTION,
     ping: unavailable,

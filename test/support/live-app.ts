@@ -90,6 +90,7 @@ export async function liveApp(options: LiveAppOptions): Promise<LiveApp> {
         trigger: 'manual',
         pins: run.pins ?? [],
         waitMs: 0,
+        tryAgain: () => null,
       },
       app.context,
       run.signal ?? deadline(),

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Keys } from '../../src/core/encryption.ts';
 import type { Neighbours } from '../../src/core/halts.ts';
+import { ALARM_EVENTS } from '../../src/core/incident.ts';
 import type { Inspection } from '../../src/core/inspection.ts';
 import type { Job } from '../../src/core/job.ts';
 import { formatBackupId, type BackupId } from '../../src/core/layout.ts';
 import type { ArchiveFile, Manifest } from '../../src/core/manifest.ts';
+import type { NotifySettings } from '../../src/core/notify-settings.ts';
 import { openKeys } from '../../src/encryption/keys.ts';
 import { openCatalog, type Catalog } from '../../src/store/catalog.ts';
 
@@ -177,3 +179,14 @@ export async function emptyCatalog(): Promise<CatalogFixture> {
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
+
+/** No channel is configured. */
+export const NOBODY_TOLD: NotifySettings = {
+  on: ALARM_EVENTS,
+  slack: null,
+  email: null,
+  pagerduty: null,
+  webhook: null,
+  healthchecks: null,
+  ca: null,
+};

@@ -11,6 +11,7 @@ import { parseSourceVariable, sourceKeys, toLabel } from '../../src/config/sourc
 import { FAILURES } from '../../src/core/errors.ts';
 import { judgeDestination } from '../../src/core/copy-standing.ts';
 import { judgeSource } from '../../src/core/standing.ts';
+import type { ChannelStatus } from '../../src/core/status.ts';
 import { STEPS } from '../../src/core/steps.ts';
 import { NO_UPLOADS } from '../../src/core/upload-record.ts';
 import { metrics } from '../../src/listeners/metrics.ts';
@@ -123,6 +124,15 @@ test('exit codes named elsewhere have their number', () => {
   }
 });
 
+const CHANNEL: ChannelStatus = {
+  channel: 'slack',
+  lastSentAt: null,
+  failure: null,
+  failedInRow: 0,
+  failuresTotal: 0,
+  tryAgainAt: null,
+};
+
 /** Every series with its labels, as a scrape with one source and one warning shows them. */
 async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
   const manifest = sampleManifest({
@@ -149,6 +159,7 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
     sources: [status],
     destinations: [judgeDestination(destination, status.copies, Date.parse(manifest.finishedAt))],
     configProblems: 0,
+    channels: [CHANNEL],
     disk: { freeBytes: 1, sizeBytes: 2 },
   });
   return new Map(

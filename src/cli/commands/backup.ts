@@ -73,6 +73,8 @@ async function backUp(
       trigger: 'manual',
       pins: args.pin ? ['by-hand'] : [],
       waitMs: args.waitMs,
+      // That is the daemon's.
+      tryAgain: () => null,
     },
     app.context,
     signal,

@@ -157,3 +157,24 @@ test('a clock that is set back repeats no run, keeps no source from running, and
   await untilLookedAt(daemon);
   expect(await triggers(daemon, 'db')).toEqual(['first', 'schedule', 'schedule']);
 });
+
+test('a nightly run that fails for what may pass by itself is tried again, by the next life too', async () => {
+  await using volume = await testVolume();
+  await using clock = await testClock('2026-12-01T01:00:00Z');
+  await using daemon = await startDaemon(nightly(volume, clock));
+  await untilTotal(daemon, 'db', 1);
+  await stage.tool.set('die');
+  await clock.set('2026-12-01T01:59:57Z');
+  await waitFor('failure', async () => (await total(daemon, 'db', 'failed')) >= 1, 60_000);
+  const { stdout } = await daemon.exec(['cat', '/backups/.backupd/attempts/db.json']);
+  const { attempts } = JSON.parse(stdout) as { attempts: { outcome: string; retryAt: string }[] };
+  expect(attempts[0]).toMatchObject({ outcome: 'failed' });
+  expect(attempts[0]?.retryAt).toMatch(/^2026-12-01T02:01/);
+
+  await stage.tool.clear();
+  await docker('kill', daemon.name);
+  await clock.set('2026-12-01T02:01:30Z');
+  await docker('start', daemon.name);
+  await untilTotal(daemon, 'db', 2);
+  expect(await triggers(daemon, 'db')).toEqual(['first', 'schedule']);
+});

@@ -103,8 +103,9 @@ describe('parseCommand', () => {
     ['unpin 2026', { name: 'unpin', id: '2026', waitMs: 0 }],
     ['forget old', { name: 'forget', source: 'old' }],
     ['status', { name: 'status' }],
-    ['check --json', { name: 'check', silenceMs: 0 }],
-    ['check --silence 11m', { name: 'check', silenceMs: 660_000 }],
+    ['check --json', { name: 'check', notify: false, silenceMs: 0 }],
+    ['check --silence 11m', { name: 'check', notify: false, silenceMs: 660_000 }],
+    ['check --notify', { name: 'check', notify: true, silenceMs: 0 }],
     ['config', { name: 'config' }],
   ])('reads "%s"', (line, command) => {
     expect(parseCommand(words(line))).toEqual(command);

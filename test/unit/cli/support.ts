@@ -12,7 +12,7 @@ import type { Settings } from '../../../src/core/settings.ts';
 import type { App, BoundSource, ConfiguredDestination } from '../../../src/jobs/context.ts';
 import { openCatalog } from '../../../src/store/catalog.ts';
 import { openStorage } from '../../../src/store/storage.ts';
-import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS } from '../../support/storage.ts';
+import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS, NOBODY_TOLD } from '../../support/storage.ts';
 import { ANY_READER, manifest, SCHEDULE } from './paper-source.ts';
 
 /** A stream that says it is a terminal with colours, whatever the environment of the tests says. */
@@ -128,6 +128,7 @@ export async function fakeApp(
         ? Promise.reject(new BackupdError('target-unavailable', `no container of ${source}`))
         : Promise.resolve(bound);
     },
+    openChannels: () => Promise.resolve([]),
     reader: () => Promise.resolve(ANY_READER),
     inspection: NO_INSPECTION,
     ping: () => Promise.resolve({ engineVersion: '28.0' }),
@@ -164,6 +165,7 @@ function settings(dir: string): Settings {
     keep: { all: true },
     schedule: SCHEDULE,
     destinations: [],
+    notify: NOBODY_TOLD,
   };
 }
 

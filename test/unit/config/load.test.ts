@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig, type LoadedConfig } from '../../../src/config/load.ts';
+import { globalSchema } from '../../../src/config/schema.ts';
+import { NOBODY_TOLD } from '../../support/storage.ts';
 import { textFiles } from './text-files.ts';
 import { containing } from './matchers.ts';
 
@@ -39,6 +41,7 @@ describe('loadConfig', () => {
         withinMs: 0,
       },
       schedule: { patterns: ['0 2 * * *'], timezone: 'UTC', catchUpMs: 86_400_000 },
+      notify: NOBODY_TOLD,
       destinations: [],
     });
     expect(config.values).toMatchObject({
@@ -48,7 +51,7 @@ describe('loadConfig', () => {
       facts: 'exact',
       maxAge: { intervals: 1.5 },
     });
-    expect(config.options).toHaveLength(26);
+    expect(config.options).toHaveLength(Object.keys(globalSchema).length);
     expect(config.options.every((option) => option.from === 'default')).toBe(true);
   });
 
@@ -135,7 +138,7 @@ describe('loadConfig', () => {
     ['BACKUPD_SOURCE_DB_MAXAGE', 'See docs/configuration.md'],
     ['BACKUPD_SOURCE_DB_MAX_AEG', 'Perhaps BACKUPD_SOURCE_DB_MAX_AGE was meant.'],
     ['BACKUPD_SOURCE_DB_NAME', 'See docs/configuration.md'],
-    ['BACKUPD_NOTIFY_WEBHOOK_SECRET', 'See docs/configuration.md'],
+    ['BACKUPD_NOTIFY_SLAK_URL', 'Perhaps BACKUPD_NOTIFY_SLACK_URL was meant.'],
     ['BACKUPD_RPO', 'See docs/configuration.md'],
   ])('tells the unknown variable %s without its value', async (name, hint) => {
     const { problems } = await load({ [name]: 'hunter2' });

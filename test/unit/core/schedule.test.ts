@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Schedule } from '../../../src/core/job.ts';
-import { intervalMs, lastRunAt, nextRunAt } from '../../../src/core/schedule.ts';
+import { intervalMs, lastRunAt, nextRunAt, spread } from '../../../src/core/schedule.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -214,6 +214,34 @@ describe('patterns', () => {
   ])('%s', (patterns, expected) => {
     expect(occurrences(schedule(patterns), '2026-11-21T12:00Z', '2026-12-01T00:00Z')[0]).toBe(
       expected,
+    );
+  });
+});
+
+describe('a schedule that is spread', () => {
+  const daily = schedule('0 2 * * *');
+
+  test('runs always the same time later, up to the jitter, and each name another', () => {
+    const delays = ['a/db', 'b/db', 'c/db'].map((name) => spread(daily, name, HOUR_MS).delayMs);
+    expect(delays).toEqual(['a/db', 'b/db', 'c/db'].map((n) => spread(daily, n, HOUR_MS).delayMs));
+    expect(new Set(delays).size).toBe(3);
+    for (const delayMs of delays) {
+      expect(delayMs).toBeGreaterThanOrEqual(0);
+      expect(delayMs).toBeLessThanOrEqual(HOUR_MS);
+    }
+    expect(spread(daily, 'a/db', 0)).toBe(daily);
+  });
+
+  test('has every occurrence, shifted', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 3 * HOUR_MS }), fc.nat(400 * DAY_MS), (delayMs, at) => {
+        const late = { ...daily, delayMs };
+        expect(nextRunAt(late, at)).toBe((nextRunAt(daily, at - delayMs) ?? 0) + delayMs);
+        expect(lastRunAt(late, at + DAY_MS)).toBe(
+          (lastRunAt(daily, at + DAY_MS - delayMs) ?? 0) + delayMs,
+        );
+        expect(intervalMs(late, at + DAY_MS)).toBe(DAY_MS);
+      }),
     );
   });
 });

@@ -1,9 +1,11 @@
+import type { FailureCode } from '../../../src/core/errors.ts';
 import type { Outcome } from '../../../src/core/events.ts';
-import type { Trigger } from '../../../src/core/manifest.ts';
 import { formatBackupId } from '../../../src/core/layout.ts';
+import type { ScheduledRun } from '../../../src/daemon/occurrences.ts';
 import { runQueue } from '../../../src/daemon/queue.ts';
 import { scheduler, type Scheduler } from '../../../src/daemon/scheduler.ts';
 import type { BoundSource } from '../../../src/jobs/context.ts';
+import { recordAttempt } from '../../../src/store/attempts.ts';
 import { boundSource } from '../cli/paper-source.ts';
 import type { FakeApp } from '../cli/support.ts';
 
@@ -22,6 +24,8 @@ export interface Life {
 export interface LifeOptions {
   /** How runs end; a promise holds them. */
   readonly outcome?: () => Outcome | Promise<Outcome>;
+  /** Of those that fail. */
+  readonly code?: FailureCode;
   readonly concurrency?: number;
   readonly waitForRuns?: boolean;
   /** How many runs may wait. */
@@ -35,9 +39,21 @@ export function startLife(world: FakeApp, options: LifeOptions = {}): Life {
   const runs: string[] = [];
   const troubles: string[] = [];
 
-  async function backUp({ job }: BoundSource, trigger: Trigger): Promise<{ outcome: Outcome }> {
-    runs.push(`${job.source} ${trigger}`);
-    return { outcome: await outcome() };
+  let nowMs = 0;
+
+  /** What fails is recorded as a run records it. */
+  async function backUp({ bound, trigger, tryAgain }: ScheduledRun): Promise<{ outcome: Outcome }> {
+    const { source } = bound.job;
+    runs.push(`${source} ${trigger}`);
+    const ended = await outcome();
+    if (ended === 'failed') {
+      const at = new Date(nowMs).toISOString();
+      const failure = { code: options.code ?? 'dump-failed', message: 'it failed', hint: null };
+      const attempt = { at, finishedAt: at, outcome: ended, trigger, id: null, failure };
+      const { dir } = world.app.context.storage;
+      await recordAttempt(dir, source, { ...attempt, retryAt: tryAgain(failure) });
+    }
+    return { outcome: ended };
   }
 
   const schedules = scheduler(
@@ -45,6 +61,7 @@ export function startLife(world: FakeApp, options: LifeOptions = {}): Life {
       app: world.app,
       queue,
       backUp,
+      now: () => nowMs,
       onTrouble: (message, { error }) => {
         troubles.push(`${message}: ${String(error)}`);
       },
@@ -57,6 +74,7 @@ export function startLife(world: FakeApp, options: LifeOptions = {}): Life {
     troubles,
     async at(instant) {
       const before = runs.length;
+      nowMs = Date.parse(instant);
       await schedules.follow(world.discovery, Date.parse(instant));
       await schedules.tick(Date.parse(instant));
       if (waitForRuns) {

@@ -216,7 +216,7 @@ describe('sources that change', () => {
     world.discovery.sources.length = 0;
     await now.schedules.tick(Date.parse('2026-11-21T02:00:00Z'));
     await expect.poll(() => handledUntil('db'), PATIENCE).toBe('2026-11-21T02:00');
-    expect(events.map(({ type }) => type)).toEqual(['run-skipped']);
+    expect(events.map(({ type }) => type)).toEqual(['run-skipped', 'retry-planned']);
     expect(now.runs).toEqual([]);
   });
 

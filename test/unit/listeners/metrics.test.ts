@@ -29,6 +29,7 @@ async function scrape(sources: readonly Observed[]): Promise<string> {
   const snapshot: Snapshot = {
     sources: sources.map((source) => judgeSource(source, NOW_MS)),
     destinations: [],
+    channels: [],
     configProblems: 2,
     disk: { freeBytes: 10, sizeBytes: 100 },
   };
@@ -117,10 +118,17 @@ describe('a scrape', () => {
     const own = metrics('1.2.3');
     const disk = { freeBytes: 1, sizeBytes: 1 };
     const sources = ['a', 'b'].map((name) => judgeSource(observed(name, RUN), NOW_MS));
-    const before = await own.render({ sources, destinations: [], configProblems: 0, disk });
+    const before = await own.render({
+      sources,
+      destinations: [],
+      channels: [],
+      configProblems: 0,
+      disk,
+    });
     const after = await own.render({
       sources: sources.slice(1),
       destinations: [],
+      channels: [],
       configProblems: 0,
       disk,
     });
