@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { measureCopies } from './copies.ts';
 import { measureDownload } from './download.ts';
 import { measureEncrypted } from './encrypted.ts';
 import { measureEngine } from './engine.ts';
@@ -22,6 +23,7 @@ const SUBJECTS: Readonly<Record<string, (course: Course) => Promise<Measured>>> 
   encrypted: measureEncrypted,
   upload: measureUpload,
   download: measureDownload,
+  copies: measureCopies,
 };
 
 const { values } = parseArgs({

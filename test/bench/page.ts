@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { hasErrorCode } from '../../src/core/system-error.ts';
+import { backupdImage } from '../support/backupd.ts';
 import { docker } from '../support/run-process.ts';
 import { findingsTable, type Measured } from './findings.ts';
 
@@ -64,9 +65,11 @@ async function readResult(subject: string): Promise<Result | null> {
 
 async function describeMachine(): Promise<string> {
   const engine = await docker('version', '--format', '{{.Server.Version}}');
+  const image = await backupdImage();
+  const node = await docker('run', '--rm', '--entrypoint', 'node', image, '--version');
   const [cpu] = cpus();
   const memory = Math.round(totalmem() / 1e9);
-  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${memory} GB of memory, Linux ${release().split('-')[0]}, Docker Engine ${engine}, Node ${process.version}`;
+  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${memory} GB of memory, Linux ${release().split('-')[0]}, Docker Engine ${engine}, Node ${node}`;
 }
 
 function pageOf(results: ReadonlyMap<string, Result>): string {
