@@ -125,10 +125,15 @@ export function asOptions(variables: Readonly<Record<string, string>>): readonly
 }
 
 /** Removes all that is in a bucket. @returns its bytes */
-export async function emptyBucket({ client }: S3Server, Bucket: string): Promise<number> {
+export async function emptyBucket(
+  { client, container }: S3Server,
+  Bucket: string,
+): Promise<number> {
   const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
   for (const { Key } of Contents) {
     await client.send(new DeleteObjectCommand({ Bucket, Key }));
   }
+  // MinIO keeps what was removed for some minutes more, and its disk is small.
+  await container.exec(['sh', '-c', 'rm -rf /data/.minio.sys/tmp/.trash/*']);
   return Contents.reduce((sum, { Size = 0 }) => sum + Size, 0);
 }
