@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Transform } from 'node:stream';
+import { Transform, type TransformCallback } from 'node:stream';
 import { callbackify } from 'node:util';
 import {
   Decrypter,
@@ -140,40 +140,45 @@ function opening(identities: Secret<readonly string[]>): Transform {
     }
   }
 
-  async function take(bytes: Buffer, give: (plain: Buffer) => void): Promise<void> {
-    let sealed = bytes;
+  function* end(): Generator<Buffer> {
     if (payload === null) {
-      await begin(bytes);
-      sealed = collected;
+      throw new BackupdError('archive-corrupt', 'ends before the header of its encryption does');
     }
-    for (const plain of payload?.push(sealed) ?? []) {
-      give(plain);
-    }
+    yield* payload.end();
   }
 
-  const taking = callbackify(take);
+  const beginning = callbackify(begin);
   return new Transform({
     transform(bytes: Buffer, _encoding, done) {
-      taking(bytes, (plain) => this.push(plain), done);
-    },
-    flush(done) {
-      try {
-        if (payload === null) {
-          throw new BackupdError(
-            'archive-corrupt',
-            'ends before the header of its encryption does',
-          );
-        }
-        for (const plain of payload.end()) {
-          this.push(plain);
-        }
-      } catch (error) {
-        done(toError(error));
+      if (payload !== null) {
+        // Without a promise for each piece, which would cost a tenth of the speed.
+        giveAll(this, payload.push(bytes), done);
         return;
       }
-      done();
+      beginning(bytes, (error) => {
+        if (error === null) {
+          giveAll(this, payload?.push(collected) ?? [], done);
+        } else {
+          done(error);
+        }
+      });
+    },
+    flush(done) {
+      giveAll(this, end(), done);
     },
   });
+}
+
+function giveAll(stream: Transform, pieces: Iterable<Buffer>, done: TransformCallback): void {
+  try {
+    for (const piece of pieces) {
+      stream.push(piece);
+    }
+  } catch (error) {
+    done(toError(error));
+    return;
+  }
+  done();
 }
 
 /** Null where its end is not there yet. */

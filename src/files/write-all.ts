@@ -7,3 +7,16 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array, at: number):
     done += bytesWritten;
   }
 }
+
+/** Writes all of these pieces one behind the other, in one call where the disk takes them. */
+export async function writeTogether(
+  file: FileHandle,
+  pieces: readonly Uint8Array[],
+  at: number,
+): Promise<void> {
+  const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const { bytesWritten } = await file.writev([...pieces], at);
+  if (bytesWritten < sizeBytes) {
+    await writeAll(file, Buffer.concat(pieces).subarray(bytesWritten), at + bytesWritten);
+  }
+}

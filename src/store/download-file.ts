@@ -5,7 +5,7 @@ import type { Destination, ListedVersion } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
 import { reach } from '../core/steps.ts';
-import { writeAll } from '../files/write-all.ts';
+import { writeTogether } from '../files/write-all.ts';
 import { FILE_MODE, setMode } from './atomic-file.ts';
 import { readRange } from './remote-read.ts';
 import { onStorage } from './storage-error.ts';
@@ -29,6 +29,8 @@ const RANGE_BYTES = 16 * 1024 * 1024;
 /** How many ranges are fetched side by side. */
 const WIDTH = 4;
 const HASH_BYTES = 1024 * 1024;
+/** What comes of the network is some kilobytes each time: to write these one by one costs more than all else. */
+const WRITE_BYTES = 1024 * 1024;
 
 /**
  * Fetches a file, several ranges at a time; resolves once it is whole by its SHA-256, and durable. The same call goes on
@@ -157,11 +159,25 @@ async function fetchRange(
 ): Promise<void> {
   const range = rangeOf(index, file);
   let at = range.from;
-  for await (const bytes of readRange({ destination, object: version }, range, signal)) {
-    await writeAll(data, bytes, at);
-    at += bytes.length;
-    onMore(bytes.length);
+  let pieces: Buffer[] = [];
+  let heldBytes = 0;
+
+  async function write(): Promise<void> {
+    await writeTogether(data, pieces, at);
+    at += heldBytes;
+    onMore(heldBytes);
+    pieces = [];
+    heldBytes = 0;
   }
+
+  for await (const bytes of readRange({ destination, object: version }, range, signal)) {
+    pieces.push(bytes);
+    heldBytes += bytes.length;
+    if (heldBytes >= WRITE_BYTES) {
+      await write();
+    }
+  }
+  await write();
 }
 
 async function hashRange(

@@ -2,18 +2,11 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startDaemon, type Daemon } from '../support/backupd.ts';
-import { runProcess } from '../support/run-process.ts';
 import type { TestContainer } from '../support/test-container.ts';
-import { checkLimit, compareTimes, type Finding } from './findings.ts';
-import { runRounds, teller, type Contender } from './rounds.ts';
-import { commandPeakMb, time } from './stage.ts';
-
-/** What is to be measured. */
-export interface EngineCourse {
-  readonly scales: { readonly small: number; readonly large: number };
-  readonly rounds: number;
-  readonly say: (line: string) => void;
-}
+import { fight, settle } from './fight.ts';
+import { checkLimit, type Measured } from './findings.ts';
+import type { Contender, Course } from './rounds.ts';
+import { commandPeakMb, PEAK_VOLUME, time } from './stage.ts';
 
 /** An engine, and what its users do without backupd. The databases are called as the scales. */
 export interface BenchEngine<Server extends TestContainer> {
@@ -44,14 +37,6 @@ interface Peer<Server> {
   readonly atMost: number;
 }
 
-export interface EngineFindings {
-  readonly findings: readonly Finding[];
-  readonly name: string;
-  readonly version: string;
-  /** Of the large database. */
-  readonly dumpBytes: number;
-}
-
 const PEAK_MB = 170;
 
 interface Stage<Server> {
@@ -66,8 +51,8 @@ interface Stage<Server> {
 /** A backup and a restore, each against what is done without backupd. */
 export async function measureEngine<Server extends TestContainer>(
   engine: BenchEngine<Server>,
-  { scales, rounds, say }: EngineCourse,
-): Promise<EngineFindings> {
+  { scales, rounds, say }: Course,
+): Promise<Measured> {
   const { name } = engine;
   say(`${name}: making data`);
   await using stack = new AsyncDisposableStack();
@@ -88,13 +73,13 @@ export async function measureEngine<Server extends TestContainer>(
   }
   const backups = await fight(
     await backupContenders(engine, stage),
-    { work: `${name}: backup`, rounds, limits: engine.backup.map(({ atMost }) => atMost) },
-    say,
+    { work: `${name}: backup`, limits: engine.backup.map(({ atMost }) => atMost) },
+    { rounds, say },
   );
   const restores = await fight(
     await restoreContenders(engine, stage),
-    { work: `${name}: restore`, rounds, limits: [engine.restore.atMost] },
-    say,
+    { work: `${name}: restore`, limits: [engine.restore.atMost] },
+    { rounds, say },
   );
   const { stdout } = await daemon.cli(['list', 'large', '--json']);
   const [newest] = JSON.parse(stdout) as readonly { readonly dumpBytes: number }[];
@@ -104,29 +89,11 @@ export async function measureEngine<Server extends TestContainer>(
       ...restores,
       checkLimit(`${name}: peak memory`, { parts, unit: 'MB' }, PEAK_MB),
     ],
-    name,
-    version: await engine.version(server),
-    dumpBytes: newest?.dumpBytes ?? 0,
+    notes: [
+      `- ${name}: a shop whose dump has ${((newest?.dumpBytes ?? 0) / 1e9).toFixed(2)} GB (${await engine.version(server)}), the server in its default configuration; by hand it is restored into an empty
+  database, and compared with nothing.`,
+    ],
   };
-}
-
-/** Ours is the first of the contenders, the limits are those of the others. */
-async function fight(
-  contenders: readonly Contender[],
-  {
-    work,
-    rounds,
-    limits,
-  }: { readonly work: string; readonly rounds: number; readonly limits: readonly number[] },
-  say: EngineCourse['say'],
-): Promise<readonly Finding[]> {
-  const [ours, ...peers] = await runRounds(contenders, rounds, teller(say, `${work}: `));
-  if (ours === undefined) {
-    throw new Error('a contender is missing');
-  }
-  return peers.map((peer, index) =>
-    compareTimes(work, { ours, peer }, limits[index] ?? Number.NaN),
-  );
 }
 
 async function backupContenders<Server extends TestContainer>(
@@ -188,14 +155,9 @@ async function restoreContenders<Server extends TestContainer>(
   ];
 }
 
-/** Nothing that was done before is left to be written while something is measured. */
-async function settle(): Promise<void> {
-  await runProcess(['sync']);
-}
-
 async function setStage<Server extends TestContainer>(
   engine: BenchEngine<Server>,
-  scales: EngineCourse['scales'],
+  scales: Course['scales'],
   stack: AsyncDisposableStack,
 ): Promise<Stage<Server>> {
   const folder = await mkdtemp(join(tmpdir(), 'backupd-bench-'));
@@ -212,7 +174,7 @@ async function setStage<Server extends TestContainer>(
     await startDaemon({
       backups,
       env: { BACKUPD_SOURCES: sources.join(' '), BACKUPD_SCHEDULE: 'off' },
-      volumes: [`${join(import.meta.dirname, 'peak.ts')}:/bench/peak.ts:ro`],
+      volumes: [PEAK_VOLUME],
     }),
   );
   return { server, daemon, backups, byHand };

@@ -11,6 +11,12 @@ export interface Finding {
   readonly holds: boolean;
 }
 
+/** What measuring a subject gave: lines of the table, and of the list below it. */
+export interface Measured {
+  readonly findings: readonly Finding[];
+  readonly notes: readonly string[];
+}
+
 /** How long ours took in relation to a peer's. */
 export function compareTimes(
   work: string,

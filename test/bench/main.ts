@@ -1,111 +1,62 @@
-import { cpus, release, totalmem } from 'node:os';
-import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { docker } from '../support/run-process.ts';
-import { findingsTable, showSpread, type Finding } from './findings.ts';
-import { setStage, type Shop } from './stage.ts';
-import { measureEngine, type EngineFindings } from './engine.ts';
+import { measureCopies } from './copies.ts';
+import { measureDownload } from './download.ts';
+import { measureEncrypted } from './encrypted.ts';
+import { measureEngine } from './engine.ts';
+import { findingsTable, type Measured } from './findings.ts';
 import { MARIADB } from './mariadb.ts';
 import { MONGODB } from './mongodb.ts';
+import { keepResult, writePage } from './page.ts';
+import { measurePostgres } from './postgres.ts';
+import type { Course } from './rounds.ts';
+import { measureSwaps } from './swap-stall.ts';
+import { measureUpload } from './upload.ts';
 import { VOLUME } from './volume.ts';
-import { measureSwapStall, type SwapStall } from './swap-stall.ts';
-import {
-  measureBackup,
-  measureIdle,
-  measurePeaks,
-  measureRestore,
-  type Course,
-} from './postgres.ts';
+
+/** In the order of the page. Each makes what it needs, and can be measured alone. */
+const SUBJECTS: Readonly<Record<string, (course: Course) => Promise<Measured>>> = {
+  postgres: measurePostgres,
+  mariadb: async (course) => measureEngine(MARIADB, course),
+  mongodb: async (course) => measureEngine(MONGODB, course),
+  volume: async (course) => measureEngine(VOLUME, course),
+  swap: measureSwaps,
+  encrypted: measureEncrypted,
+  upload: measureUpload,
+  download: measureDownload,
+  copies: measureCopies,
+};
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string', default: '3' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: Object.keys(SUBJECTS).join(',') },
+  },
 });
-const scales = values.quick ? { small: 0.01, large: 0.1 } : { small: 0.1, large: 1 };
-const small: Shop = { name: 'small', scale: scales.small };
-const large: Shop = { name: 'large', scale: scales.large };
-
-console.log(`making ${large.scale} GB of rows`);
-await using stage = await setStage([small, large]);
-const course: Course = { stage, small, large, rounds: Number(values.rounds), say: console.log };
-// Memory first: the rounds need a backup, and the daemon is not to have done anything yet.
-const idle = await measureIdle(course);
-const peaks = await measurePeaks(course);
-const backup = await measureBackup(course);
-const restore = await measureRestore(course);
-const engines = [
-  await measureEngine(MARIADB, { ...course, scales }),
-  await measureEngine(MONGODB, { ...course, scales }),
-  await measureEngine(VOLUME, { ...course, scales }),
-];
-const stalls = [await measureSwapStall('mariadb:11.8'), await measureSwapStall('mysql:9.7')];
-const findings = [
-  ...backup.findings,
-  restore,
-  ...peaks,
-  ...idle,
-  ...engines.flatMap((engine) => engine.findings),
-];
-const table = findingsTable(findings);
-console.log(`\n${table}`);
-if (!values.quick) {
-  const path = new URL('../../docs/benchmarks.md', import.meta.url);
-  await writeFile(path, await describeFindings(table));
-  console.log('\ndocs/benchmarks.md is written');
+const course: Course = {
+  scales: values.quick ? { small: 0.01, large: 0.1 } : { small: 0.1, large: 1 },
+  rounds: Number(values.rounds),
+  say: console.log,
+};
+const findings: Measured['findings'][number][] = [];
+for (const name of values.only.split(',')) {
+  const measure = SUBJECTS[name];
+  if (measure === undefined) {
+    throw new Error(`there is no subject "${name}": ${Object.keys(SUBJECTS).join(', ')}`);
+  }
+  const measured = await measure(course);
+  findings.push(...measured.findings);
+  if (!values.quick) {
+    // At once: what comes after it may fail.
+    await keepResult(name, measured, course.rounds);
+  }
 }
-const missed: readonly Finding[] = findings.filter(({ holds }) => !holds);
+console.log(`\n${findingsTable(findings)}`);
+if (!values.quick) {
+  const missing = await writePage(Object.keys(SUBJECTS));
+  const without = missing.length === 0 ? '' : `, without ${missing.join(', ')}: never measured`;
+  console.log(`\ndocs/benchmarks.md is written${without}`);
+}
+const missed = findings.filter(({ holds }) => !holds);
 console.log(`\nbench: ${findings.length - missed.length} hold, ${missed.length} missed`);
 process.exitCode = missed.length === 0 ? 0 : 1;
-
-async function describeFindings(table: string): Promise<string> {
-  const engine = await docker('version', '--format', '{{.Server.Version}}');
-  const postgres = await stage.server.sql('show server_version');
-  const node = await stage.daemon.exec(['node', '--version']);
-  const [dump, size] = (
-    await stage.server.sql(
-      `select sum(pg_table_size(oid)), pg_database_size(current_database()) from pg_class
-      where relkind = 'r' and relnamespace = 'public'::regnamespace`,
-      large.name,
-    )
-  )
-    .split('|')
-    .map((bytes) => (Number(bytes) / 1e9).toFixed(2));
-  const [cpu] = cpus();
-  return `# Benchmarks
-
-<!-- Written by \`npm run bench\`; do not edit. -->
-
-Measured ${new Date().toISOString().slice(0, 10)} with the image as it is built and the options as they are shipped: compression, hashes, the check of
-the format, exact facts, comparison, everything on. Ratios are what matters; seconds are those of the machine.
-
-${table}
-
-- The data: a shop of five tables with ${dump} GB of rows (${size} GB with indexes), generated by SQL from a fixed seed, in PostgreSQL ${postgres} with its
-  default configuration; the small one for peak memory has a tenth of that.
-- The times: whole commands as they are typed on the host, \`docker exec\` included, each with a \`sync\` inside what is measured. ${values.rounds} rounds,
-  contenders in turns forwards and backwards; medians, in brackets the least and the most. A ratio is that of the medians, its
-  brackets those of the single rounds.
-- The dump tool by itself, \`pg_dump -Fc -Z0 >/dev/null\` in the container, took ${showSpread(backup.floor.seconds, 1)} s, which is ${showSpread(backup.floor.part, 2)} of \`pg_dump -Fc\`
-  with \`gzip\`: what a backup takes above that is compression, the check, and the disk, on the same cores.
-- A restore by hand is into an empty database; backupd's checks the hash of the archive, loads it beside what is there, gathers statistics
-  (\`ANALYZE\`), counts every row, and swaps.
-${engines.map((engine) => describeEngine(engine)).join('\n')}
-${stalls.map((stall) => describeStall(stall)).join('\n')}
-- Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` half a minute after start and 20 scrapes,
-  the start is measured inside the container. The largest backup is one of all databases of a server, among them three of the large size.
-- The machine: ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB of memory, Linux ${release().split('-')[0]}, Docker Engine ${engine}, Node ${node.stdout.trim()}.
-
-\`npm run bench\` measures again and writes this page; it ends with 1 where something is missed. \`npm run bench -- --quick\` takes a tenth of the data and
-writes nothing.
-`;
-}
-
-function describeStall({ image, longestMs, statements, refused }: SwapStall): string {
-  const missing = refused === '' ? 'no statement was refused' : `refused: ${refused}`;
-  return `- The swap of ${image}, 200 tables with a trigger each, while four clients write into them: the longest wait of a client was ${longestMs.toFixed(0)} ms
-  (of ${statements} statements; ${missing}).`;
-}
-
-function describeEngine({ name, version, dumpBytes }: EngineFindings): string {
-  return `- ${name}: a shop whose dump has ${(dumpBytes / 1e9).toFixed(2)} GB (${version}), the server in its default configuration; by hand it is restored into an empty
-  database, and compared with nothing.`;
-}

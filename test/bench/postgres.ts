@@ -2,11 +2,21 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../support/wait-for.ts';
-import { checkLimit, compareTimes, type Finding } from './findings.ts';
-import { ratioOf, runRounds, spreadOf, teller, type Contender, type Spread } from './rounds.ts';
+import { checkLimit, compareTimes, showSpread, type Finding, type Measured } from './findings.ts';
+import {
+  ratioOf,
+  runRounds,
+  spreadOf,
+  teller,
+  type Contender,
+  type Course,
+  type Spread,
+} from './rounds.ts';
 import {
   daemonMemory,
+  describeShop,
   newestArchive,
+  setStage,
   settle,
   commandPeakMb,
   time,
@@ -14,29 +24,58 @@ import {
   type Stage,
 } from './stage.ts';
 
-/** What is to be measured. */
-export interface Course {
+/** What it is measured with. */
+interface Place extends Course {
   readonly stage: Stage;
   readonly small: Shop;
   readonly large: Shop;
-  readonly rounds: number;
-  readonly say: (line: string) => void;
+}
+
+/** Backups and restores of PostgreSQL, and what of backupd depends on no engine. */
+export async function measurePostgres(course: Course): Promise<Measured> {
+  const small: Shop = { name: 'small', scale: course.scales.small };
+  const large: Shop = { name: 'large', scale: course.scales.large };
+  course.say(`PostgreSQL: making ${large.scale} GB of rows`);
+  await using stage = await setStage([small, large]);
+  const place: Place = { ...course, stage, small, large };
+  // Memory first: the rounds need a backup, and the daemon is not to have done anything yet.
+  const idle = await measureIdle(place);
+  const peaks = await measurePeaks(place);
+  const backup = await measureBackup(place);
+  const restore = await measureRestore(place);
+  return {
+    findings: [...backup.findings, restore, ...peaks, ...idle],
+    notes: await describe(stage, large, backup.floor),
+  };
+}
+
+async function describe(
+  { server }: Stage,
+  large: Shop,
+  floor: BackupFindings['floor'],
+): Promise<readonly string[]> {
+  const version = await server.sql('show server_version');
+  return [
+    `- PostgreSQL: ${await describeShop(server, large)}, in PostgreSQL ${version} with its
+  default configuration; the small one for peak memory has a tenth of that.`,
+    `- The dump tool by itself, \`pg_dump -Fc -Z0 >/dev/null\` in the container, took ${showSpread(floor.seconds, 1)} s, which is ${showSpread(floor.part, 2)} of \`pg_dump -Fc\`
+  with \`gzip\`: what a backup takes above that is compression, the check, and the disk, on the same cores.`,
+    `- A restore by hand is into an empty database; backupd's checks the hash of the archive, loads it beside what is there, gathers statistics
+  (\`ANALYZE\`), counts every row, and swaps.`,
+    `- Peak memory is \`VmHWM\` of the process inside the container, idle memory \`VmRSS\` half a minute after start and 20 scrapes,
+  the start is measured inside the container. The largest backup is one of all databases of a server, among them three of the large size.`,
+  ];
 }
 
 /** What measuring backups gave. */
-export interface BackupFindings {
+interface BackupFindings {
   readonly findings: readonly Finding[];
   /** How long the dump tool takes by itself, in relation to the slower peer. */
   readonly floor: { readonly seconds: Spread; readonly part: Spread };
 }
 
 /** A backup, against what is done without backupd. */
-export async function measureBackup({
-  stage,
-  large,
-  rounds,
-  say,
-}: Course): Promise<BackupFindings> {
+async function measureBackup({ stage, large, rounds, say }: Place): Promise<BackupFindings> {
   const { server, daemon, byHand } = stage;
   const file = join(byHand, 'dump');
   const byHands = [
@@ -88,7 +127,7 @@ export async function measureBackup({
 }
 
 /** A restore of the newest backup: beside, compared, swapped; against the same archive into an empty database by hand. */
-export async function measureRestore({ stage, large, rounds, say }: Course): Promise<Finding> {
+async function measureRestore({ stage, large, rounds, say }: Place): Promise<Finding> {
   const { server, daemon } = stage;
   const archive = await newestArchive(stage, large);
   const contenders: readonly Contender[] = [
@@ -129,7 +168,7 @@ export async function measureRestore({ stage, large, rounds, say }: Course): Pro
 }
 
 /** What the process takes at most for a backup: by the command, and in the daemon, where it is one of many things. */
-export async function measurePeaks(course: Course): Promise<readonly Finding[]> {
+async function measurePeaks(course: Place): Promise<readonly Finding[]> {
   const { stage, small, large, say } = course;
   const copies = ['large_2', 'large_3'];
   const command = {
@@ -188,7 +227,7 @@ const IDLE_MS = 30_000;
 const STARTS = 11;
 
 /** The time to `backupd --version` inside the container, and the memory of a daemon that does nothing but answer. */
-export async function measureIdle({ stage, say }: Course): Promise<readonly Finding[]> {
+async function measureIdle({ stage, say }: Place): Promise<readonly Finding[]> {
   const loop = `for ((i = 0; i < $1; i++)); do
     began=$EPOCHREALTIME; backupd --version >/dev/null; ended=$EPOCHREALTIME
     echo $(( \${ended/./} - \${began/./} ))

@@ -1,3 +1,11 @@
+/** What is measured how. */
+export interface Course {
+  /** Of the data; 1: as much as the limits are for. */
+  readonly scales: { readonly small: number; readonly large: number };
+  readonly rounds: number;
+  readonly say: (line: string) => void;
+}
+
 /** What one way of doing a work took, round by round. */
 export interface Samples {
   readonly name: string;

@@ -3,13 +3,14 @@ import { startMysql, type Mysql } from '../support/mysql.ts';
 import { testVolume } from '../support/test-container.ts';
 import { docker } from '../support/run-process.ts';
 import { waitFor } from '../support/wait-for.ts';
+import type { Measured } from './findings.ts';
+import type { Course } from './rounds.ts';
 
 const TABLES = 200;
 const CLIENTS = 4;
 const OUTPUT = '/tmp/client-';
 
-export interface SwapStall {
-  readonly image: string;
+interface SwapStall {
   /** The longest time between two statements of one client, in milliseconds. */
   readonly longestMs: number;
   readonly statements: number;
@@ -17,8 +18,21 @@ export interface SwapStall {
   readonly refused: string;
 }
 
+/** How long clients wait while what they write into is swapped. */
+export async function measureSwaps({ say }: Pick<Course, 'say'>): Promise<Measured> {
+  const notes: string[] = [];
+  for (const image of ['mariadb:11.8', 'mysql:9.7']) {
+    const { longestMs, statements, refused } = await measureSwapStall(image);
+    const missing = refused === '' ? 'no statement was refused' : `refused: ${refused}`;
+    say(`swap of ${image}: ${longestMs.toFixed(0)} ms`);
+    notes.push(`- The swap of ${image}, ${TABLES} tables with a trigger each, while four clients write into them: the longest wait of a client was ${longestMs.toFixed(0)} ms
+  (of ${statements} statements; ${missing}).`);
+  }
+  return { findings: [], notes };
+}
+
 /** How long clients that write into a database, each table of which has a trigger, wait while it is swapped. */
-export async function measureSwapStall(image: string): Promise<SwapStall> {
+async function measureSwapStall(image: string): Promise<SwapStall> {
   await using server = await startMysql({ image, args: [] });
   const all = Array.from({ length: TABLES }, (_, n) => n);
   await server.sql(
@@ -55,7 +69,6 @@ export async function measureSwapStall(image: string): Promise<SwapStall> {
     at.slice(1).map((ms, index) => ms - (at[index] ?? Number.NaN)),
   );
   return {
-    image,
     longestMs: Math.max(...gaps),
     statements: clients.reduce((sum, { at }) => sum + at.length, 0),
     refused: clients.map(({ refused }) => refused).join(''),

@@ -47,6 +47,8 @@ export interface SeenRequest {
   readonly path: string;
   readonly part: number | null;
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** How many of its kind were on their way when it came. */
+  readonly beside: number;
   /** Of its body, so far. */
   bytes: number;
 }
@@ -82,6 +84,7 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
   const { hostname, port } = new URL(upstream);
   const agent = new Agent({ keepAlive: true });
   const seen: SeenRequest[] = [];
+  const onTheirWay = new Map<Operation, number>();
   let disturbances: Disturbance[] = [];
   let clockAheadMs = 0;
   let calmed = Promise.withResolvers<void>();
@@ -99,8 +102,12 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
   }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const about = describe(request);
+    const about = describe(request, onTheirWay);
     seen.push(about);
+    onTheirWay.set(about.operation, about.beside + 1);
+    response.once('close', () => {
+      onTheirWay.set(about.operation, (onTheirWay.get(about.operation) ?? 1) - 1);
+    });
     request.on('data', (bytes: Buffer) => {
       about.bytes += bytes.length;
     });
@@ -198,11 +205,16 @@ export async function s3Proxy(upstream: string): Promise<S3Proxy> {
   };
 }
 
-function describe(request: IncomingMessage): SeenRequest {
+function describe(
+  request: IncomingMessage,
+  onTheirWay: ReadonlyMap<Operation, number>,
+): SeenRequest {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://store');
   const part = searchParams.get('partNumber');
+  const operation = operationOf(request.method ?? 'GET', pathname, searchParams);
   return {
-    operation: operationOf(request.method ?? 'GET', pathname, searchParams),
+    operation,
+    beside: onTheirWay.get(operation) ?? 0,
     path: decodeURIComponent(pathname).slice(1),
     part: part === null ? null : Number(part),
     headers: request.headers as Record<string, string | undefined>,

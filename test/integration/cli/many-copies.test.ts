@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { countRequests, pagesOf, putCopies } from '../../support/many-copies.ts';
+import { openStore } from '../../support/off-site-stage.ts';
+
+/** The bench does the same with ten thousand. */
+const COPIES = 1200;
+
+test('many copies: a list for each thousand objects, each manifest fetched once ever, 32 at a time', async () => {
+  await using store = await openStore();
+  await using stage = await store.stage();
+  await putCopies(stage, COPIES);
+  const listed = await countRequests(stage, ['list', '--from', 's3']);
+  expect(listed.printed).toHaveLength(COPIES);
+  expect(listed.pages).toBe(pagesOf(COPIES));
+  expect(listed.fetched).toHaveLength(COPIES);
+  expect(new Set(listed.fetched).size).toBe(COPIES);
+  expect(listed.atOnce).toBe(32);
+
+  const decided = await countRequests(stage, ['prune', '--dry-run']);
+  expect(decided.printed).toHaveLength(COPIES);
+  expect(decided.pages).toBe(pagesOf(COPIES));
+  expect(decided.fetched).toEqual([]);
+});
