@@ -139,8 +139,13 @@ test('prune', async () => {
 });
 
 test('pin and unpin', async () => {
-  expect(await document(['pin', id])).toEqual({ id, source: 'db', pinned: true });
-  expect(await document(['unpin', id])).toEqual({ id, source: 'db', pinned: false });
+  expect(await document(['pin', id])).toEqual({ id, source: 'db', pinned: true, destinations: [] });
+  expect(await document(['unpin', id])).toEqual({
+    id,
+    source: 'db',
+    pinned: false,
+    destinations: [],
+  });
 });
 
 test('restore, its undo, and what drops what was kept', async () => {
