@@ -30,7 +30,7 @@ const RANGE_BYTES = 16 * 1024 * 1024;
 const WIDTH = 4;
 const HASH_BYTES = 1024 * 1024;
 /** What comes of the network is some kilobytes each time: to write these one by one costs more than all else. */
-const WRITE_BYTES = 1024 * 1024;
+const WRITE_BYTES = 256 * 1024;
 
 /**
  * Fetches a file, several ranges at a time; resolves once it is whole by its SHA-256, and durable. The same call goes on

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { hasErrorCode } from '../../src/core/system-error.ts';
 import { backupdImage } from '../support/backupd.ts';
 import { docker } from '../support/run-process.ts';
@@ -14,6 +14,8 @@ interface Result extends Measured {
   readonly measuredOn: string;
   readonly rounds: number;
   readonly machine: string;
+  /** Of the machine at the end: with its own of about 2, what is above that was done by others. */
+  readonly load: number;
 }
 
 /** Keeps what was measured of a subject, in the place of what was measured before. */
@@ -27,6 +29,7 @@ export async function keepResult(
     measuredOn,
     rounds,
     machine: await describeMachine(),
+    load: Math.round(loadavg()[0] ?? 0),
     findings,
     notes,
   };
@@ -88,7 +91,7 @@ ${findingsTable(all.flatMap(({ findings }) => findings))}
   all contenders, in turns forwards and backwards; medians, in brackets the least and the most. A ratio is that of the medians, its
   brackets those of the single rounds.
 ${all.flatMap(({ notes }) => notes).join('\n')}
-${[...machines].map(([machine, of]) => `- The machine: ${machine}. Measured ${of.map(([subject, { measuredOn, rounds }]) => `${subject} ${measuredOn} in ${rounds} rounds`).join(', ')}.`).join('\n')}
+${[...machines].map(([machine, of]) => `- The machine: ${machine}. Measured ${of.map(([subject, { measuredOn, rounds, load }]) => `${subject} ${measuredOn} in ${rounds} rounds at a load of ${load}`).join(', ')}.`).join('\n')}
 
 \`npm run bench\` measures again and writes this page; it ends with 1 where something is missed. It takes an hour: \`npm run bench -- --only ${[...results.keys()].slice(0, 2).join(',')}\`
 measures these alone, and leaves on the page what was measured of the others before. \`npm run bench -- --quick\` takes a tenth of the data and writes nothing.
