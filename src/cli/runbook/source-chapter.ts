@@ -53,9 +53,12 @@ function where({ job, latest }: RunbookSource): string {
 }
 
 function drilled({ lastDrill }: RunbookSource['status']): string {
-  return lastDrill === null
-    ? 'never'
-    : `${formatInstant(lastDrill.at)}, ${lastDrill.ok ? 'passed' : '**failed**'}`;
+  if (lastDrill === null) {
+    return 'never';
+  }
+  const { at, ok, recoveryMs } = lastDrill;
+  const took = recoveryMs === null ? '' : `, took ${formatDuration(recoveryMs)}`;
+  return `${formatInstant(at)}, ${ok ? 'passed' : '**failed**'}${took}`;
 }
 
 function maxAge({ maxAgeSeconds }: RunbookSource['status']): string {

@@ -40,7 +40,8 @@ export function sourceCard(source: PageSource, times: Moments): Html {
       ${row('Next run', source.nextRunAt === null ? 'none by itself' : times.ahead(source.nextRunAt))}
       ${row('Copies', copies(source, times))} ${row('3-2-1', threeTwoOne(source))}
       ${row('Drill', drill(source, times))} ${row('Verified', verified(source, times))}
-      ${source.previous.length === 0 ? null : row('Kept', kept(source))}
+      ${optionalRow('Targets', targets(source))}
+      ${optionalRow('Kept', source.previous.length === 0 ? null : kept(source))}
     </dl>
     ${commandLine(source.restoreCommand, `Command that restores ${name}`)}
   </article>`;
@@ -59,6 +60,10 @@ function row(term: string, value: Part): Html {
     <dt>${term}</dt>
     <dd>${value}</dd>
   </div>`;
+}
+
+function optionalRow(term: string, value: Html | null): Html | null {
+  return value === null ? null : row(term, value);
 }
 
 function lastGood({ lastSuccessAt }: PageSource, times: Moments): Html {
@@ -130,13 +135,47 @@ function threeTwoOne({ threeTwoOne: { holds, missing } }: PageSource): Html {
     : html`${badge('warn', 'no')} <span>missing: ${missing.join(', ')}</span>`;
 }
 
-function drill({ lastDrill }: PageSource, times: Moments): Part {
+function drill({ lastDrill, drill: { skipped, nextRunAt } }: PageSource, times: Moments): Part {
+  const missed =
+    skipped === null
+      ? null
+      : html`<p>Not tried ${times.ago(skipped.at)}: ${skipped.failure.message}</p>`;
   if (lastDrill === null) {
-    return 'none yet';
+    const none = nextRunAt === null ? 'none' : html`none yet, next ${times.ahead(nextRunAt)}`;
+    return missed ?? none;
   }
-  const { at, ok } = lastDrill;
+  const { at, ok, recoveryMs, failure } = lastDrill;
+  const took = recoveryMs === null ? null : html`, restored in ${formatDuration(recoveryMs)}`;
+  const why = failure === null ? null : html`<p>${failure.message}</p>`;
   return html`${badge(ok ? 'good' : 'bad', ok ? 'passed' : 'failed')}
-    <span>${times.ago(at)}</span>`;
+    <span>${times.ago(at)}${took}</span>${why}${missed}`;
+}
+
+/** What was asked for beside what was measured; null where nothing was asked for. */
+function targets({ recovery: { rpo, rto } }: PageSource): Html | null {
+  const lines = [targetItem('RPO', rpo), targetItem('RTO', rto)].filter((line) => line !== null);
+  return lines.length === 0
+    ? null
+    : html`<ul>
+        ${lines}
+      </ul>`;
+}
+
+function targetItem(
+  name: string,
+  { targetSeconds, measuredSeconds, met }: PageSource['recovery']['rpo'],
+): Html | null {
+  if (targetSeconds === null) {
+    return null;
+  }
+  const tone: Tone = met === null ? 'idle' : met ? 'good' : 'bad';
+  const word = met === null ? 'not known' : met ? 'met' : 'missed';
+  const measured =
+    measuredSeconds === null ? 'not measured' : formatDuration(measuredSeconds * 1000);
+  return html`<li>
+    ${badge(tone, `${name} ${word}`)}
+    <span>${measured}, at most ${formatDuration(targetSeconds * 1000)}</span>
+  </li>`;
 }
 
 function verified({ lastVerifiedAt, damagedBackups }: PageSource, times: Moments): Part {

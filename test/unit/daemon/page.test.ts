@@ -58,7 +58,7 @@ describe('the page', () => {
       'Next run in 14h 46m 29 Nov, 03:00',
       'Copies here 47 (48.7 GB) s3: pending 5h ago 28 Nov, 07:14, 2 pending',
       '3-2-1 holds',
-      'Drill passed 27d ago',
+      'Drill passed 27d ago 1 Nov, 12:14, restored in 48s',
       'Verified 2d ago',
       'Kept shop_before_20261122t020000z, by a restore: restore db --undo swaps back',
       'docker exec -it backupd restore db',
@@ -116,6 +116,39 @@ describe('the page', () => {
       expect(text).toContain(words);
     }
     expect(page.indexOf('id="source-beta"')).toBeLessThan(page.indexOf('id="source-alpha"'));
+  });
+
+  test('says why a drill failed or was not tried, and whether targets are met', () => {
+    const { lastDrill } = pageSource();
+    const message = 'rows of public.orders: 99 instead of 100';
+    const failure = { code: 'verification-failed', message, hint: null } as const;
+    const skipped = {
+      at: before(MINUTE_MS),
+      failure: { code: 'no-space', message: 'it needs 9 GB', hint: null },
+    } as const;
+    const text = textOf(
+      renderPage(
+        pageReport({
+          sources: [
+            pageSource({
+              lastDrill: lastDrill && { ...lastDrill, ok: false, recoveryMs: null, failure },
+              drill: { lastSuccessAt: null, skipped, nextRunAt: null, maxAgeSeconds: null },
+              recovery: {
+                rpo: { targetSeconds: 86_400, measuredSeconds: 3600, met: true },
+                rto: { targetSeconds: 60, measuredSeconds: 90, met: false },
+              },
+            }),
+          ],
+        }),
+      ),
+    );
+    for (const words of [
+      `Drill failed 27d ago 1 Nov, 12:14 ${message}`,
+      'Not tried 1m ago 28 Nov, 12:13: it needs 9 GB',
+      'Targets RPO met 1h, at most 1d RTO missed 1m 30s, at most 1m',
+    ]) {
+      expect(text).toContain(words);
+    }
   });
 
   test('says who is at work', () => {
