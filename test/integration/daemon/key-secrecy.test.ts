@@ -121,6 +121,7 @@ async function runAll(
     ['upload', '--wait', '1m', '--json'],
     ['check', '--json'],
     ['config'],
+    ['runbook'],
     ['show', id],
     ['status', '--json'],
   ]) {

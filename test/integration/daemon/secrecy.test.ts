@@ -125,9 +125,13 @@ test('no password and no verifier of one is to be seen anywhere', async () => {
     expect(exitCode).toBe(args[0] === 'check' ? 4 : 21);
     expect(stdout + stderr).toContain('password authentication failed');
   }
-  for (const args of [['config'], ['status'], ['check'], ['list'], ['prune', '--dry-run']]) {
+  const looks = ['config', 'status', 'check', 'list', 'runbook'].map((name) => [name]);
+  for (const args of [...looks, ['prune', '--dry-run']]) {
     await run(args);
     await run([...args, '--json']);
+  }
+  for (const path of ['/', '/api/status', '/metrics']) {
+    said.push(await (await stack.daemon.get(path)).text());
   }
   const list = await stack.daemon.cli(['list', 'db', '--json']);
   for (const { id } of JSON.parse(list.stdout) as { id: string }[]) {
