@@ -100,6 +100,9 @@ export function pendingCopies(
   nowMs: number,
 ): readonly CatalogEntry[] {
   const sendable = entries.filter((entry) => isSendable(entry));
+  if (!sendable.some((entry) => isMissing(entry, rules.destination))) {
+    return [];
+  }
   const verdicts = decideRetention(
     sendable.map((entry) => toCandidate(entry, nowMs)),
     rules.keep,

@@ -141,6 +141,9 @@ function keepSlots(newestFirst: readonly Candidate[], rule: SlotRule, keep: Keep
   const held = new Set<string>();
   const heldByFlawed = new Set<string>();
   for (const candidate of newestFirst) {
+    if (candidate.good && held.size >= rule.count) {
+      continue;
+    }
     const slot = rule.slot(candidate);
     const own = candidate.good ? held : heldByFlawed;
     const isOpen = held.size < rule.count || (held.has(slot) && !candidate.good);
@@ -190,7 +193,17 @@ function slotRules(
   ].filter(({ count }) => count > 0);
 }
 
+/** Slots never change, and are dear to work out: those of each time zone by instant. */
+const KNOWN = new Map<string, (instant: string) => Slots>();
+const MOST_KNOWN = 20_000;
+
 function slotsIn(timezone: string): (instant: string) => Slots {
+  const slotsAt = KNOWN.get(timezone) ?? rememberingSlots(timezone);
+  KNOWN.set(timezone, slotsAt);
+  return slotsAt;
+}
+
+function rememberingSlots(timezone: string): (instant: string) => Slots {
   const clock = new Intl.DateTimeFormat('en-US', {
     timeZone: timezone,
     calendar: 'iso8601',
@@ -205,6 +218,9 @@ function slotsIn(timezone: string): (instant: string) => Slots {
   const known = new Map<string, Slots>();
   return (instant) => {
     const slots = known.get(instant) ?? readSlots(clock, instant);
+    if (known.size >= MOST_KNOWN) {
+      known.clear();
+    }
     known.set(instant, slots);
     return slots;
   };

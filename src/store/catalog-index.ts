@@ -1,11 +1,12 @@
-import { readFile, stat } from 'node:fs/promises';
+import type { Dirent, Stats } from 'node:fs';
+import { lstat, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, MANIFEST_FILE, RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
 import { parseManifest, summariseManifest, type Manifest } from '../core/manifest.ts';
 import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { hasErrorCode } from '../core/system-error.ts';
-import { isLink, readNames } from './folder.ts';
+import { readEntries, readNames } from './folder.ts';
 import { readReceipts, receiptsFolder } from './receipts.ts';
 import { onStorage, storageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
@@ -17,10 +18,14 @@ interface UnreadableBackup {
 }
 
 /** What a folder of a source holds. */
-interface Listing {
+export interface Listing {
+  /** All that is in it; the very list of before where nothing in it was changed since. */
+  readonly content: readonly Dirent[];
   /** Newest first. */
   readonly entries: readonly CatalogEntry[];
   readonly unreadable: readonly UnreadableBackup[];
+  /** Names of files among the receipts that are none, of those backups that have some. */
+  readonly damagedReceipts: ReadonlyMap<BackupId, readonly string[]>;
 }
 
 /** Reads each manifest once: they never change. */
@@ -37,40 +42,122 @@ const SETTLED_MS = 3000;
 
 /** Makes an index that remembers, for as long as its process lives. */
 export function catalogIndex(storage: Pick<Storage, 'dir' | 'namespace'>): CatalogIndex {
-  const remembered = new Map<string, Map<BackupId, Remembered>>();
+  const remembered = new Map<string, RememberedSource>();
   return {
     async list(source) {
-      const folder = join(storage.dir, source);
-      const ids = await onStorage(folder, async () =>
-        (await isLink(folder)) ? [] : (await readNames(folder)).filter(isBackupId),
-      );
-      const known = remembered.get(source) ?? new Map<BackupId, Remembered>();
-      const next = new Map<BackupId, Remembered>();
+      const known = remembered.get(source) ?? NOTHING;
+      const { folder, content, ids } = await readFolder(join(storage.dir, source), known);
+      const isSameFolder = content === known.content;
+      const backups = new Map<BackupId, Remembered>();
       const unreadable: UnreadableBackup[] = [];
 
-      async function look(id: BackupId): Promise<void> {
-        const found = await lookAtBackup(storage, { source, id }, known.get(id));
+      async function look(id: BackupId, index: number): Promise<void> {
+        const before = known.backups.get(id);
+        if (before !== undefined && isSameFolder && !isDue(index, ids.length, known.turn)) {
+          backups.set(id, before);
+          return;
+        }
+        const found = await lookAtBackup(storage, { source, id }, before);
         if (found instanceof Error) {
           unreadable.push({ id, error: found });
         } else if (found !== null) {
-          next.set(id, found);
+          backups.set(id, found);
         }
       }
 
-      for (let index = 0; index < ids.length; index += WIDTH) {
-        await Promise.all(ids.slice(index, index + WIDTH).map(look));
-      }
-      remembered.set(source, next);
-      const newestFirst = [...next.keys()].toSorted().toReversed();
+      await forEachOf(ids, look);
+      remembered.set(source, { folder, content, ids, backups, turn: known.turn + 1 });
       return {
-        entries: newestFirst.flatMap((id) => next.get(id)?.entry ?? []),
+        content,
+        entries: ids.flatMap((id) => backups.get(id)?.entry ?? []),
         unreadable: unreadable.toSorted((one, other) => (one.id < other.id ? 1 : -1)),
+        damagedReceipts: new Map(
+          [...backups]
+            .filter(([, { damaged }]) => damaged.length > 0)
+            .map(([id, { damaged }]) => [id, damaged]),
+        ),
       };
     },
     invalidate(source, id) {
-      remembered.get(source)?.delete(id);
+      remembered.get(source)?.backups.delete(id);
     },
   };
+}
+
+/** Does something with each of them, some side by side. */
+export async function forEachOf<T>(
+  items: readonly T[],
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  for (let start = 0; start < items.length; start += WIDTH) {
+    const some = items.slice(start, start + WIDTH);
+    await Promise.all(some.map((item, offset) => work(item, start + offset)));
+  }
+}
+
+/** Of a source none of whose backups came, went or got a receipt: so many of the newest are looked at all the same. */
+const NEWEST = 4;
+/** And so many others, one after the other. */
+const IN_TURN = 12;
+
+/**
+ * Whether something is looked at again this time, of so many, newest first. What backupd changes shows in the folder of the
+ * source; what somebody does by hand inside of a backup is found within some turns. To look at ten thousand each
+ * time takes longer than a scrape may.
+ */
+export function isDue(index: number, count: number, turn: number): boolean {
+  const first = (turn * IN_TURN) % count;
+  return index < NEWEST || (index - first + count) % count < IN_TURN;
+}
+
+interface RememberedSource {
+  /** Null where it was not there, or is a link. */
+  readonly folder: Stamp | null;
+  readonly content: readonly Dirent[];
+  /** Newest first. */
+  readonly ids: readonly BackupId[];
+  readonly backups: Map<BackupId, Remembered>;
+  /** How often it was looked at. */
+  readonly turn: number;
+}
+
+const NOTHING: RememberedSource = {
+  folder: null,
+  content: [],
+  ids: [],
+  backups: new Map(),
+  turn: 0,
+};
+
+/** What is in the folder of a source, and what of it is named as a backup. */
+async function readFolder(
+  path: string,
+  known: RememberedSource,
+): Promise<Pick<RememberedSource, 'folder' | 'content' | 'ids'>> {
+  return onStorage(path, async () => {
+    const folder = await readFolderStamp(path);
+    if (folder === null) {
+      return { folder, content: [], ids: [] };
+    }
+    if (known.folder !== null && isSame(known.folder, folder)) {
+      return { folder, content: known.content, ids: known.ids };
+    }
+    const content = await readEntries(path);
+    const ids = content.map(({ name }) => name).filter(isBackupId);
+    return { folder, content, ids: ids.toSorted().toReversed() };
+  });
+}
+
+async function readFolderStamp(path: string): Promise<Stamp | null> {
+  try {
+    const stats = await lstat(path);
+    return stats.isSymbolicLink() ? null : toStamp(stats);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) {
+      return null;
+    }
+    throw error;
+  }
 }
 
 interface Remembered {
@@ -78,6 +165,8 @@ interface Remembered {
   readonly folder: Stamp;
   /** Null where it has no receipts. */
   readonly receipts: Stamp | null;
+  /** Receipts that are none. */
+  readonly damaged: readonly string[];
 }
 
 /** When a folder was last changed, and whether that alone tells that it is still the same. */
@@ -117,11 +206,12 @@ async function readBackup(
   const path = join(storage.dir, place.source, place.id);
   const manifest = summariseManifest(await readManifest(storage, place));
   if (!(await readNames(path)).includes(RECEIPTS_FOLDER)) {
-    return { entry: { manifest, receipts: [] }, folder, receipts: null };
+    return { entry: { manifest, receipts: [] }, folder, receipts: null, damaged: [] };
   }
   const receipts = await readStamp(receiptsFolder(path));
   const read = await readReceipts(path);
-  return { entry: { manifest, receipts: read.receipts }, folder, receipts };
+  const entry = { manifest, receipts: read.receipts };
+  return { entry, folder, receipts, damaged: read.damaged };
 }
 
 /** The first receipt of a backup changes the backup's own folder, later ones only their own. */
@@ -134,7 +224,8 @@ async function readNewReceipts(path: string, known: Remembered): Promise<Remembe
     return known;
   }
   const read = await readReceipts(path);
-  return { ...known, entry: { ...known.entry, receipts: read.receipts }, receipts };
+  const entry = { ...known.entry, receipts: read.receipts };
+  return { ...known, entry, receipts, damaged: read.damaged };
 }
 
 /** A folder without a manifest is damage; a folder that is gone was removed while we looked. */
@@ -193,7 +284,10 @@ export async function readManifest(
 }
 
 async function readStamp(path: string): Promise<Stamp> {
-  const { mtimeMs } = await stat(path);
+  return toStamp(await stat(path));
+}
+
+function toStamp({ mtimeMs }: Pick<Stats, 'mtimeMs'>): Stamp {
   return { changedAtMs: mtimeMs, settled: Math.abs(Date.now() - mtimeMs) > SETTLED_MS };
 }
 

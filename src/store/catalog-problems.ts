@@ -6,10 +6,10 @@ import { isBackupId, isSourceName, STATE_FOLDER } from '../core/layout.ts';
 import { isDamaged, type CatalogEntry } from '../core/catalog-entry.ts';
 import { hasErrorCode } from '../core/system-error.ts';
 import { readJson } from './atomic-file.ts';
-import type { CatalogIndex } from './catalog-index.ts';
+import { forEachOf, isDue, type CatalogIndex } from './catalog-index.ts';
 import { readEntries, readNames, readTree } from './folder.ts';
 import { isJournalState } from './journal.ts';
-import { readReceipts, receiptsFolder } from './receipts.ts';
+import { receiptsFolder } from './receipts.ts';
 import { isRemains } from './removal.ts';
 import { STATE_KINDS, type StateKind } from './state-file.ts';
 import { onStorage } from './storage-error.ts';
@@ -25,21 +25,36 @@ const FOREIGN = 'is not of backupd';
 const FOREIGN_HINT =
   'It is neither used, counted nor removed. Move it elsewhere if it does not belong here.';
 
-/** Everything in the directory that is damaged or foreign, for `check`: it is never used, counted or removed. */
-export async function findProblems(
-  dir: string,
-  index: CatalogIndex,
-): Promise<readonly CatalogProblem[]> {
-  return onStorage(dir, async () => [
-    ...(await findInDirectory(dir, index)),
-    ...(await findInState(join(dir, STATE_FOLDER))),
-  ]);
+/** Finds everything in the directory that is damaged or foreign: it is never used, counted or removed. */
+export type ProblemFinder = () => Promise<readonly CatalogProblem[]>;
+
+/** Remembers, for as long as its process lives, what it saw of each backup: only some are looked at anew each time. */
+export function problemFinder(dir: string, index: CatalogIndex): ProblemFinder {
+  const glances: Glances = { index, bySource: new Map() };
+  return async () =>
+    onStorage(dir, async () => [
+      ...(await findInDirectory(dir, glances)),
+      ...(await findInState(join(dir, STATE_FOLDER))),
+    ]);
 }
 
-async function findInDirectory(
-  dir: string,
-  index: CatalogIndex,
-): Promise<readonly CatalogProblem[]> {
+interface Glances {
+  readonly index: CatalogIndex;
+  readonly bySource: Map<string, Seen>;
+}
+
+/** What was seen of a source. */
+interface Seen {
+  /** How often it was looked at. */
+  turn: number;
+  /** What was in its folder, and what is wrong there. */
+  content: readonly Dirent[] | null;
+  foreign: readonly CatalogProblem[];
+  /** What is wrong with a file of a backup, by what the index remembers of it: another object once it was changed. */
+  readonly wrongFiles: WeakMap<CatalogEntry, { readonly message: string | null }>;
+}
+
+async function findInDirectory(dir: string, glances: Glances): Promise<readonly CatalogProblem[]> {
   const problems: CatalogProblem[] = [];
   for (const entry of await readEntries(dir)) {
     const path = join(dir, entry.name);
@@ -48,12 +63,16 @@ async function findInDirectory(
       continue;
     }
     if (entry.isDirectory() && isSourceName(entry.name)) {
-      problems.push(...(await findInSource(path, entry.name, index)));
+      problems.push(...(await findInSource(path, entry.name, glances)));
     } else {
       problems.push({ path, message: FOREIGN, hint: FOREIGN_HINT });
     }
   }
   return problems;
+}
+
+function isFolder(entry: Dirent): boolean {
+  return entry.isDirectory();
 }
 
 function isOurs(entry: Dirent): boolean {
@@ -63,41 +82,71 @@ function isOurs(entry: Dirent): boolean {
 async function findInSource(
   folder: string,
   source: string,
-  index: CatalogIndex,
+  { index, bySource }: Glances,
 ): Promise<readonly CatalogProblem[]> {
-  const entries = await readEntries(folder);
-  if (entries.length > 0 && !entries.some(isOurs)) {
+  const listing = await index.list(source);
+  const seen = bySource.get(source) ?? {
+    turn: 0,
+    content: null,
+    foreign: [],
+    wrongFiles: new WeakMap(),
+  };
+  bySource.set(source, seen);
+  if (seen.content !== listing.content) {
+    seen.content = listing.content;
+    seen.foreign = findForeign(folder, listing.content);
+  }
+  const { entries } = listing;
+  await forEachOf(entries, async (entry, place) => {
+    if (!seen.wrongFiles.has(entry) || isDue(place, entries.length, seen.turn)) {
+      const message = await findWrongFile(join(folder, entry.manifest.id), entry);
+      seen.wrongFiles.set(entry, { message });
+    }
+  });
+  seen.turn += 1;
+  const folders = new Set(listing.content.filter(isFolder).map(({ name }) => name));
+  return [
+    ...seen.foreign,
+    ...listing.unreadable
+      .filter(({ id }) => folders.has(id))
+      .map(({ id, error }) => ({
+        path: join(folder, id),
+        message: error.message,
+        hint: (error instanceof BackupdError ? error.hint : null) ?? 'Look at the disk.',
+      })),
+    ...entries.flatMap((entry) =>
+      describeBackup(join(folder, entry.manifest.id), entry, {
+        wrongFile: seen.wrongFiles.get(entry)?.message ?? null,
+        damagedReceipts: listing.damagedReceipts.get(entry.manifest.id) ?? [],
+      }),
+    ),
+  ];
+}
+
+function findForeign(folder: string, content: readonly Dirent[]): readonly CatalogProblem[] {
+  if (content.length > 0 && !content.some(isOurs)) {
     return [{ path: folder, message: 'holds no backups', hint: FOREIGN_HINT }];
   }
-  const foreign = entries
+  return content
     .filter((entry) => !isOurs(entry) && !entry.name.startsWith('.'))
     .map(({ name }) => ({ path: join(folder, name), message: FOREIGN, hint: FOREIGN_HINT }));
-  const { entries: backups, unreadable } = await index.list(source);
-  const damaged = unreadable
-    .filter(({ id }) => entries.some((entry) => entry.name === id && entry.isDirectory()))
-    .map(({ id, error }) => ({
-      path: join(folder, id),
-      message: error.message,
-      hint: (error instanceof BackupdError ? error.hint : null) ?? 'Look at the disk.',
-    }));
-  const within: CatalogProblem[] = [];
-  for (const entry of backups) {
-    within.push(...(await findInBackup(join(folder, entry.manifest.id), entry)));
-  }
-  return [...foreign, ...damaged, ...within];
 }
 
 const DAMAGED_HINT =
   'The daemon mends it by itself where a destination has a whole copy. Else restore another one (see "backupd list"); look at the disk. This one stays until retention removes it.';
 
 /** Of a backup whose manifest is whole: what a look finds without reading its archives, and what reading them has found. */
-async function findInBackup(path: string, entry: CatalogEntry): Promise<readonly CatalogProblem[]> {
-  const problems = (await readReceipts(path)).damaged.map((file) => ({
+function describeBackup(
+  path: string,
+  entry: CatalogEntry,
+  found: { readonly wrongFile: string | null; readonly damagedReceipts: readonly string[] },
+): readonly CatalogProblem[] {
+  const problems = found.damagedReceipts.map((file) => ({
     path: join(receiptsFolder(path), file),
     message: 'is no receipt',
     hint: 'What it said of the backup is lost; remove it. Verify the backup again.',
   }));
-  const message = (await findWrongFile(path, entry)) ?? damageFound(entry);
+  const message = found.wrongFile ?? damageFound(entry);
   return message === null ? problems : [...problems, { path, message, hint: DAMAGED_HINT }];
 }
 

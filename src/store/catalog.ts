@@ -4,7 +4,7 @@ import { isBackupId, isSourceName, resolveId, type BackupId } from '../core/layo
 import type { Manifest } from '../core/manifest.ts';
 import type { CatalogEntry, Receipt } from '../core/catalog-entry.ts';
 import { catalogIndex, readManifest } from './catalog-index.ts';
-import { findProblems, findWrongFile, type CatalogProblem } from './catalog-problems.ts';
+import { findWrongFile, problemFinder, type CatalogProblem } from './catalog-problems.ts';
 import { openDownload, sweepDownloads, type Download } from './download.ts';
 import { openDraft, type Draft } from './draft.ts';
 import { readFolderNames, readNames } from './folder.ts';
@@ -103,7 +103,7 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
       ...(await sweepSource(dir, source)),
       ...(await sweepDownloads(dir, source)),
     ],
-    problems: () => findProblems(dir, index),
+    problems: problemFinder(dir, index),
   };
 }
 

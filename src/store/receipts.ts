@@ -1,5 +1,5 @@
-import { readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rename, rm, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { RECEIPTS_FOLDER } from '../core/layout.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
@@ -37,6 +37,7 @@ export async function writeReceipt(backup: string, receipt: Receipt): Promise<vo
       await ensureFolder(folder);
       await takeNumber(folder, receipt);
       await syncFolder(folder);
+      await markChanged(dirname(backup));
     } catch (error) {
       if (hasErrorCode(error, 'ENOENT')) {
         throw new BackupdError('backup-not-found', `there is no backup in ${backup} any more`, {
@@ -46,6 +47,21 @@ export async function writeReceipt(backup: string, receipt: Receipt): Promise<vo
       throw error;
     }
   });
+}
+
+/**
+ * Gives the folder of a source a new time, by which everybody who remembers its backups sees that one of them got a
+ * receipt. Where the folder is of another user they see it later.
+ */
+async function markChanged(source: string): Promise<void> {
+  const now = new Date();
+  try {
+    await utimes(source, now, now);
+  } catch (error) {
+    if (!hasErrorCode(error, 'EPERM', 'EACCES')) {
+      throw error;
+    }
+  }
 }
 
 async function takeNumber(folder: string, receipt: Receipt): Promise<void> {
