@@ -100,6 +100,7 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
     },
     reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     inspection: inspection(docker, surroundings, config.settings),
+    ownContainer: async (signal) => surroundings.container(signal),
     ping: async (signal) => pingDocker(docker, signal),
   };
 }

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import { COMPOSE_PROJECT, type ContainerListing } from './core/discovery.ts';
 import { toFailure, type Failure } from './core/errors.ts';
+import type { OwnContainer } from './core/own-container.ts';
 import { listContainers, type ContainerMount } from './docker/containers.ts';
 import { findOwnContainer } from './docker/find-own.ts';
 
@@ -19,7 +20,9 @@ export interface Look {
   readonly failure: Failure | null;
 }
 
-type OwnLook = Pick<Look, 'project' | 'ownId' | 'imageId' | 'mounts'>;
+interface OwnLook extends Pick<Look, 'project' | 'ownId' | 'imageId' | 'mounts'> {
+  readonly container: OwnContainer | null;
+}
 
 /** What there is around this process. */
 export interface Surroundings {
@@ -27,6 +30,8 @@ export interface Surroundings {
   project(signal: AbortSignal): Promise<string | null>;
   /** The image that this process runs in; null outside Docker. @throws BackupdError `target-unavailable` */
   imageId(signal: AbortSignal): Promise<string | null>;
+  /** The container that this process runs in; null outside Docker. @throws BackupdError `target-unavailable` */
+  container(signal: AbortSignal): Promise<OwnContainer | null>;
   /** Never throws but where the signal is aborted: what went wrong is in the result. */
   look(signal: AbortSignal): Promise<Look>;
 }
@@ -44,6 +49,7 @@ export function surroundingsOf(docker: Docker): Surroundings {
         ownId: own?.id ?? null,
         imageId: own?.imageId ?? null,
         mounts: own?.mounts ?? null,
+        container: own === null ? null : { name: own.name, image: own.image, mounts: own.mounts },
       };
     }
     return known;
@@ -52,9 +58,10 @@ export function surroundingsOf(docker: Docker): Surroundings {
   return {
     project: async (signal) => (await lookAtOwn(signal)).project,
     imageId: async (signal) => (await lookAtOwn(signal)).imageId,
+    container: async (signal) => (await lookAtOwn(signal)).container,
     async look(signal) {
       try {
-        const own = await lookAtOwn(signal);
+        const { container: _container, ...own } = await lookAtOwn(signal);
         return { ...own, containers: await listContainers(docker, signal), failure: null };
       } catch (error) {
         signal.throwIfAborted();

@@ -21,6 +21,8 @@ import { keepVerifying } from './verifications.ts';
 
 /** Docker gives a container ten seconds to stop; the last one is for what comes after the runs. */
 const STOP_WITHIN_MS = 9000;
+/** How backupd's container is called where nobody knows, as in the documents. */
+const USUAL_NAME = 'backupd';
 /** Runs that may wait; more than anybody has sources. */
 const QUEUE_CAPACITY = 1000;
 
@@ -114,6 +116,7 @@ function assemble({ app, queue, log, watches }: Parts, signal: AbortSignal): Loo
     wake: alarm(),
     watches,
     seen: NOTHING_SEEN,
+    ownName: USUAL_NAME,
   };
 }
 
@@ -125,7 +128,7 @@ async function openHttp(loops: Loops): Promise<HttpServer | null> {
   }
   return serveHttp({
     port,
-    routes: daemonRoutes(app, metrics(app.context.backupdVersion), () => loops.seen),
+    routes: daemonRoutes(app, metrics(app.context.backupdVersion), () => loops),
     onError: (path, error) => {
       log.error({ path, ...troubleFields(error) }, 'request not answered');
     },

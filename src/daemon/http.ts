@@ -10,6 +10,8 @@ export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** What a browser may do with it; default: nothing. */
+  readonly policy?: string;
 }
 
 /** Answers by path; whatever one throws becomes a 500. */
@@ -25,6 +27,9 @@ export interface HttpOptions {
   readonly routes: Routes;
   readonly onError: (path: string, error: unknown) => void;
 }
+
+/** For what is no page: nothing in it is run or shown within another page. */
+const STRICTEST_POLICY = "default-src 'none'; frame-ancestors 'none'";
 
 const SLOWEST_REQUEST_MS = 10_000;
 
@@ -79,11 +84,16 @@ async function respond(
   { routes, onError }: HttpOptions,
 ): Promise<void> {
   const [path = '/'] = (request.url ?? '/').split('?');
-  const { status, contentType, body } = await answer(request.method, path, { routes, onError });
+  const { status, contentType, body, policy } = await answer(request.method, path, {
+    routes,
+    onError,
+  });
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    'content-security-policy': policy ?? STRICTEST_POLICY,
+    'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
     ...(status === 405 ? { allow: 'GET, HEAD' } : {}),
   });

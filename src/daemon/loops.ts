@@ -26,6 +26,8 @@ export interface Loops {
   readonly watches: LockWatches;
   /** What the last look found. */
   seen: Discovery;
+  /** The container that this process runs in, as `docker exec` names it. */
+  ownName: string;
 }
 
 /**
@@ -91,6 +93,9 @@ async function lookForSources(loops: Loops, signal: AbortSignal): Promise<Discov
   const found = keepKnown(loops.seen, await app.discover(limit));
   reportChanges(app, loops.seen, found, log);
   loops.seen = found;
+  // It is for commands that people are shown: where Docker is silent they are as the documents have them.
+  const own = await app.ownContainer(limit).catch(() => null);
+  loops.ownName = own?.name ?? loops.ownName;
   return found;
 }
 

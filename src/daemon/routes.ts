@@ -2,10 +2,12 @@ import { access, constants } from 'node:fs/promises';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { App, Discovery } from '../jobs/context.ts';
 import { listChannels } from '../jobs/channel-status.ts';
-import { collectProblems, listStatuses } from '../jobs/status.ts';
 import { listDestinations } from '../jobs/destination-status.ts';
+import { buildPageReport } from '../jobs/page-report.ts';
+import { collectProblems, listStatuses } from '../jobs/status.ts';
 import type { Metrics } from '../listeners/metrics.ts';
 import { plainText, type Answer, type Routes } from './http.ts';
+import type { Loops } from './loops.ts';
 
 /** How long Docker may take to say that it is there. */
 const PING_TIMEOUT_MS = 5000;
@@ -16,14 +18,28 @@ const LEAST_FREE_BYTES = 64 * 1024;
 export function daemonRoutes(
   app: App,
   metrics: Metrics,
-  /** What was found last; a scrape asks nobody. */
-  lastDiscovery: () => Discovery,
+  /** What was found last, and how the own container is called; a request asks nobody. */
+  last: () => Pick<Loops, 'seen' | 'ownName'>,
 ): Routes {
   return {
-    '/metrics': () => scrape(app, metrics, lastDiscovery()),
+    '/': () => statusPage(app, last()),
+    '/api/status': () => statusDocument(app, last()),
+    '/metrics': () => scrape(app, metrics, last().seen),
     '/healthz': async () => Promise.resolve(plainText(200, 'ok')),
     '/readyz': () => readiness(app),
   };
+}
+
+async function statusPage(app: App, last: Pick<Loops, 'seen' | 'ownName'>): Promise<Answer> {
+  // Nobody may ever look at it.
+  const { PAGE_POLICY, renderPage } = await import('./page/page.ts');
+  const body = renderPage(await buildPageReport(app, last.seen, last.ownName, new Date()));
+  return { status: 200, contentType: 'text/html; charset=utf-8', body, policy: PAGE_POLICY };
+}
+
+async function statusDocument(app: App, last: Pick<Loops, 'seen' | 'ownName'>): Promise<Answer> {
+  const report = await buildPageReport(app, last.seen, last.ownName, new Date());
+  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(report)}\n` };
 }
 
 async function scrape(app: App, metrics: Metrics, discovery: Discovery): Promise<Answer> {

@@ -9,6 +9,7 @@ import type { Neighbours } from '../core/halts.ts';
 import type { Inspection } from '../core/inspection.ts';
 import type { Job } from '../core/job.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
+import type { OwnContainer } from '../core/own-container.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
 import type { Source, StreamReader } from '../core/source.ts';
 import type { Engine } from '../core/target.ts';
@@ -76,6 +77,8 @@ export interface App {
   /** The reader of a format; needs no server. */
   reader(engine: Engine, format: string): Promise<StreamReader>;
   readonly inspection: Inspection;
+  /** The container that this process runs in; null outside Docker. @throws BackupdError `target-unavailable` */
+  ownContainer(signal: AbortSignal): Promise<OwnContainer | null>;
   /** @throws BackupdError `target-unavailable` where Docker cannot be asked. */
   ping(signal: AbortSignal): Promise<{ readonly engineVersion: string }>;
 }

@@ -80,6 +80,7 @@ export function sampleApp(options: AppOptions): SampleApp {
     openChannels: () => Promise.resolve([]),
     reader: unavailable,
     inspection: NO_INSPECTION,
+    ownContainer: () => Promise.resolve(null),
     ping: unavailable,
   };
 }

@@ -131,6 +131,7 @@ export async function fakeApp(
     openChannels: () => Promise.resolve([]),
     reader: () => Promise.resolve(ANY_READER),
     inspection: NO_INSPECTION,
+    ownContainer: () => Promise.resolve(null),
     ping: () => Promise.resolve({ engineVersion: '28.0' }),
   };
   return {

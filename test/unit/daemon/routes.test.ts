@@ -20,7 +20,10 @@ test.each([
     context: { ...app.context, storage },
     ping: () => Promise.resolve({ engineVersion: '28' }),
   };
-  const routes = daemonRoutes(answering, metrics('0.0.0'), () => NOTHING_SEEN);
+  const routes = daemonRoutes(answering, metrics('0.0.0'), () => ({
+    seen: NOTHING_SEEN,
+    ownName: 'backupd',
+  }));
   expect(await routes['/readyz']?.()).toMatchObject({
     status,
     body: expect.stringContaining(body) as string,
