@@ -86,6 +86,7 @@ export type Command =
   | Plain<'status'>
   | { readonly name: 'check'; readonly notify: boolean; readonly silenceMs: number }
   | Plain<'config'>
+  | Plain<'runbook'>
   | Plain<'version'>
   /** Null: of backupd as a whole. */
   | { readonly name: 'help'; readonly topic: CommandName | null };
@@ -208,6 +209,7 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
     silenceMs: duration(given, 'silence'),
   }),
   config: () => ({ name: 'config' }),
+  runbook: () => ({ name: 'runbook' }),
 };
 
 function buildRestore(given: Given): Command {

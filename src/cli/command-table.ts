@@ -244,6 +244,17 @@ export const COMMANDS = {
     ],
     failures: ['config-invalid'],
   },
+  runbook: {
+    about: 'Writes Markdown: how to restore each source of this very configuration.',
+    operands: [],
+    options: [],
+    examples: [
+      ['backupd runbook > runbook.md', 'to be printed and kept elsewhere'],
+      ['backupd runbook --json', 'for a script'],
+    ],
+    failures: ['storage-unavailable'],
+    notes: ['It holds names of containers, buckets and databases, and no secret.'],
+  },
 } as const satisfies Record<string, CommandSpec>;
 
 export type CommandName = keyof typeof COMMANDS;

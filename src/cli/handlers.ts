@@ -110,4 +110,9 @@ export const HANDLERS: {
     needs: [],
     load: async () => (await import('./commands/config.ts')).configCommand,
   },
+  runbook: {
+    access: 'report',
+    needs: [],
+    load: async () => (await import('./commands/runbook.ts')).runbookCommand,
+  },
 };

@@ -47,7 +47,7 @@ export function sourceCard(source: PageSource, times: Moments): Html {
 }
 
 /** A command to be copied. */
-export function commandLine(command: string, label: string): Html {
+function commandLine(command: string, label: string): Html {
   return html`<div class="command">
     <code tabindex="0" aria-label="${label}">${command}</code
     ><button type="button" hidden data-copy aria-label="Copy: ${label}">Copy</button>

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import axe from 'axe-core';
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PageReport } from '../../../src/core/page-report.ts';
@@ -18,8 +17,6 @@ const SCRIPT = '<script>alert(1)</script>';
 const PHONE = { width: 360, height: 740 };
 /** The page asks anew every half minute. */
 const NEXT_ROUND_MS = 31_000;
-
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core'), 'utf8');
 
 /** In the browser: what keeps somebody from using the page. */
 const RUN_AXE = `axe
@@ -193,7 +190,7 @@ describe('the page', () => {
     ['dark', PHONE],
   ] as const)('can be used by everybody: %s, %o', async (colorScheme, viewport) => {
     await using seen = await visit({ colorScheme, ...(viewport === null ? {} : { viewport }) });
-    await seen.page.evaluate(AXE);
+    await seen.page.evaluate(axe.source);
     const violations = await seen.page.evaluate(RUN_AXE);
     expect(violations).toEqual([]);
     const wider = await seen.page.evaluate(

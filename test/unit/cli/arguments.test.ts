@@ -107,6 +107,7 @@ describe('parseCommand', () => {
     ['check --silence 11m', { name: 'check', notify: false, silenceMs: 660_000 }],
     ['check --notify', { name: 'check', notify: true, silenceMs: 0 }],
     ['config', { name: 'config' }],
+    ['runbook', { name: 'runbook' }],
   ])('reads "%s"', (line, command) => {
     expect(parseCommand(words(line))).toEqual(command);
   });

@@ -147,6 +147,7 @@ describe('the app', () => {
     ['status', 'report', 'status'],
     ['check', 'report', 'check'],
     ['config', 'report', 'config'],
+    ['runbook', 'report', 'runbook'],
     ['backup a b --pin', 'write', 'backup a b'],
     ['restore db --at x', 'write', 'restore db'],
     ['restore db --undo', 'write', 'restore --undo db'],

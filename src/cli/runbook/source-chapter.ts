@@ -1,0 +1,173 @@
+import { formatDuration } from '../../core/duration.ts';
+import { specName } from '../../core/job.ts';
+import type { Manifest } from '../../core/manifest.ts';
+import type { Runbook, RunbookDestination, RunbookSource } from '../../jobs/runbook.ts';
+import { formatInstant, formatOptionalSize } from '../format.ts';
+import { block, code, quote, table, type Block } from './markdown.ts';
+import { elsewhere, keyOption, placesOf, targetOf } from './places.ts';
+import { loadCommands } from './stock-tools.ts';
+
+/** How one source is restored. */
+export function sourceChapter(source: RunbookSource, runbook: Runbook): readonly Block[] {
+  const { status, latest } = source;
+  return [
+    `## ${status.source}`,
+    facts(source),
+    ...(latest === null
+      ? ['There is no good backup of it yet: nothing can be restored.']
+      : [
+          ...here(status.source, latest, runbook),
+          ...beside(status.source, latest, runbook),
+          ...runbook.destinations.flatMap((each) => fromThere(source, latest, each, runbook)),
+          ...stockTools(status.source, latest, runbook),
+        ]),
+  ];
+}
+
+function facts({ status, job, latest }: RunbookSource): Block {
+  const rows = [
+    ['What', `${status.engine ?? 'not known'}, ${where({ status, job, latest })}`],
+    ['Databases', latest === null ? '-' : latest.databases.map((name) => code(name)).join(', ')],
+    [
+      'Last good backup',
+      latest === null
+        ? 'none'
+        : `${code(latest.id)}, ${formatInstant(status.lastSuccessAt)}, ${formatOptionalSize(status.sizeBytes)}`,
+    ],
+    ['Next backup', formatInstant(status.nextRunAt)],
+    [
+      'Copies',
+      status.copies.map(({ destination, state }) => `${destination} (${state})`).join(', ') ||
+        'nowhere but here',
+    ],
+    ['Last restore test', drilled(status)],
+    ['Oldest it may get', maxAge(status)],
+  ];
+  return table(['', ''], rows);
+}
+
+function where({ job, latest }: RunbookSource): string {
+  const name = job === null ? (latest === null ? null : targetOf(latest)) : specName(job.target);
+  const gone = job === null ? ' (not there when this was written)' : '';
+  return name === null ? 'gone' : `in ${code(name)}${gone}`;
+}
+
+function drilled({ lastDrill }: RunbookSource['status']): string {
+  return lastDrill === null
+    ? 'never'
+    : `${formatInstant(lastDrill.at)}, ${lastDrill.ok ? 'passed' : '**failed**'}`;
+}
+
+function maxAge({ maxAgeSeconds }: RunbookSource['status']): string {
+  return maxAgeSeconds === null ? 'no limit' : formatDuration(maxAgeSeconds * 1000);
+}
+
+function here(source: string, latest: Manifest, runbook: Runbook): readonly Block[] {
+  const { container } = placesOf(runbook);
+  const key = keyOption(latest);
+  return [
+    `### ${source}: here`,
+    'What would happen, then the restore. What is there now is kept.',
+    block('sh', [
+      `docker exec${key} ${container} restore ${source} --dry-run`,
+      `docker exec -it${key} ${container} restore ${source}`,
+    ]),
+    'The way back, if it was a mistake:',
+    block('sh', [`docker exec ${container} restore ${source} --undo`]),
+  ];
+}
+
+/** How an empty server of each engine is started. */
+const FIRST_START: Readonly<Record<Exclude<Manifest['engine'], 'volume'>, string>> = {
+  postgres: '-e POSTGRES_PASSWORD=change-me',
+  mysql: '-e MYSQL_ROOT_PASSWORD=change-me',
+  mariadb: '-e MARIADB_ROOT_PASSWORD=change-me',
+  mongodb: '-e MONGO_INITDB_ROOT_USERNAME=root -e MONGO_INITDB_ROOT_PASSWORD=change-me',
+};
+
+/** The command that makes an empty target, and how that one is called. */
+function emptyTarget(
+  source: string,
+  { engine, target }: Manifest,
+  suffix: string,
+): { readonly name: string; readonly start: string } {
+  const name = `new-${source}-${suffix}`;
+  const start =
+    engine === 'volume' || 'volume' in target
+      ? `docker volume create ${name}`
+      : `docker run -d --name ${name} ${FIRST_START[engine]} ${quote(target.image)}`;
+  return { name, start };
+}
+
+function beside(source: string, latest: Manifest, runbook: Runbook): readonly Block[] {
+  const { container } = placesOf(runbook);
+  const { name, start } = emptyTarget(source, latest, 'look');
+  return [
+    `### ${source}: beside, into an empty one`,
+    block('sh', [
+      start,
+      `docker exec -it${keyOption(latest)} ${container} restore ${source} --into ${name}`,
+    ]),
+  ];
+}
+
+function fromThere(
+  { status: { source } }: RunbookSource,
+  latest: Manifest,
+  destination: RunbookDestination,
+  runbook: Runbook,
+): readonly Block[] {
+  const places = placesOf(runbook);
+  const there = destination.settings.name;
+  const { name, start } = emptyTarget(source, latest, there);
+  const run = elsewhere(destination, places, runbook, keyOption(latest));
+  return [
+    `### ${source}: on another host, from ${there}`,
+    `With the file \`${there}.env\` of [above](#destination-${there}).`,
+    block('sh', [
+      `${elsewhere(destination, places, runbook)} list ${source} --from ${there}`,
+      start,
+      `${run} restore ${source} --from ${there} --into ${name}`,
+    ]),
+  ];
+}
+
+function stockTools(source: string, latest: Manifest, runbook: Runbook): readonly Block[] {
+  const { backups } = placesOf(runbook);
+  const { name, start } = emptyTarget(source, latest, 'stock');
+  const variable = latest.engine === 'volume' ? 'VOLUME' : 'DB';
+  const tools = [
+    'docker',
+    'zstd',
+    ...(latest.encryption.scheme === 'none' ? [] : [latest.encryption.scheme]),
+  ];
+  return [
+    `### ${source}: with stock tools alone`,
+    `No backupd, only ${tools.join(', ')}. Into an **empty** ${latest.engine === 'volume' ? 'volume' : 'server'}. For another backup put its id into the first line. From a destination: fetch the folder \`${runbook.namespace}/${source}/ID\` with any client, and begin at \`cd\`.`,
+    block('sh', [
+      `ID=${latest.id}`,
+      `${variable}=${name}`,
+      `docker run --rm -v ${backups}:/backups:ro -v "$PWD":/out debian:trixie-slim sh -c "cp -r /backups/${source}/$ID /out && chown -R $(id -u):$(id -g) /out/$ID"`,
+      start,
+      'cd $ID',
+      `sha256sum ${latest.files.map((file) => quote(file.name)).join(' ')}`,
+      'grep sha256 manifest.json',
+      ...(latest.engine === 'volume' ? [] : [readiness(latest)]),
+      ...loadCommands(latest),
+      'cd ..',
+    ]),
+  ];
+}
+
+/** A server that has just been made is not there at once. */
+function readiness({ engine }: Manifest): string {
+  const asked = {
+    postgres: 'psql -h 127.0.0.1 -U postgres -c "select 1"',
+    mysql: `sh -c 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysql -h 127.0.0.1 -e "select 1"'`,
+    mariadb: `sh -c 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb -h 127.0.0.1 -e "select 1"'`,
+    mongodb: `sh -c 'mongodump -u "$MONGO_INITDB_ROOT_USERNAME" -p "$MONGO_INITDB_ROOT_PASSWORD" -d none --archive >/dev/null'`,
+    volume: 'true',
+  }[engine];
+  const password = engine === 'postgres' ? ' -e PGPASSWORD=change-me' : '';
+  return `until docker exec${password} $DB ${asked}; do sleep 1; done`;
+}
