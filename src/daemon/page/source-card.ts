@@ -73,13 +73,16 @@ function tookText({ durationSeconds }: PageSource): string | null {
 
 /** Why it is not well, where that is known. */
 function trouble(
-  { state, lastAttempt, maxAgeSeconds, history }: PageSource,
+  { state, failing, maxAgeSeconds, history }: PageSource,
   times: Moments,
 ): Html | null {
-  if (state === 'failed' || (state === 'never' && lastAttempt?.outcome === 'failed')) {
-    return lastAttempt === null
-      ? null
-      : html`<p class="trouble">Failed ${times.ago(lastAttempt.at)}: ${lastAttempt.message}</p>`;
+  if (failing !== null) {
+    const { at, message, hint, retryAt } = failing;
+    const again = retryAt === null ? null : html`, tried again ${times.ahead(retryAt)}`;
+    return html`<div class="trouble">
+      <p>Failed ${times.ago(at)}${again}: ${message}</p>
+      ${hint === null ? null : html`<p class="hint">${hint}</p>`}
+    </div>`;
   }
   if (state === 'overdue' && maxAgeSeconds !== null) {
     return html`<p class="trouble">

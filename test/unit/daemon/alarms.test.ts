@@ -85,6 +85,7 @@ async function live(notify: Partial<NotifySettings>, until: () => Promise<void>)
     wake: alarm(),
     watches: { watch: () => undefined } as never,
     seen: world.discovery,
+    ownName: 'backupd',
   };
   const kept = keepAlarms(loops, stopping.signal);
   try {

@@ -79,11 +79,13 @@ describe('the page', () => {
             source: 'beta',
             state: 'failed',
             healthy: false,
-            lastAttempt: {
+            failing: {
               at: before(MINUTE_MS),
-              outcome: 'failed',
+              since: before(120 * MINUTE_MS),
+              retryAt: before(-5 * MINUTE_MS),
               code: 'dump-failed',
               message: 'pg_dump ended with 1',
+              hint: 'Look at its words.',
             },
           }),
         ],
@@ -107,7 +109,7 @@ describe('the page', () => {
     for (const words of [
       'Something is wrong 1 of 2 sources not well, 1 problem',
       'the disk is old Buy another one.',
-      'Failed 1m ago 28 Nov, 12:13: pg_dump ended with 1',
+      'Failed 1m ago 28 Nov, 12:13, tried again in 5m 28 Nov, 12:19: pg_dump ended with 1 Look at its words.',
       'beta backup dump-failed not recovered 1m ago 28 Nov, 12:13, 3 times since 28 Nov, 10:14',
       'Look at its words.',
     ]) {
@@ -175,11 +177,13 @@ describe('the page', () => {
             previous: [hostile],
             restoreCommand: hostile,
             threeTwoOne: { holds: false, missing: [hostile] },
-            lastAttempt: {
+            failing: {
               at: before(0),
-              outcome: 'failed',
+              since: before(0),
+              retryAt: null,
               code: 'dump-failed',
               message: `database "${hostile}"`,
+              hint: hostile,
             },
           }),
         ],
