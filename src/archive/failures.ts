@@ -80,3 +80,13 @@ export function explainFailure(error: unknown, path: string): unknown {
   }
   return storageFailure(error, path) ?? error;
 }
+
+/**
+ * The same of what was thrown while stored bytes were read: a disk that gives an error for them has lost them, though it
+ * may give them the next time.
+ */
+export function explainReading(error: unknown, path: string): unknown {
+  return errnoOf(error) === 'EIO'
+    ? corruptArchive(path, 'the disk cannot read all of it (EIO)', error)
+    : explainFailure(error, path);
+}

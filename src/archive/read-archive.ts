@@ -7,7 +7,7 @@ import type { StreamReader } from '../core/source.ts';
 import type { CompressedArchive } from '../core/restorer.ts';
 import { decodeAlongside } from './alongside.ts';
 import { decoder, singleFrame, type Encoded } from './codecs.ts';
-import { corruptArchive, errnoOf, explainFailure } from './failures.ts';
+import { corruptArchive, errnoOf, explainReading } from './failures.ts';
 import { plainMeter, storedMeter, type PlainMeter } from './meters.ts';
 import { tap, type Tap } from './tap.ts';
 
@@ -91,7 +91,7 @@ export async function checkStored(
   } catch (error) {
     checked.destroy();
     signal.throwIfAborted();
-    throw explainFailure(error, nameOf(at));
+    throw explainReading(error, nameOf(at));
   }
 }
 
@@ -157,7 +157,7 @@ async function* explained(stream: Readable, path: string): AsyncGenerator<Buffer
       yield bytes as Buffer;
     }
   } catch (error) {
-    throw explainFailure(error, path);
+    throw explainReading(error, path);
   }
 }
 
@@ -192,7 +192,7 @@ async function openFile(path: string, file: ArchiveFile, readBytes: number): Pro
   } catch (error) {
     throw errnoOf(error) === 'ENOENT'
       ? corruptArchive(path, 'is missing', error)
-      : explainFailure(error, path);
+      : explainReading(error, path);
   }
 }
 

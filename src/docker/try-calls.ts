@@ -5,7 +5,6 @@ import { VERBS } from './halt.ts';
 
 /** No container, image, exec or volume has this name. */
 const NOTHING = 'backupd-check-nothing';
-const TIMEOUT_MS = 10_000;
 
 interface Call extends Pick<TriedCall, 'name' | 'group' | 'isOptional'> {
   readonly make: (docker: Docker, abortSignal: AbortSignal) => Promise<unknown>;
@@ -92,12 +91,7 @@ async function isForbidden(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await callDocker(
-      docker,
-      { name, timeoutMs: TIMEOUT_MS },
-      async (abortSignal) => make(docker, abortSignal),
-      signal,
-    );
+    await callDocker(docker, { name }, async (abortSignal) => make(docker, abortSignal), signal);
     return false;
   } catch (error) {
     const status = dockerStatus(error);

@@ -2,6 +2,7 @@ import { readdir, readlink, rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -298,4 +299,24 @@ describe('checkContent', () => {
       corrupt(/decodes to/),
     );
   });
+});
+
+test('a disk that cannot read some of it has damaged it', async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.dir, 'shop.dump');
+  const file = await store(path, PLAIN, { plain: PLAIN, compression: 'none' });
+  const bad = {
+    name: path,
+    open: () =>
+      new Readable({
+        read() {
+          this.destroy(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
+        },
+      }),
+  };
+  await expect(checkStored(bad, file, NEVER)).rejects.toEqual(corrupt(/cannot read all of it/));
+  const how = { decrypt: noStages, reader: null, onBytes: () => {} };
+  await expect(checkContent(bad, file, how, NEVER)).rejects.toEqual(
+    corrupt(/cannot read all of it/),
+  );
 });
