@@ -4,8 +4,9 @@ import type { ConfigProblem } from './core/discovery.ts';
 import { BackupdError, toFailure } from './core/errors.ts';
 import { specName, type Job, type TargetSpec } from './core/job.ts';
 import { spread } from './core/schedule.ts';
+import type { Manifest } from './core/manifest.ts';
 import type { Source } from './core/source.ts';
-import type { Engine } from './core/target.ts';
+import type { Engine, TargetRef } from './core/target.ts';
 import { inspectContainer, resolveContainer } from './docker/containers.ts';
 import { whyPerishable } from './docker/own-storage.ts';
 import type { App, BoundSource } from './jobs/context.ts';
@@ -22,14 +23,15 @@ import {
   type TargetParts,
 } from './targets.ts';
 
-interface Parts extends TargetParts {
+/** What binding a source takes. */
+export interface BindParts extends TargetParts {
   readonly storage: Storage;
   /** The image for containers of our own; null: the one that this process runs in. */
   readonly helperImage: string | null;
 }
 
 /** Finds the sources that are configured, and binds them to their containers as these are now. */
-export function sourceBinder(parts: Parts): Pick<App, 'discover' | 'bind'> {
+export function sourceBinder(parts: BindParts): Pick<App, 'discover' | 'bind'> {
   // By container id: what a container runs does not change.
   const engines = new Map<string, Engine>();
   return {
@@ -72,19 +74,29 @@ function perishableStorage(dir: string, { mounts }: Look): readonly ConfigProble
   return [{ source: null, option: 'BACKUPD_DIR', message, hint, severity: 'loud' }];
 }
 
-async function sourceOf(parts: Parts, job: Job, engine: Engine): Promise<Source> {
+async function sourceOf(
+  parts: BindParts,
+  job: Job,
+  engine: Engine,
+  runPrefix = `${parts.storage.identity}/${job.source}/`,
+): Promise<Source> {
   const loaded = await loadEngine(engine);
   return loaded.source({
     docker: parts.docker,
     job,
-    runPrefix: `${parts.storage.identity}/${job.source}/`,
+    runPrefix,
     locate: async (signal) => locateTarget(parts, job, signal),
     refind: async (at, signal) => refindTarget(parts, at, signal),
-    helperImage: async (signal) => parts.helperImage ?? ownImage(parts, signal),
+    helperImage: async (signal) => helperImageOf(parts, signal),
   });
 }
 
-async function ownImage({ surroundings }: Parts, signal: AbortSignal): Promise<string> {
+/** The image for containers of our own. @throws BackupdError `target-unavailable` where this is no container */
+export async function helperImageOf(parts: BindParts, signal: AbortSignal): Promise<string> {
+  return parts.helperImage ?? ownImage(parts, signal);
+}
+
+async function ownImage({ surroundings }: BindParts, signal: AbortSignal): Promise<string> {
   const image = await surroundings.imageId(signal);
   if (image === null) {
     throw new BackupdError('target-unavailable', 'backupd does not run in its own image here', {
@@ -95,7 +107,7 @@ async function ownImage({ surroundings }: Parts, signal: AbortSignal): Promise<s
 }
 
 interface Binding {
-  readonly parts: Parts;
+  readonly parts: BindParts;
   readonly engines: Map<string, Engine>;
   readonly found: JobsFound;
   readonly seen: Look;
@@ -131,7 +143,7 @@ async function bindJob(
 
 /** The engine that a container runs; null where nothing tells. */
 async function findEngine(
-  { docker }: Parts,
+  { docker }: BindParts,
   known: Map<string, Engine>,
   containerId: string,
   signal: AbortSignal,
@@ -158,7 +170,7 @@ function unknownEngine(job: Job): ConfigProblem {
 type Backup = Parameters<App['bind']>[0];
 
 /** The source as it is configured. */
-async function bindOwn(parts: Parts, backup: Backup, seen: Look): Promise<BoundSource> {
+async function bindOwn(parts: BindParts, backup: Backup, seen: Look): Promise<BoundSource> {
   const { source, engine, target } = backup;
   const job = jobsSeen(parts, seen).jobs.find((found) => found.source === source);
   if (job === undefined && 'volume' in target) {
@@ -180,7 +192,7 @@ async function bindOwn(parts: Parts, backup: Backup, seen: Look): Promise<BoundS
  * source that lives there, if one does.
  */
 async function bindTo(
-  parts: Parts,
+  parts: BindParts,
   { source, engine }: Pick<Backup, 'source' | 'engine'>,
   into: string,
   seen: Look,
@@ -193,6 +205,26 @@ async function bindTo(
     passwordFile: there?.passwordFile ?? null,
   };
   return { job, source: await sourceOf(parts, job, engine), options: [] };
+}
+
+/** What a drill made for a backup: nothing but the backup says how to log in there. */
+export async function bindScratch(
+  parts: BindParts,
+  {
+    manifest,
+    target,
+    runPrefix,
+  }: {
+    readonly manifest: Manifest;
+    readonly target: TargetSpec;
+    readonly runPrefix: string;
+  },
+  signal: AbortSignal,
+): Promise<{ readonly source: Source; readonly target: TargetRef }> {
+  const { source: name, engine } = manifest;
+  const job = plainJob(parts.config, { name, engine, target });
+  const source = await sourceOf(parts, job, engine, runPrefix);
+  return { source, target: await source.locate(signal) };
 }
 
 function volumeSpec(volume: string): TargetSpec {

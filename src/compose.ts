@@ -18,6 +18,7 @@ import { inspection } from './inspection.ts';
 import { neighbours } from './neighbours.ts';
 import { loadEngine } from './sources/engines.ts';
 import { openCatalog } from './store/catalog.ts';
+import { scratches } from './scratches.ts';
 import { recordSource } from './store/known-sources.ts';
 import { openStorage, type Storage } from './store/storage.ts';
 import { destinationMemory } from './store/upload-record.ts';
@@ -60,13 +61,14 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
     { ...options, destinations, surroundings },
     signal,
   );
-  const sources = sourceBinder({
+  const binding = {
     config: { ...config, problems },
     docker,
     surroundings,
     storage,
     helperImage: options.helperImage ?? null,
-  });
+  };
+  const sources = sourceBinder(binding);
 
   return {
     settings: config.settings,
@@ -98,6 +100,7 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
       const { namespace } = storage;
       return openChannels(config.settings.notify, { namespace, answerWithinMs: 15_000 });
     },
+    scratches: scratches(binding),
     reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     inspection: inspection(docker, surroundings, config.settings),
     ping: async (signal) => pingDocker(docker, signal),

@@ -83,6 +83,8 @@ export type Command =
   | PinArguments<'pin'>
   | PinArguments<'unpin'>
   | { readonly name: 'forget'; readonly source: string }
+  /** Null: all that are drilled. */
+  | { readonly name: 'drill'; readonly source: string | null; readonly waitMs: number }
   | Plain<'status'>
   | { readonly name: 'check'; readonly notify: boolean; readonly silenceMs: number }
   | Plain<'config'>
@@ -201,6 +203,7 @@ const BUILDERS: Readonly<Record<CommandName, (given: Given) => Command>> = {
   pin: (given) => ({ name: 'pin', id: operand(given, 0), waitMs: waitMs(given) }),
   unpin: (given) => ({ name: 'unpin', id: operand(given, 0), waitMs: waitMs(given) }),
   forget: (given) => ({ name: 'forget', source: operand(given, 0) }),
+  drill: (given) => ({ name: 'drill', source: given.operands[0] ?? null, waitMs: waitMs(given) }),
   status: () => ({ name: 'status' }),
   check: (given) => ({
     name: 'check',

@@ -212,6 +212,31 @@ export const COMMANDS = {
     ],
     failures: ['usage', 'source-not-found', 'storage-unavailable'],
   },
+  drill: {
+    about:
+      'Restores a backup into a scratch container, compares it with what was dumped, and removes it again.',
+    operands: ['[SOURCE]'],
+    options: ['wait'],
+    examples: [
+      ['backupd drill db', 'can db be restored, and how long does that take?'],
+      ['backupd drill', 'every source, one after the other'],
+      ['backupd drill db --json', 'for a script'],
+    ],
+    failures: [
+      'backup-not-found',
+      'locked',
+      'key-missing',
+      'source-not-found',
+      'target-unavailable',
+      'verification-failed',
+      'no-space',
+    ],
+    notes: [
+      'The source itself is left alone: the scratch container has the same image, new data, no network and no port.',
+      'verification-failed (exit 23) is a drill that failed; the others are why one could not be tried, which is no pass.',
+      'Without SOURCE those whose drills are off (backupd.drill=off) are left out.',
+    ],
+  },
   status: {
     about: 'Shows how each source stands.',
     operands: [],

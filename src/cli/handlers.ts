@@ -94,6 +94,11 @@ export const HANDLERS: {
     needs: DOCKER,
     load: async () => (await import('./commands/forget.ts')).forgetCommand,
   },
+  drill: {
+    access: 'write',
+    needs: null,
+    load: async () => (await import('./commands/drill.ts')).drillCommand,
+  },
   // These report every problem themselves, also that of the directory.
   status: {
     access: 'report',

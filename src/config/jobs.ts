@@ -240,10 +240,11 @@ function readOptions({ name, target, given }: Candidate, config: LoadedConfig): 
 }
 
 function fromGlobal(key: SourceKey, config: LoadedConfig): OptionInForce {
-  if (!(key in globalSchema)) {
+  const globalKey = key === 'drill' ? 'drillSchedule' : key;
+  if (!(globalKey in globalSchema)) {
     return { name: key, value: null, from: 'default' };
   }
-  const { env } = globalSchema[key as GlobalKey];
+  const { env } = globalSchema[globalKey as GlobalKey];
   const option = config.options.find(({ name }) => name === env);
   return { name: key, value: option?.value ?? null, from: env };
 }

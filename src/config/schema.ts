@@ -142,6 +142,24 @@ export const globalSchema = {
     kind: regionList,
   }),
   ...notifySchema,
+  drillSchedule: option({
+    doc: 'When a backup of each source is restored into a scratch container and compared, to prove that it can be ([drills.md](drills.md)), as `BACKUPD_SCHEDULE` says it; or `off`.',
+    default: '0 4 1 * *',
+    env: 'BACKUPD_DRILL_SCHEDULE',
+    kind: schedule,
+  }),
+  rpo: option({
+    doc: 'How much work may be lost at the most, as a duration: `status` compares the age of the last good backup with it, and says where it is older.',
+    default: null,
+    env: 'BACKUPD_RPO',
+    kind: duration,
+  }),
+  rto: option({
+    doc: 'How long getting the data back may take, as a duration: `status` compares the time that the last drill took with it.',
+    default: null,
+    env: 'BACKUPD_RTO',
+    kind: duration,
+  }),
   httpPort: option({
     doc: 'The port of `/metrics`, `/healthz` and `/readyz`; it only ever shows, nothing can be changed through it. `off`: none.',
     default: '9321',

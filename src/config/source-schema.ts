@@ -1,6 +1,7 @@
 import {
   absolutePath,
   anyText,
+  duration,
   engine,
   maxAge,
   nameList,
@@ -145,6 +146,30 @@ export const sourceSchema = {
     otherwise: 'none',
     places: EVERYWHERE,
   },
+  drill: {
+    doc: 'When its restore is tried in a scratch container; or `off`.',
+    kind: schedule,
+    otherwise: '`BACKUPD_DRILL_SCHEDULE`',
+    places: EVERYWHERE,
+  },
+  drillCheck: {
+    doc: 'What must hold in the data that a drill restored: a statement, with `database:` before it where there are several, whose first value must not be empty, null, false or 0; or `exec:` and a command for the shell of the scratch container, which must exit with 0.',
+    kind: anyText,
+    otherwise: 'none',
+    places: EVERYWHERE,
+  },
+  rpo: {
+    doc: 'How much work may be lost at the most.',
+    kind: duration,
+    otherwise: '`BACKUPD_RPO`',
+    places: EVERYWHERE,
+  },
+  rto: {
+    doc: 'How long getting its data back may take.',
+    kind: duration,
+    otherwise: '`BACKUPD_RTO`',
+    places: EVERYWHERE,
+  },
 } as const satisfies Record<string, SourceOption<unknown>>;
 
 export type SourceKey = keyof typeof sourceSchema;
@@ -154,9 +179,15 @@ export type SourceValues = {
   readonly [K in SourceKey]?: ReturnType<(typeof sourceSchema)[K]['kind']['parse']>;
 };
 
+/** Labels with a dot where the option is one word after another. */
+const DOTTED: Readonly<Partial<Record<SourceKey, string>>> = {
+  volumesExclude: 'volumes.exclude',
+  drillCheck: 'drill.check',
+};
+
 /** An option as a label: `backupd.max_age`. */
 export function toLabel(key: SourceKey): string {
-  return `backupd.${key === 'volumesExclude' ? 'volumes.exclude' : toSnakeCase(key)}`;
+  return `backupd.${DOTTED[key] ?? toSnakeCase(key)}`;
 }
 
 /** `maxAge` as a label (`max_age`), and in capitals as the ending of a variable. */

@@ -23,6 +23,7 @@ const UNSAID = {
   pause: [],
   before: null,
   after: null,
+  drillCheck: null,
 } as const;
 
 export function toJob(
@@ -50,6 +51,14 @@ export function toJob(
     },
     keep: own.keep ?? values.keep,
     maxAge: own.maxAge ?? values.maxAge,
+    drill: {
+      patterns: own.drill ?? values.drillSchedule,
+      timezone: values.timezone,
+      catchUpMs: values.catchUp,
+    },
+    drillCheck: own.drillCheck,
+    rpoMs: own.rpo ?? values.rpo,
+    rtoMs: own.rto ?? values.rto,
     timeoutMs: values.timeout,
     facts: own.facts ?? values.facts,
     compression: { ...values.compression, where: values.compressIn },

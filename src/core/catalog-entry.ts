@@ -12,6 +12,14 @@ export type Receipt =
       /** How far it was read; `content` needs the key of an encrypted one. */
       readonly depth?: 'stored' | 'content';
     }
+  /** It was restored into a scratch container and compared; `integrity` as a drill reports it. */
+  | {
+      readonly type: 'drilled';
+      readonly at: string;
+      readonly ok: boolean;
+      readonly integrity: number | null;
+      readonly recoveryMs: number | null;
+    }
   | {
       readonly type: 'uploaded';
       readonly at: string;
@@ -92,4 +100,17 @@ export function isDamaged(entry: CatalogEntry): boolean {
 /** Whether it can be `latest`: whole as far as we know, taken on purpose, and not of a source that shrank to nothing. */
 export function isGood(entry: CatalogEntry): boolean {
   return entry.manifest.kind !== 'safety' && !entry.manifest.suspicious && !isDamaged(entry);
+}
+
+/** The last drill of it; null where there was none. */
+export function lastDrilled({
+  receipts,
+}: Pick<CatalogEntry, 'receipts'>): Extract<Receipt, { readonly type: 'drilled' }> | null {
+  return receipts.findLast((receipt) => receipt.type === 'drilled') ?? null;
+}
+
+/** When it last passed a drill; null where never, or where a later one failed. */
+export function drilledAt(entry: Pick<CatalogEntry, 'receipts'>): string | null {
+  const last = lastDrilled(entry);
+  return last?.ok === true ? last.at : null;
 }

@@ -1,3 +1,4 @@
+import type { DrillReport } from './drill.ts';
 import type { Failure } from './errors.ts';
 import type { BackupId } from './layout.ts';
 import type { HaltReport, HookReport, Manifest, Trigger, Warning } from './manifest.ts';
@@ -151,6 +152,8 @@ export type RunEvent =
       /** Null: it is whole. */
       readonly failure: Failure | null;
     }
+  | { readonly type: 'drill-started'; readonly source: string; readonly id: BackupId }
+  | { readonly type: 'drill-finished'; readonly source: string; readonly report: DrillReport }
   | {
       readonly type: 'halted';
       readonly source: string;

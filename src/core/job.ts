@@ -71,6 +71,13 @@ export interface Job {
   readonly schedule: Schedule;
   readonly keep: RetentionPolicy;
   readonly maxAge: MaxAge;
+  /** When its restore is tried. */
+  readonly drill: Schedule;
+  /** What is to hold in what was restored: a statement, or `exec:` and a command; null: nothing beside the facts. */
+  readonly drillCheck: string | null;
+  /** What may be lost, and how long getting it back may take; null: nothing is asked for. */
+  readonly rpoMs: number | null;
+  readonly rtoMs: number | null;
   readonly timeoutMs: number;
   readonly facts: FactsDepth;
   readonly compression: {

@@ -1,5 +1,7 @@
 import { jobRules } from './copies.ts';
 import { judgeCopies, judgeThreeTwoOne, type ObservedDestination } from './copy-standing.ts';
+import { judgeDrills } from './drill-standing.ts';
+import { NO_DRILLS, type DrillRecord } from './drill.ts';
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
 import { dumpBytes, storedBytes } from './manifest.ts';
@@ -29,6 +31,8 @@ export interface Observed {
   readonly destinations: readonly ObservedDestination[];
   /** Null where the daemon never saw it. */
   readonly schedule: ScheduleState | null;
+  /** Absent: there were none. */
+  readonly drills?: { readonly record: DrillRecord; readonly schedule: ScheduleState | null };
 }
 
 /** How a source stands at an instant. */
@@ -59,7 +63,7 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
     copies: observed.destinations.map((each) => judgeCopies(each, entries, jobRules(job), nowMs)),
     failing: findFailing(observed, lastGood),
     overdueSince: overdueSince(observed, lastGood, ages, nowMs),
-    lastDrill: null,
+    ...describeDrills(observed, lastGood, nowMs),
     threeTwoOne: judgeThreeTwoOne(entries, lastGood, observed.destinations, nowMs),
     previous: observed.previous.flatMap(({ databases }) =>
       databases.flatMap(({ kept }) => (kept === null ? [] : [kept.name])),
@@ -236,4 +240,14 @@ function suspiciousNewest([newest]: readonly CatalogEntry[]): SourceStatus['susp
   }
   const { id, finishedAt } = newest.manifest;
   return { since: finishedAt, id };
+}
+
+function describeDrills(
+  { job, drills }: Observed,
+  lastGood: CatalogEntry | null,
+  nowMs: number,
+): ReturnType<typeof judgeDrills> {
+  const known = drills ?? { record: NO_DRILLS, schedule: null };
+  const lastGoodStartedAt = lastGood?.manifest.startedAt ?? null;
+  return judgeDrills({ job, ...known, lastGoodStartedAt }, nowMs);
 }

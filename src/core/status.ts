@@ -1,6 +1,8 @@
 import type { ChannelName } from './channel.ts';
+import type { CheckVerdict } from './drill.ts';
 import type { Failure, FailureCode } from './errors.ts';
 import type { Outcome } from './events.ts';
+import type { Difference } from './facts.ts';
 import type { BackupId } from './layout.ts';
 import type { Engine } from './target.ts';
 
@@ -15,6 +17,37 @@ export interface LastRestore {
   readonly outcome: 'success' | 'failed' | 'interrupted';
   readonly code: FailureCode | null;
   readonly message: string | null;
+}
+
+/** How the last restore test of a source ended. */
+export interface LastDrill {
+  readonly at: string;
+  readonly ok: boolean;
+  readonly id: string | null;
+  /** The destination whose copy was restored; null: what is here. */
+  readonly from: string | null;
+  readonly recoveryMs: number | null;
+  readonly integrity: number | null;
+  readonly differences: readonly Difference[];
+  readonly checks: readonly CheckVerdict[];
+  readonly failure: Failure | null;
+}
+
+/** How the restore tests of a source stand. */
+export interface DrillStanding {
+  readonly lastSuccessAt: string | null;
+  /** Why the last one could not be tried; null: it was. */
+  readonly skipped: { readonly at: string; readonly failure: Failure } | null;
+  readonly nextRunAt: string | null;
+  /** Beyond which the last success is too old; null: they are off, or cannot be. */
+  readonly maxAgeSeconds: number | null;
+}
+
+/** What is asked for, what was measured, and whether that is enough; null where one of them is not known. */
+export interface Measured {
+  readonly targetSeconds: number | null;
+  readonly measuredSeconds: number | null;
+  readonly met: boolean | null;
 }
 
 /** How one source stands; instants ISO 8601 UTC, absent values null. */
@@ -47,7 +80,11 @@ export interface SourceStatus {
   /** Null where there was none. */
   readonly lastRestore: LastRestore | null;
   readonly copies: readonly CopyStatus[];
-  readonly lastDrill: { readonly at: string; readonly ok: boolean } | null;
+  /** The last drill that was a verdict; one that was skipped does not take its place. */
+  readonly lastDrill: LastDrill | null;
+  readonly drill: DrillStanding;
+  /** What is asked for beside what was measured. */
+  readonly recovery: { readonly rpo: Measured; readonly rto: Measured };
   readonly threeTwoOne: { readonly holds: boolean; readonly missing: readonly string[] };
   /** Names of what restores replaced and kept. */
   readonly previous: readonly string[];

@@ -61,6 +61,13 @@ export const STEPS = [
   // alarms
   'alarm-sent',
   'alarm-recorded',
+  // drill
+  'scratch-created',
+  'scratch-started',
+  'scratch-loaded',
+  'drill-compared',
+  'scratch-removed',
+  'drill-recorded',
 ] as const;
 
 export type Step = (typeof STEPS)[number];

@@ -6,6 +6,7 @@ import { metrics } from '../listeners/metrics.ts';
 import { acquireDaemonLock } from '../store/lock.ts';
 import { alarm } from './alarm.ts';
 import { keepAlarms } from './alarms.ts';
+import { keepDrills } from './drills.ts';
 import { processHost, type Host } from './host.ts';
 import { serveHttp, type HttpServer } from './http.ts';
 import { NOTHING_SEEN } from './look.ts';
@@ -85,6 +86,7 @@ async function serve(app: App, log: Logger, stopping: AbortController): Promise<
     keepUploads(loops, signal),
     keepVerifying(loops, queue, signal),
     keepAlarms(loops, signal),
+    keepDrills(loops, signal),
   ];
   await aborted(signal);
   queue.close();

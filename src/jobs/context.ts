@@ -10,6 +10,7 @@ import type { Inspection } from '../core/inspection.ts';
 import type { Job } from '../core/job.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
 import type { OptionInForce, Settings } from '../core/settings.ts';
+import type { Scratches } from '../core/scratch.ts';
 import type { Source, StreamReader } from '../core/source.ts';
 import type { Engine } from '../core/target.ts';
 import type { Catalog } from '../store/catalog.ts';
@@ -73,6 +74,8 @@ export interface App {
   ): Promise<BoundSource>;
   /** The ways in which people are told; sends nothing yet. */
   openChannels(): Promise<readonly Channel[]>;
+  /** Throw-away targets, for drills. */
+  readonly scratches: Scratches;
   /** The reader of a format; needs no server. */
   reader(engine: Engine, format: string): Promise<StreamReader>;
   readonly inspection: Inspection;

@@ -4,9 +4,11 @@ import { formatDuration } from '../core/duration.ts';
 import type { Job } from '../core/job.ts';
 import { isBackupId } from '../core/layout.ts';
 import { aheadMs } from '../core/newest.ts';
+import { describeDrills } from '../core/drill-standing.ts';
 import { judgeSource, type Observed } from '../core/standing.ts';
 import type { SourceStatus, StatusReport } from '../core/status.ts';
 import { readAttempts } from '../store/attempts.ts';
+import { readDrills } from '../store/drills.ts';
 import { knownSources } from '../store/known-sources.ts';
 import { readLastRestore } from '../store/last-restore.ts';
 import { readLock } from '../store/read-lock.ts';
@@ -21,7 +23,7 @@ import {
   listDestinations,
   observeDestinations,
 } from './destination-status.ts';
-import { readSchedule } from './schedule-record.ts';
+import { readDrillSchedule, readSchedule } from './schedule-record.ts';
 
 /**
  * How every source stands, from what is on disk; asks neither Docker nor a network.
@@ -58,6 +60,7 @@ export async function buildStatus(
     ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
     ...describeSuspicious(sources),
     ...destinations.flatMap((destination) => describeRetention(destination)),
+    ...describeDrills(sources),
     ...storage.said,
     ...(await listChannels(app)).flatMap((channel) => describeChannel(channel)),
   ];
@@ -231,17 +234,31 @@ async function readSource(
 ): Promise<SourceStatus> {
   const { present, destinations, nowMs } = seen;
   const { dir } = context.storage;
-  const [entries, record, lock, previous, lastRestore, schedule] = await Promise.all([
-    context.catalog.entries(job.source),
-    readAttempts(dir, job.source),
-    readLock(dir, job.source),
-    readPrevious(dir, job.source),
-    readLastRestore(dir, job.source),
-    readSchedule(dir, job.source),
-  ]);
+  const [entries, record, lock, previous, lastRestore, schedule, drills, drillSchedule] =
+    await Promise.all([
+      context.catalog.entries(job.source),
+      readAttempts(dir, job.source),
+      readLock(dir, job.source),
+      readPrevious(dir, job.source),
+      readLastRestore(dir, job.source),
+      readSchedule(dir, job.source),
+      readDrills(dir, job.source),
+      readDrillSchedule(dir, job.source),
+    ]);
   const running = lock?.alive === true && lock.run !== null;
   return judgeSource(
-    { job, present, running, entries, record, previous, lastRestore, destinations, schedule },
+    {
+      job,
+      present,
+      running,
+      entries,
+      record,
+      previous,
+      lastRestore,
+      destinations,
+      schedule,
+      drills: { record: drills, schedule: drillSchedule },
+    },
     nowMs,
   );
 }

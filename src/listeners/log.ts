@@ -89,6 +89,8 @@ const DESCRIBERS: Describers = {
   'namespace-taken': ({ destination, from }) =>
     entry('warn', 'namespace taken over', { destination, from }),
   verified: describeVerification,
+  'drill-started': ({ source, id }) => entry('info', 'drill started', { source, id }),
+  'drill-finished': describeDrill,
   halted: ({ source, container, how }) =>
     entry('info', how === 'stop' ? 'container stopped' : 'container paused', { source, container }),
   released: ({ source, container, how, durationMs }) =>
@@ -162,4 +164,23 @@ function describeVerification(event: RunEvent & { readonly type: 'verified' }): 
         error: failure.message,
         hint: failure.hint,
       });
+}
+
+function describeDrill({ source, report }: RunEvent & { readonly type: 'drill-finished' }): Entry {
+  const { id, ok, skipped, recoveryMs, integrity, differences, failure, notes } = report;
+  if (ok) {
+    return entry('info', 'drill passed', { source, id, recoveryMs, integrity, notes });
+  }
+  const { code, message: error, hint } = failure ?? { code: null, message: null, hint: null };
+  return skipped === null
+    ? entry('error', 'drill failed', {
+        source,
+        id,
+        code,
+        error,
+        hint,
+        integrity,
+        differences: differences.slice(0, 5),
+      })
+    : entry('warn', 'drill skipped', { source, id, code, reason: skipped, hint });
 }

@@ -123,6 +123,36 @@ const SOURCE_GAUGES: readonly (readonly [
   ['backupd_backups', 'Backups there are, good or not.', ({ backups }) => backups],
   ['backupd_backups_stored_bytes', 'Stored size of all backups.', ({ storedBytes }) => storedBytes],
   [
+    'backupd_drill_last_timestamp_seconds',
+    'When the last drill that could be tried began; 0: never.',
+    ({ lastDrill }) => seconds(lastDrill?.at ?? null),
+  ],
+  [
+    'backupd_drill_last_success_timestamp_seconds',
+    'When the last drill that passed began; 0: never.',
+    ({ drill }) => seconds(drill.lastSuccessAt),
+  ],
+  [
+    'backupd_drill_last_result',
+    'Whether the last drill passed; 0 also where there was none.',
+    ({ lastDrill }) => Number(lastDrill?.ok === true),
+  ],
+  [
+    'backupd_drill_max_age_seconds',
+    'The age beyond which the last drill that passed is too old; 0: drills are off, or cannot be.',
+    ({ drill }) => drill.maxAgeSeconds ?? 0,
+  ],
+  [
+    'backupd_drill_recovery_seconds',
+    'How long the last drill took until the data could be queried; 0: it did not come so far.',
+    ({ lastDrill }) => (lastDrill?.recoveryMs ?? 0) / 1000,
+  ],
+  [
+    'backupd_drill_integrity_ratio',
+    'Facts that matched over those that the last drill compared; 0 also where none was.',
+    ({ lastDrill }) => lastDrill?.integrity ?? 0,
+  ],
+  [
     'backupd_verify_last_success_timestamp_seconds',
     'When a backup last passed a verification; 0: never.',
     ({ lastVerifiedAt }) => seconds(lastVerifiedAt),

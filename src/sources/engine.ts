@@ -2,6 +2,7 @@ import type Docker from 'dockerode';
 import type { Job } from '../core/job.ts';
 import type { Source, StreamReader } from '../core/source.ts';
 import type { Engine, TargetRef } from '../core/target.ts';
+import type { ScratchRecipe } from './scratch-recipe.ts';
 
 /** What a source is made of. */
 export interface SourceOptions {
@@ -20,6 +21,8 @@ export interface EngineModule {
   source(options: SourceOptions): Source;
   /** Needs no server, so that a backup can be checked anywhere. @throws BackupdError `format-unsupported` */
   reader(format: string): StreamReader;
+  /** How a drill starts it; null for what is no server. */
+  readonly scratch: ScratchRecipe | null;
 }
 
 /** What an engine is to everything else: how it is recognised, and where the rest of it is. */

@@ -15,10 +15,19 @@ export async function recordSource(dir: string, job: Job): Promise<void> {
   }
 }
 
+/** With what an earlier version did not know of a source. */
+function complete(job: Partial<Job> & Pick<Job, 'schedule'>): Job {
+  const unknown = { drillCheck: null, rpoMs: null, rtoMs: null };
+  return { ...unknown, drill: { ...job.schedule, patterns: [] }, ...job } as Job;
+}
+
 /** Every source that was ever seen and not forgotten, by name. */
 export async function knownSources(dir: string): Promise<readonly Job[]> {
   const values = await readStates(dirname(statePath(dir, 'sources', 'any')));
-  return values.filter(isJob).toSorted((one, other) => (one.source < other.source ? -1 : 1));
+  return values
+    .filter(isJob)
+    .map((job) => complete(job))
+    .toSorted((one, other) => (one.source < other.source ? -1 : 1));
 }
 
 /** Forgets a source, no more than that: its backups stay. */

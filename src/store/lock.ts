@@ -87,6 +87,16 @@ export async function acquireDestinationLock(
   return acquire({ dir, kind: 'destination', name: destination }, request, signal);
 }
 
+/** Takes the lock of the drills of a source, beside which it is backed up as ever; otherwise as {@link acquireLock}. */
+export async function acquireDrillLock(
+  dir: string,
+  source: string,
+  request: LockRequest,
+  signal: AbortSignal,
+): Promise<Lock> {
+  return acquire({ dir, kind: 'drill', name: source }, request, signal);
+}
+
 /**
  * Takes the lock of those that hold other containers still, which many may want at once: whoever waits is let in by the
  * one before. Otherwise as {@link acquireLock}.
@@ -107,7 +117,7 @@ export async function acquireStateLock(dir: string, name: string): Promise<Lock>
 
 interface Wanted {
   readonly dir: string;
-  readonly kind: 'source' | 'destination' | 'daemon' | 'state';
+  readonly kind: 'source' | 'destination' | 'daemon' | 'drill' | 'state';
   readonly name: string;
 }
 

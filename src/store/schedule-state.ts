@@ -8,12 +8,16 @@ export interface StoredScheduleState {
   readonly handledUntil: string | null;
 }
 
+/** The schedule of backups, and that of drills. */
+export type ScheduleKind = 'schedule' | 'drill-schedule';
+
 /** Null where nothing is recorded; a damaged record counts as none, so the source is as good as new. */
 export async function readScheduleState(
   dir: string,
   source: string,
+  kind: ScheduleKind = 'schedule',
 ): Promise<StoredScheduleState | null> {
-  const stored = await readJson(statePath(dir, 'schedule', source));
+  const stored = await readJson(statePath(dir, kind, source));
   return stored.state === 'present' && isScheduleState(stored.value) ? stored.value : null;
 }
 
@@ -21,13 +25,15 @@ export async function writeScheduleState(
   dir: string,
   source: string,
   state: StoredScheduleState,
+  kind: ScheduleKind = 'schedule',
 ): Promise<void> {
-  await writeState(dir, { kind: 'schedule', name: [source] }, state);
+  await writeState(dir, { kind, name: [source] }, state);
 }
 
 /** Where a source is forgotten. */
 export async function removeScheduleState(dir: string, source: string): Promise<void> {
   await removeFile(statePath(dir, 'schedule', source));
+  await removeFile(statePath(dir, 'drill-schedule', source));
 }
 
 function isScheduleState(value: unknown): value is StoredScheduleState {

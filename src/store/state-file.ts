@@ -11,6 +11,8 @@ export const STATE_KINDS = [
   'attempts',
   'copies',
   'destinations',
+  'drill-schedule',
+  'drills',
   'journals',
   'owed',
   'previous',

@@ -6,7 +6,14 @@ import type { Job } from '../../src/core/job.ts';
 import type { Source } from '../../src/core/source.ts';
 import type { App, ConfiguredDestination } from '../../src/jobs/context.ts';
 import type { Catalog } from '../../src/store/catalog.ts';
-import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS, NOBODY_TOLD, sampleJob } from './storage.ts';
+import {
+  NO_INSPECTION,
+  NO_KEYS,
+  NO_NEIGHBOURS,
+  NO_SCRATCHES,
+  NOBODY_TOLD,
+  sampleJob,
+} from './storage.ts';
 
 export interface AppOptions {
   readonly dir: string;
@@ -66,6 +73,7 @@ export function sampleApp(options: AppOptions): SampleApp {
       backupdVersion: '0.0.0',
       command: 'test',
     },
+    scratches: NO_SCRATCHES,
     discover: () =>
       Promise.resolve({
         sources: (options.jobs ?? []).map((job) => ({

@@ -6,6 +6,7 @@ import type { Neighbours } from '../../src/core/halts.ts';
 import { ALARM_EVENTS } from '../../src/core/incident.ts';
 import type { Inspection } from '../../src/core/inspection.ts';
 import type { Job } from '../../src/core/job.ts';
+import type { Scratches } from '../../src/core/scratch.ts';
 import { formatBackupId, type BackupId } from '../../src/core/layout.ts';
 import type { ArchiveFile, Manifest } from '../../src/core/manifest.ts';
 import type { NotifySettings } from '../../src/core/notify-settings.ts';
@@ -120,6 +121,13 @@ export const NO_INSPECTION: Inspection = {
   findUnsaved: () => Promise.resolve({ databases: [], volumes: [] }),
 };
 
+/** For what makes no throw-away targets. */
+export const NO_SCRATCHES: Scratches = {
+  open: () => Promise.reject(new Error('there is nothing to drill in')),
+  sweep: () => Promise.resolve(0),
+  left: () => Promise.resolve([]),
+};
+
 /** Nothing is encrypted, and no secret is there. */
 export const NO_KEYS: Keys = openKeys({
   ageRecipients: null,
@@ -155,6 +163,10 @@ export function sampleJob(changes: Partial<Job> = {}): Job {
       withinMs: 0,
     },
     maxAge: { intervals: 1.5 },
+    drill: { patterns: [], timezone: 'UTC', catchUpMs: 86_400_000 },
+    drillCheck: null,
+    rpoMs: null,
+    rtoMs: null,
     timeoutMs: 3_600_000,
     facts: 'exact',
     compression: { algorithm: 'zstd', level: 3, where: 'auto' },

@@ -1,7 +1,13 @@
 import { listCopies } from '../../core/copies.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { dumpBytes, storedBytes } from '../../core/manifest.ts';
-import { isDamaged, isPinned, verifiedAt, type CatalogEntry } from '../../core/catalog-entry.ts';
+import {
+  drilledAt,
+  isDamaged,
+  isPinned,
+  verifiedAt,
+  type CatalogEntry,
+} from '../../core/catalog-entry.ts';
 import type { App } from '../../jobs/context.ts';
 import { listRemote } from '../../jobs/list-remote.ts';
 import { knownSources } from '../../store/known-sources.ts';
@@ -113,7 +119,7 @@ export function describeEntry(entry: CatalogEntry): Readonly<Record<string, unkn
     encryption: manifest.encryption,
     copies: listCopies(entry),
     verifiedAt: verifiedAt(entry),
-    drilledAt: null,
+    drilledAt: drilledAt(entry),
     pins: isPinned(entry) ? ['by-hand'] : [],
     suspicious: manifest.suspicious,
     damaged: isDamaged(entry),

@@ -164,6 +164,10 @@ function receiptLine(receipt: Receipt): Line {
       ];
     case 'removed':
       return `removed at ${receipt.destination} by retention ${at}`;
+    case 'drilled':
+      return receipt.ok
+        ? `passed a drill ${at}`
+        : [{ text: 'failed a drill', format: 'red' }, ` ${at}`];
     case 'pinned':
     case 'unpinned':
       return `${receipt.type} ${at}`;

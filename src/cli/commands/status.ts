@@ -1,3 +1,4 @@
+import { formatDuration } from '../../core/duration.ts';
 import { FAILURES } from '../../core/errors.ts';
 import type {
   DestinationStatus,
@@ -71,10 +72,26 @@ function sourceTable(sources: readonly SourceStatus[], nowMs: number): readonly 
       String(source.backups),
       formatInstant(source.nextRunAt),
       source.copies.map(({ destination, state }) => `${destination} ${state}`).join(', ') || '-',
-      source.lastDrill === null ? '-' : source.lastDrill.ok ? 'ok' : 'failed',
+      drillText(source, nowMs),
       source.threeTwoOne.holds ? 'yes' : `no: ${source.threeTwoOne.missing.join(', ')}`,
     ]),
   );
+}
+
+/** With what it measured: how long it takes to have the data back. */
+function drillText(
+  { lastDrill, drill }: SourceStatus,
+  nowMs: number,
+): Exclude<Line, readonly unknown[]> {
+  if (lastDrill === null) {
+    return drill.skipped === null ? '-' : { text: 'skipped', format: 'yellow' };
+  }
+  const { ok, at, recoveryMs } = lastDrill;
+  const took = recoveryMs === null ? '' : `, took ${formatDuration(recoveryMs)}`;
+  return {
+    text: `${ok ? 'ok' : 'failed'} ${formatAge(at, nowMs)} ago${took}`,
+    format: ok ? 'green' : 'red',
+  };
 }
 
 const DESTINATION_FORMATS: Readonly<Record<DestinationStatus['state'], Format>> = {
@@ -135,7 +152,13 @@ function detailLines(status: SourceStatus): readonly Line[] {
       : [
           `${source}: last restore ${formatInstant(lastRestore.at)} ${lastRestore.outcome}: ${lastRestore.message ?? ''}`,
         ];
-  return [...failed, ...restore, ...kept];
+  const skipped =
+    status.drill.skipped === null
+      ? []
+      : [
+          `${source}: last drill ${formatInstant(status.drill.skipped.at)} skipped: ${status.drill.skipped.failure.message}`,
+        ];
+  return [...failed, ...restore, ...skipped, ...kept];
 }
 
 function problemLines(message: string, hint: string | null): readonly Line[] {

@@ -12,6 +12,7 @@ import { connect, type Connection } from './connection.ts';
 import { listDatabases, readServer } from './databases.ts';
 import { openDump } from './dump.ts';
 import { clearUp } from './beside.ts';
+import { MONGODB_SCRATCH } from './scratch.ts';
 import { mongodbRestorer } from './restorer.ts';
 
 /** A MongoDB server in a container. */
@@ -87,4 +88,8 @@ function mongodbReader(format: string): StreamReader {
 }
 
 /** MongoDB, and what speaks its protocol and has its tools in the container. */
-export const MONGODB: EngineModule = { source: mongodb, reader: mongodbReader };
+export const MONGODB: EngineModule = {
+  source: mongodb,
+  reader: mongodbReader,
+  scratch: MONGODB_SCRATCH,
+};

@@ -11,6 +11,7 @@ import { connect, type Connection } from './connection.ts';
 import { listDatabases, ownDatabases } from './databases.ts';
 import { openDump } from './dump.ts';
 import { dumpReader } from './dump-reader.ts';
+import { MARIADB_SCRATCH, MYSQL_SCRATCH } from './scratch.ts';
 import { mysqlRestorer } from './restorer.ts';
 
 /** A MySQL or MariaDB server in a container; which of them it is, it says itself. */
@@ -81,9 +82,11 @@ function mysqlReader(format: string): StreamReader {
 export const MARIADB: EngineModule = {
   source: (options) => mysqlSource('mariadb', options),
   reader: mysqlReader,
+  scratch: MARIADB_SCRATCH,
 };
 
 export const MYSQL: EngineModule = {
   source: (options) => mysqlSource('mysql', options),
   reader: mysqlReader,
+  scratch: MYSQL_SCRATCH,
 };

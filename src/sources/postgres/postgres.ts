@@ -10,6 +10,7 @@ import { listDatabases, readServer } from './databases.ts';
 import { databasesToDump, openDump } from './dump.ts';
 import { askServer } from './readiness.ts';
 import { postgresRestorer } from './restorer.ts';
+import { POSTGRES_SCRATCH } from './scratch.ts';
 import { takeOver } from './take-over.ts';
 import { readTools } from './tools.ts';
 
@@ -88,4 +89,8 @@ function postgresReader(format: string): StreamReader {
 }
 
 /** PostgreSQL and what is built on it: `postgis/postgis`, `timescale/timescaledb`. */
-export const POSTGRES: EngineModule = { source: postgres, reader: postgresReader };
+export const POSTGRES: EngineModule = {
+  source: postgres,
+  reader: postgresReader,
+  scratch: POSTGRES_SCRATCH,
+};

@@ -76,4 +76,8 @@ function volumeReader(format: string): StreamReader {
 }
 
 /** Volumes of Docker, and directories of the host. */
-export const VOLUME: EngineModule = { source: volumeSource, reader: volumeReader };
+export const VOLUME: EngineModule = {
+  source: volumeSource,
+  reader: volumeReader,
+  scratch: null,
+};

@@ -102,6 +102,8 @@ describe('parseCommand', () => {
     ['pin 2026', { name: 'pin', id: '2026', waitMs: 0 }],
     ['unpin 2026', { name: 'unpin', id: '2026', waitMs: 0 }],
     ['forget old', { name: 'forget', source: 'old' }],
+    ['drill', { name: 'drill', source: null, waitMs: 0 }],
+    ['drill db --wait 10m', { name: 'drill', source: 'db', waitMs: 600_000 }],
     ['status', { name: 'status' }],
     ['check --json', { name: 'check', notify: false, silenceMs: 0 }],
     ['check --silence 11m', { name: 'check', notify: false, silenceMs: 660_000 }],
@@ -113,7 +115,7 @@ describe('parseCommand', () => {
 
   it.each([
     ['restroe db', 'unknown command "restroe"', 'Did you mean "restore"?'],
-    ['drill', 'unknown command "drill"', 'backupd --help'],
+    ['dril', 'unknown command "dril"', 'Did you mean "drill"?'],
     ['help bakcup', 'unknown command "bakcup"', 'Did you mean "backup"?'],
     ['backup --pni', 'unknown option "--pni" for "backup"', 'Did you mean "--pin"?'],
     ['restore db --dry-rum', 'unknown option "--dry-rum" for "restore"', '"--dry-run"'],

@@ -12,7 +12,13 @@ import type { Settings } from '../../../src/core/settings.ts';
 import type { App, BoundSource, ConfiguredDestination } from '../../../src/jobs/context.ts';
 import { openCatalog } from '../../../src/store/catalog.ts';
 import { openStorage } from '../../../src/store/storage.ts';
-import { NO_INSPECTION, NO_KEYS, NO_NEIGHBOURS, NOBODY_TOLD } from '../../support/storage.ts';
+import {
+  NO_INSPECTION,
+  NO_KEYS,
+  NO_NEIGHBOURS,
+  NO_SCRATCHES,
+  NOBODY_TOLD,
+} from '../../support/storage.ts';
 import { ANY_READER, manifest, SCHEDULE } from './paper-source.ts';
 
 /** A stream that says it is a terminal with colours, whatever the environment of the tests says. */
@@ -121,6 +127,7 @@ export async function fakeApp(
       backupdVersion: '9.9.9',
       command: 'test',
     },
+    scratches: NO_SCRATCHES,
     discover: () => Promise.resolve(discovery),
     bind({ source }) {
       const bound = discovery.sources.find(({ job }) => job.source === source);

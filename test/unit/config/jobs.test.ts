@@ -221,6 +221,10 @@ describe('where a value of a source comes from', () => {
       { name: 'pause', value: null, from: 'default' },
       { name: 'before', value: null, from: 'default' },
       { name: 'after', value: null, from: 'default' },
+      { name: 'drill', value: '0 4 1 * *', from: 'BACKUPD_DRILL_SCHEDULE' },
+      { name: 'drillCheck', value: null, from: 'default' },
+      { name: 'rpo', value: null, from: 'BACKUPD_RPO' },
+      { name: 'rto', value: null, from: 'BACKUPD_RTO' },
     ]);
   });
 });

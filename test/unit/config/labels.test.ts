@@ -19,6 +19,10 @@ describe('sources by labels', () => {
         pause: [],
         before: null,
         after: null,
+        drill: { patterns: ['0 4 1 * *'], timezone: 'UTC', catchUpMs: 86_400_000 },
+        drillCheck: null,
+        rpoMs: null,
+        rtoMs: null,
         schedule: { patterns: ['0 2 * * *'], timezone: 'UTC', catchUpMs: 86_400_000 },
         keep: {
           all: false,
@@ -180,8 +184,8 @@ describe('sources by labels', () => {
   it.each([
     ['shedule', 'Perhaps backupd.schedule was meant.'],
     ['maxage', 'Perhaps backupd.max_age was meant.'],
-    ['drill', 'See docs/configuration.md'],
-    ['rpo', 'See docs/configuration.md'],
+    ['drills', 'Perhaps backupd.drill was meant.'],
+    ['pitr', 'See docs/configuration.md'],
   ])('tells the unknown label backupd.%s and goes on', async (label, hint) => {
     const { jobs, problems } = await findJobs({
       containers: [container({ enable: 'true', [label]: 'x' })],

@@ -139,7 +139,7 @@ describe('loadConfig', () => {
     ['BACKUPD_SOURCE_DB_MAX_AEG', 'Perhaps BACKUPD_SOURCE_DB_MAX_AGE was meant.'],
     ['BACKUPD_SOURCE_DB_NAME', 'See docs/configuration.md'],
     ['BACKUPD_NOTIFY_SLAK_URL', 'Perhaps BACKUPD_NOTIFY_SLACK_URL was meant.'],
-    ['BACKUPD_RPO', 'See docs/configuration.md'],
+    ['BACKUPD_PITR', 'See docs/configuration.md'],
   ])('tells the unknown variable %s without its value', async (name, hint) => {
     const { problems } = await load({ [name]: 'hunter2' });
     expect(problems).toEqual([

@@ -1,0 +1,37 @@
+import { toFailure } from '../core/errors.ts';
+import { listDrillStorages, removeDrillStorage } from '../store/drill-storage.ts';
+import { acquireDrillLock } from '../store/lock.ts';
+import type { DrillApp } from './drill.ts';
+
+/** A dead process's lock in another container is recognised within this time. */
+const LOCK_WAIT_MS = 12_000;
+
+/**
+ * Removes what drills left that died, of every source of this `/backups`; one that runs is spared.
+ * @throws BackupdError `target-unavailable`, `storage-unavailable`
+ */
+export async function sweepDrills(
+  { context, scratches }: DrillApp,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dir } = context.storage;
+  const left = new Set([...(await scratches.left(signal)), ...(await listDrillStorages(dir))]);
+  await Promise.all(
+    [...left].map(async (source) => {
+      try {
+        const request = { command: `${context.command}: clearing up`, waitMs: LOCK_WAIT_MS };
+        await using _lock = await acquireDrillLock(dir, source, request, signal);
+        const removed = await scratches.sweep(source, signal);
+        await removeDrillStorage(dir, source);
+        if (removed > 0) {
+          const what = 'containers and volumes of a drill that died were removed';
+          context.emit({ type: 'recovered', source, what });
+        }
+      } catch (error) {
+        if (toFailure(error).code !== 'locked') {
+          throw error;
+        }
+      }
+    }),
+  );
+}
