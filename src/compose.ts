@@ -95,16 +95,20 @@ export async function openApp(options: OpenOptions, signal: AbortSignal): Promis
       return discovery;
     },
     bind: sources.bind,
-    async openChannels() {
-      const { openChannels } = await import('./notifications/open.ts');
-      const { namespace } = storage;
-      return openChannels(config.settings.notify, { namespace, answerWithinMs: 15_000 });
-    },
+    openChannels: async () => openChannelsOf(config.settings, storage),
     scratches: scratches(binding),
     reader: async (engine, format) => (await loadEngine(engine)).reader(format),
     inspection: inspection(docker, surroundings, config.settings),
     ping: async (signal) => pingDocker(docker, signal),
   };
+}
+
+async function openChannelsOf(
+  { notify }: Settings,
+  { namespace }: Storage,
+): ReturnType<App['openChannels']> {
+  const { openChannels } = await import('./notifications/open.ts');
+  return openChannels(notify, { namespace, answerWithinMs: 15_000 });
 }
 
 function configured(

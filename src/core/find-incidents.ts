@@ -159,9 +159,10 @@ function findDrill({ source, lastDrill, lastSuccessAt }: SourceStatus): readonly
       title: `restore drill of ${source} failed`,
       overTitle: `restore drill of ${source} passed`,
       since: lastDrill.at,
-      code: 'verification-failed',
-      message: 'a backup did not pass the test restore',
-      hint: `"backupd drill ${source}" runs it again and says what differs.`,
+      code: lastDrill.failure?.code ?? 'verification-failed',
+      message: lastDrill.failure?.message ?? 'a backup did not pass the test restore',
+      hint:
+        lastDrill.failure?.hint ?? `"backupd drill ${source}" runs it again and says what differs.`,
       lastSuccessAt,
     },
   ];

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import { callDocker, dockerStatus } from './call.ts';
+import { callDocker, dockerStatus, isForbiddenStatus } from './call.ts';
 import {
   SCRATCH_LABEL,
   scratchOptions,
@@ -219,15 +219,23 @@ async function findVolumes(
   label: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly Docker.VolumeInspectInfo[]> {
-  const { Volumes } = await callDocker(
-    docker,
-    { name: 'GET /volumes' },
-    async (abortSignal) =>
-      docker.listVolumes({ filters: JSON.stringify({ label }), abortSignal } as object),
-    signal,
-  );
-  const volumes: Docker.VolumeInspectInfo[] | null = Volumes;
-  return volumes ?? [];
+  try {
+    const { Volumes } = await callDocker(
+      docker,
+      { name: 'GET /volumes' },
+      async (abortSignal) => docker.listVolumes({ filters: { label: [...label] }, abortSignal }),
+      signal,
+    );
+    const volumes: Docker.VolumeInspectInfo[] | null = Volumes;
+    return volumes ?? [];
+  } catch (error) {
+    const status = dockerStatus(error);
+    // Where a proxy hides them it lets nobody make one either.
+    if (status !== null && isForbiddenStatus(status)) {
+      return [];
+    }
+    throw error;
+  }
 }
 
 async function removeAll(

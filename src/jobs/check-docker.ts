@@ -97,7 +97,7 @@ function isInUse(group: CallGroup, jobs: readonly Job[]): boolean {
   return {
     backup: true,
     halt: jobs.some(({ stop, pause }) => stop.length + pause.length > 0),
-    scratch: jobs.some(({ target }) => target.by === 'volume'),
+    scratch: jobs.some(({ target, drill }) => target.by === 'volume' || drill.patterns.length > 0),
   }[group];
 }
 

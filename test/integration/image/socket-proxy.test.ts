@@ -36,6 +36,7 @@ function behind(
   const env = {
     ...options.env,
     BACKUPD_DISCOVER: 'off',
+    BACKUPD_DRILL_SCHEDULE: 'off',
     BACKUPD_SOURCES: sources.map((source) => urls[source]).join(' '),
   };
   // No right that it does not need: not to be root, no capability, nothing to write to but the backups.
