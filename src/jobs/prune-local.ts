@@ -1,6 +1,6 @@
 import { copyRules, pendingCopies } from '../core/copies.ts';
 import { toFailure, type Failure } from '../core/errors.ts';
-import type { CatalogEntry } from '../core/catalog-entry.ts';
+import { drilledAt, type CatalogEntry } from '../core/catalog-entry.ts';
 import {
   decideRetention,
   isMassRemoval,
@@ -37,6 +37,10 @@ export async function decideLocal(
   const whole = new Set(candidates.filter(({ flaw }) => flaw !== DAMAGED).map(({ id }) => id));
   const sendable = entries.filter(({ manifest }) => whole.has(manifest.id));
   const holds = new Map<string, string[]>();
+  const proven = newestProven(sendable);
+  if (proven !== null) {
+    holds.set(proven, ['last to pass a drill']);
+  }
   for (const { settings } of destinations) {
     // The newest one only: all that a place which is down for good would still want would fill the disk.
     const newest = pendingCopies(sendable, copyRules(settings, rules), nowMs).at(-1)?.manifest.id;
@@ -55,6 +59,15 @@ export async function decideLocal(
     held: isMassRemoval(verdicts) && !yes ? [{ source, where: LOCAL, count }] : [],
     failures: [],
   };
+}
+
+/** The one that was restored and compared last: of no other is as much known. */
+function newestProven(entries: readonly CatalogEntry[]): string | null {
+  const passed = entries.filter((entry) => drilledAt(entry) !== null);
+  const [last] = passed.toSorted((one, other) =>
+    (drilledAt(one) ?? '') < (drilledAt(other) ?? '') ? 1 : -1,
+  );
+  return last?.manifest.id ?? null;
 }
 
 const DAMAGED = 'damaged';

@@ -3,9 +3,6 @@ import { listDrillStorages, removeDrillStorage } from '../store/drill-storage.ts
 import { acquireDrillLock } from '../store/lock.ts';
 import type { DrillApp } from './drill.ts';
 
-/** A dead process's lock in another container is recognised within this time. */
-const LOCK_WAIT_MS = 12_000;
-
 /**
  * Removes what drills left that died, of every source of this `/backups`; one that runs is spared.
  * @throws BackupdError `target-unavailable`, `storage-unavailable`
@@ -19,7 +16,7 @@ export async function sweepDrills(
   await Promise.all(
     [...left].map(async (source) => {
       try {
-        const request = { command: `${context.command}: clearing up`, waitMs: LOCK_WAIT_MS };
+        const request = { command: `${context.command}: clearing up`, waitMs: 0 };
         await using _lock = await acquireDrillLock(dir, source, request, signal);
         const removed = await scratches.sweep(source, signal);
         await removeDrillStorage(dir, source);

@@ -230,6 +230,11 @@ test('status', async () => {
         lastRestore: { at: INSTANT, id: null, outcome: 'success', code: null, message: null },
         copies: [],
         lastDrill: null,
+        drill: { lastSuccessAt: null, skipped: null, nextRunAt: INSTANT, maxAgeSeconds: NUMBER },
+        recovery: {
+          rpo: { targetSeconds: null, measuredSeconds: NUMBER, met: null },
+          rto: { targetSeconds: null, measuredSeconds: null, met: null },
+        },
         threeTwoOne: {
           holds: false,
           missing: ['a third copy', 'a second kind of place', 'a copy off this site'],

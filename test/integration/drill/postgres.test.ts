@@ -43,7 +43,11 @@ test('what was dumped is what is restored, in a container that reaches nothing, 
   const activity = await server.sql(
     'select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables',
   );
+  const since = Date.now() / 1000;
   const report = await drill({ drillCheck: 'shop: select count(*) > 1000 from orders' });
+  const range = ['--since', `${since}`, '--until', `${Date.now() / 1000}`];
+  const events = await docker('events', ...range, '--filter', `label=backupd-scratch=${owner()}`);
+  expect(events).toContain('exec_create');
   expect(report).toMatchObject({
     ok: true,
     integrity: 1,
@@ -68,6 +72,9 @@ test('what was dumped is what is restored, in a container that reaches nothing, 
   expect(scratch?.HostConfig['NanoCpus']).toBeGreaterThan(0);
   expect(scratch?.NetworkSettings.Ports).toEqual({});
   expect(scratch?.Config.Labels).toMatchObject({ 'backupd.enable': 'false' });
+  const password = scratch?.Config.Env.find((one) => one.startsWith('POSTGRES_PASSWORD='));
+  expect(password?.length).toBeGreaterThan(30);
+  expect(events).not.toContain(password?.split('=', 2)[1]);
   // The one of the source is \`test\`: that of the scratch is its own.
   expect(scratch?.Config.Env).not.toContain('POSTGRES_PASSWORD=test');
   expect(scratchesOf(owner())).toEqual([]);

@@ -114,7 +114,7 @@ describe('rule set A', () => {
   });
 });
 
-test('rule set B is all that volumes need', async () => {
+test('rule set B is all that volumes and drills need', async () => {
   await using proxy = await startSocketProxy({ scratch: true });
   await using backups = await testVolume();
   const options = behind(proxy, backups, ['db', 'uploads']);
@@ -129,6 +129,10 @@ test('rule set B is all that volumes need', async () => {
   const undo = await runBackupd(['restore', 'uploads', '--undo'], options);
   expect(undo.exitCode, undo.stdout + undo.stderr).toBe(0);
   expect(await inVolume(uploads.name, 'cat file')).toBe('after\n');
+  const drill = await runBackupd(['drill', 'uploads'], options);
+  expect(drill.exitCode, drill.stdout + drill.stderr).toBe(0);
+  const tried = await runBackupd(['drill', 'db'], options);
+  expect(tried.exitCode, tried.stdout + tried.stderr).toBe(0);
 });
 
 describe('a rule that is missing', () => {

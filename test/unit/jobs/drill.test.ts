@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CannotDrill } from '../../../src/core/drill.ts';
+import { BackupdError } from '../../../src/core/errors.ts';
+import type { BackupId } from '../../../src/core/layout.ts';
+import type { Scratches } from '../../../src/core/scratch.ts';
+import { drillSource } from '../../../src/jobs/drill.ts';
+import { sweepDrills } from '../../../src/jobs/sweep-drills.ts';
+import { openCatalog } from '../../../src/store/catalog.ts';
+import { readDrills } from '../../../src/store/drills.ts';
+import { acquireDrillLock } from '../../../src/store/lock.ts';
+import { sampleApp, type SampleApp } from '../../support/app.ts';
+import {
+  commitBackup,
+  NO_SCRATCHES,
+  sampleJob,
+  temporaryFolder,
+  type TemporaryFolder,
+} from '../../support/storage.ts';
+
+const ID = '20261122T020000Z-full-3fa9' as BackupId;
+
+let folder: TemporaryFolder;
+let app: SampleApp;
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  app = sampleApp({
+    dir: folder.dir,
+    catalog: openCatalog({ dir: folder.dir, namespace: 'demo' }),
+  });
+});
+afterEach(async () => {
+  await folder[Symbol.asyncDispose]();
+});
+
+async function drill(scratches: Partial<Scratches>): ReturnType<typeof drillSource> {
+  const own = { ...app, scratches: { ...NO_SCRATCHES, ...scratches } };
+  return drillSource(sampleJob(), own, { waitMs: 0 }, AbortSignal.timeout(20_000));
+}
+
+describe('a drill', () => {
+  test('that cannot be tried is skipped, and no verdict', async () => {
+    await commitBackup(app.context.catalog, { id: ID });
+    const report = await drill({
+      open: () => Promise.reject(new CannotDrill('no-space', 'no memory')),
+    });
+    expect(report).toMatchObject({
+      ok: false,
+      skipped: 'no memory',
+      failure: { code: 'no-space' },
+    });
+    expect(await readDrills(folder.dir, 'db')).toMatchObject({ verdicts: 0, lastVerdict: null });
+    expect((await app.context.catalog.entries('db'))[0]?.receipts).toEqual([]);
+    expect(app.events.at(-1)).toMatchObject({ type: 'drill-finished', report: { ok: false } });
+  });
+
+  test('without a backup is skipped', async () => {
+    expect(await drill({})).toMatchObject({ id: null, failure: { code: 'backup-not-found' } });
+  });
+
+  test('whose scratch does not come up has failed, and is a verdict', async () => {
+    await commitBackup(app.context.catalog, { id: ID });
+    const report = await drill({
+      open: () => Promise.reject(new BackupdError('restore-failed', 'it ended with 1')),
+    });
+    expect(report).toMatchObject({ ok: false, skipped: null, failure: { code: 'restore-failed' } });
+    expect(await readDrills(folder.dir, 'db')).toMatchObject({ verdicts: 1, lastSuccessAt: null });
+    expect((await app.context.catalog.entries('db'))[0]?.receipts).toMatchObject([
+      { type: 'drilled', ok: false },
+    ]);
+  });
+
+  test('says what could not be removed, whatever came of it', async () => {
+    let sweeps = 0;
+    const report = await drill({
+      sweep: () => {
+        sweeps += 1;
+        return sweeps === 1 ? Promise.resolve(0) : Promise.reject(new Error('Docker is away'));
+      },
+    });
+    expect(report.notes.join()).toContain('could not be removed: Docker is away');
+    expect(app.events.map(({ type }) => type)).toContain('recovery-postponed');
+  });
+});
+
+test('a drill that runs is spared, and what is left of others is removed', async () => {
+  const swept: string[] = [];
+  const scratches: Scratches = {
+    ...NO_SCRATCHES,
+    left: () => Promise.resolve(['db', 'wiki']),
+    sweep(source) {
+      swept.push(source);
+      return Promise.resolve(1);
+    },
+  };
+  const request = { command: 'drill db', waitMs: 0 };
+  await using _drill = await acquireDrillLock(folder.dir, 'db', request, AbortSignal.timeout(5000));
+  await sweepDrills({ ...app, scratches }, AbortSignal.timeout(30_000));
+  expect(swept).toEqual(['wiki']);
+});
