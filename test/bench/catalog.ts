@@ -9,8 +9,8 @@ import { startIdleContainer } from '../support/idle-container.ts';
 import { sampleManifest } from '../support/storage.ts';
 import { docker, runProcess } from '../support/run-process.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { checkLimit, type Finding } from './findings.ts';
-import { spreadOf } from './rounds.ts';
+import { checkLimit, type Measured } from './findings.ts';
+import { spreadOf, type Course } from './rounds.ts';
 
 const SOURCES = 20;
 const BACKUPS_EACH = 500;
@@ -20,18 +20,13 @@ const HOUR_MS = 3_600_000;
 const TIMES = 15;
 
 /** How long it takes to list and to show a catalog in which there are years of backups. */
-export async function measureCatalog({
-  say,
-}: {
-  readonly say: (line: string) => void;
-}): Promise<{ readonly findings: readonly Finding[]; readonly notes: readonly string[] }> {
+export async function measureCatalog({ say }: Pick<Course, 'say'>): Promise<Measured> {
   await using stack = new AsyncDisposableStack();
   const backups = await mkdtemp(join(tmpdir(), 'backupd-bench-'));
   stack.defer(async () => rm(backups, { recursive: true, force: true }));
   const names = Array.from({ length: SOURCES }, (_, index) => `db${index}`);
-  for (const source of names) {
-    await fillSource(backups, source);
-  }
+  say(`catalog: making ${SOURCES * BACKUPS_EACH} backups`);
+  await Promise.all(names.map(async (source) => fillSource(backups, source)));
   // Found, but never backed up here.
   const target = stack.use(await startIdleContainer());
   const daemon = stack.use(

@@ -21,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(randomInt(1_000_000)) },
     /** Minutes from one run of a source to its next one, more where the machine is slow; a divisor of 60. */
     every: { type: 'string', default: '1' },
+    sources: { type: 'string', default: '30' },
     /** How many of the newest backups of each source are restored in the end. */
     restore: { type: 'string', default: 'all' },
   },
@@ -49,12 +50,14 @@ function say(line: string): void {
 }
 
 say(`soak: ${values.minutes} minutes, seed ${values.seed}, log in ${path}`);
-say(`again: npm run soak -- --minutes ${values.minutes} --seed ${values.seed}`);
+say(
+  `again: npm run soak -- --minutes ${values.minutes} --seed ${values.seed} --sources ${values.sources} --every ${values.every}`,
+);
 const interrupted = Promise.withResolvers<never>();
 process.once('SIGINT', () => {
   interrupted.reject(new Error('interrupted'));
 });
-await using stage = await setSoakStage(everySeconds);
+await using stage = await setSoakStage({ sources: Number(values.sources), everySeconds });
 const ticks = new Map<Target, Tick[]>(stage.targets.map((target) => [target, []]));
 const watched: Watched = { samples: [], seen: new Set() };
 const happened = await Promise.race([live(stage), interrupted.promise]);
@@ -71,13 +74,13 @@ process.exitCode = wrong.length === 0 ? 0 : 1;
 /** Everything at once, until the time is over and all is well again. */
 async function live(stage: SoakStage): Promise<readonly Happened[]> {
   const ending = new AbortController();
-  const beganAtMs = Date.now();
   const beside = [
     keepTicking(stage.targets, ticks, ending.signal),
     keepWatching(stage, watched, ending.signal),
   ];
   await waitFor('first backups', () => isWell(watched.samples.at(-1)), RECOVERY_MS);
   say('every source has a backup: from now on things break');
+  const beganAtMs = Date.now();
   const happened = await keepBreaking(stage, {
     chance: chance(Number(values.seed)),
     untilMs: beganAtMs + lastsMs,

@@ -85,10 +85,9 @@ async function restoreAll(
     for (const backup of backups) {
       const name = `proof_${source.name}`;
       const isDatabase = !source.url.startsWith('volume:');
-      const { exitCode, stdout, stderr } = await box.exec([
-        ...['backupd', 'restore', source.name, '--at', backup.id, '--as', name, '--json'],
-        ...(isDatabase ? ['--database', source.name] : []),
-      ]);
+      const beside = ['--as', name, ...(isDatabase ? ['--database', source.name] : [])];
+      const restore = ['backupd', 'restore', source.name, '--at', backup.id, ...beside, '--json'];
+      const { exitCode, stdout, stderr } = await box.exec(restore);
       const why =
         exitCode === 0
           ? wrongTicks(ticks.get(target) ?? [], await source.readRestored(name), backup)

@@ -12,7 +12,7 @@ import {
 } from '../support/test-container.ts';
 import { mariadbTarget, postgresTarget, volumeTarget, type Target } from './targets.ts';
 
-/** Thirty sources, a bucket behind a proxy, a small disk, and the daemon. */
+/** The sources, a bucket behind a proxy, a small disk, and the daemon. */
 export interface SoakStage extends AsyncDisposable {
   readonly targets: readonly Target[];
   readonly proxy: S3Proxy;
@@ -26,20 +26,28 @@ export interface SoakStage extends AsyncDisposable {
 }
 
 const DISK_BYTES = 256 * 1024 * 1024;
+/** What there is, and how much of it. */
+const KINDS = [
+  { start: postgresTarget, stem: 'pga', share: 10 / 30 },
+  { start: postgresTarget, stem: 'pgb', share: 6 / 30 },
+  { start: mariadbTarget, stem: 'maria', share: 6 / 30 },
+  { start: volumeTarget, stem: 'vol', share: 8 / 30 },
+];
 /** How many backups of each source are kept, here and in the bucket. */
 const KEEP = 'last=4';
 
-/** @param everySeconds from one run of a source to its next one; each source has a second of its own */
-export async function setSoakStage(everySeconds: number): Promise<SoakStage> {
+export interface SoakOptions {
+  /** How many there are, of all kinds. */
+  readonly sources: number;
+  /** From one run of a source to its next one; each source has a second of its own. */
+  readonly everySeconds: number;
+}
+
+export async function setSoakStage({ sources, everySeconds }: SoakOptions): Promise<SoakStage> {
   await using stack = new AsyncDisposableStack();
   const targets: Target[] = [];
-  for (const start of [
-    () => postgresTarget('pga', 10),
-    () => postgresTarget('pgb', 6),
-    () => mariadbTarget('maria', 6),
-    () => volumeTarget('vol', 8),
-  ]) {
-    targets.push(stack.use(await start()));
+  for (const { start, stem, share } of KINDS) {
+    targets.push(stack.use(await start(stem, Math.max(1, Math.round(sources * share)))));
   }
   const minio = stack.use(await startMinio());
   const proxy = stack.use(await s3Proxy(minio.endpoint));

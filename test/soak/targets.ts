@@ -2,7 +2,7 @@ import { startIdleContainer } from '../support/idle-container.ts';
 import { startMysql } from '../support/mysql.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { docker } from '../support/run-process.ts';
-import { testVolume, uniqueName, type TestContainer } from '../support/test-container.ts';
+import { runContainer, testVolume, type TestContainer } from '../support/test-container.ts';
 
 /** A source of the soak: a database of a server, or a volume of a container. */
 export interface SoakSource {
@@ -95,12 +95,13 @@ export async function volumeTarget(stem: string, count: number): Promise<Target>
       name,
       url: `volume://${volume}`,
       async readRestored(restored) {
-        const files = await docker(
-          ...['run', '--rm', '--name', uniqueName('run'), '--volume', `${restored}:/restored:ro`],
-          ...['debian:trixie-slim', 'ls', '/restored'],
-        );
+        const { stdout } = await runContainer({
+          image: 'debian:trixie-slim',
+          volumes: [`${restored}:/restored:ro`],
+          args: ['ls', '/restored'],
+        });
         await docker('volume', 'rm', restored);
-        return numbers(files.replaceAll('tick-', ''));
+        return numbers(stdout.replaceAll('tick-', ''));
       },
     })),
     async write(n) {
