@@ -64,9 +64,7 @@ export function findFalseComfort(samples: readonly Sample[]): readonly string[] 
     [...(said ?? [])].flatMap(([source, one]) => {
       const newest = newestAtMs.get(source) ?? null;
       const isLate = newest === null || atMs - newest > one.maxAgeSeconds * 1000 + SLACK_MS;
-      // A first backup may have been done between the look at the disk and the scrape.
-      const isNew = newest === null && one.success <= 1;
-      return isLate && !isNew && !isSaidLate(one)
+      return isLate && !isSaidLate(one)
         ? [`${source} at ${new Date(atMs).toISOString()}: said to be ${one.ageSeconds} s old`]
         : [];
     }),

@@ -35,10 +35,10 @@ export async function keepWatching(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    // The disk first: what is done between the two is not held against backupd.
-    const newestAtMs = await lookAtDisk(stage, seen);
+    // What it says first: what is done between the two is not held against it.
     const atMs = Date.now();
-    samples.push({ atMs, newestAtMs, ...(await ask(stage.metricsUrl)) });
+    const answer = await ask(stage.metricsUrl);
+    samples.push({ atMs, newestAtMs: await lookAtDisk(stage, seen), ...answer });
     await pause(EVERY_MS, null, { signal }).catch(() => null);
   }
 }

@@ -49,6 +49,8 @@ test('who says fine while the disk says late is found', () => {
     'db at 1970-01-01T00:02:00.000Z: said to be 10 s old',
   ]);
   expect(findFalseComfort([sample(120, null, FINE)])).toHaveLength(1);
+  // It was done after the scrape.
+  expect(findFalseComfort([sample(120, 121, LATE)])).toEqual([]);
 });
 
 test('successes are no more than there were backups, and backups that are not counted are cut off ones', () => {
