@@ -1,6 +1,6 @@
 import { copyRules, hasCopy, lastCopy, listCopies, pendingCopies } from './copies.ts';
 import type { DestinationSettings } from './destination-settings.ts';
-import type { RetentionPolicy } from './job.ts';
+import type { RetentionPolicy, Schedule } from './job.ts';
 import { storedBytes } from './manifest.ts';
 import { isGood, type CatalogEntry } from './catalog-entry.ts';
 import { intervalMs } from './schedule.ts';
@@ -83,8 +83,14 @@ function isOnTime({ settings, record }: ObservedDestination, nowMs: number): boo
 
 function isLate({ schedule }: DestinationSettings, lastSuccessAt: string, nowMs: number): boolean {
   const lastMs = Date.parse(lastSuccessAt);
-  const interval = intervalMs(schedule, lastMs);
-  return interval === null || nowMs - lastMs > interval * LATE_INTERVALS;
+  const maxAge = maxAgeMs(schedule, lastMs);
+  return maxAge === null || nowMs - lastMs > maxAge;
+}
+
+/** How long it may take until all that was wanted at an instant is there; null: nothing is sent by itself. */
+function maxAgeMs(schedule: Schedule, atMs: number): number | null {
+  const interval = intervalMs(schedule, atMs);
+  return interval === null ? null : interval * LATE_INTERVALS;
 }
 
 /** How a destination stands, with how the copies of all sources stand there. */
@@ -98,6 +104,12 @@ export function judgeDestination(
   const pendingBackups = copies.reduce((sum, copy) => sum + copy.pendingBackups, 0);
   const dueMs = uploadDueAt(settings.schedule, record, pendingBackups > 0, nowMs);
   const state = stateOf(observed, copies, nowMs);
+  const oldestPendingAt =
+    copies.flatMap((copy) => copy.oldestPendingAt ?? []).toSorted()[0] ?? null;
+  const maxAge = maxAgeMs(
+    settings.schedule,
+    oldestPendingAt === null ? nowMs : Date.parse(oldestPendingAt),
+  );
   return {
     destination,
     kind: settings.place.kind,
@@ -112,7 +124,8 @@ export function judgeDestination(
     nextRunAt: dueMs === null ? null : new Date(dueMs).toISOString(),
     pendingBackups,
     pendingBytes: copies.reduce((sum, copy) => sum + copy.pendingBytes, 0),
-    oldestPendingAt: copies.flatMap((copy) => copy.oldestPendingAt ?? []).toSorted()[0] ?? null,
+    oldestPendingAt,
+    maxAgeSeconds: maxAge === null ? null : maxAge / 1000,
     bytesTotal: record.bytesTotal,
     failuresTotal: record.failuresTotal,
     removedTotal: record.removedTotal,

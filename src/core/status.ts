@@ -154,6 +154,8 @@ export interface DestinationStatus {
   readonly pendingBackups: number;
   readonly pendingBytes: number;
   readonly oldestPendingAt: string | null;
+  /** How long a backup may wait to be sent; null: for ever, since it is sent by hand. */
+  readonly maxAgeSeconds: number | null;
   readonly bytesTotal: number;
   readonly failuresTotal: Readonly<Record<string, number>>;
   /** By source. */

@@ -233,6 +233,11 @@ const DESTINATION_GAUGES: readonly (readonly [
     'When the oldest backup that is pending was done; 0: none is.',
     ({ oldestPendingAt }) => seconds(oldestPendingAt),
   ],
+  [
+    'backupd_upload_max_age_seconds',
+    'How long a backup may wait to be sent there; 0: for ever, it is sent by hand.',
+    ({ maxAgeSeconds }) => maxAgeSeconds ?? 0,
+  ],
 ];
 
 /** Failures that a rate can be taken of from the first one on. */

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { measureCopies } from './copies.ts';
+import { measureCatalog } from './catalog.ts';
 import { measureDownload } from './download.ts';
 import { measureEncrypted } from './encrypted.ts';
 import { measureEngine } from './engine.ts';
@@ -23,6 +24,7 @@ const SUBJECTS: Readonly<Record<string, (course: Course) => Promise<Measured>>> 
   encrypted: measureEncrypted,
   upload: measureUpload,
   download: measureDownload,
+  catalog: measureCatalog,
   copies: measureCopies,
 };
 

@@ -170,6 +170,17 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
   );
 }
 
+interface AlertRule {
+  readonly alert: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+interface AlertTest {
+  readonly alertname: string;
+  readonly exp_alerts?: readonly unknown[];
+}
+
 describe('metrics', () => {
   test('the tables have every series with its labels, and no other', async () => {
     const documented = inlineCode(documentAt('docs/metrics.md'))
@@ -189,13 +200,25 @@ describe('metrics', () => {
     }
   });
 
-  test('examples are valid YAML, and alerts have what Prometheus asks for', () => {
-    const [, alerts = ''] = blocks(documentAt('docs/metrics.md'), 'yaml');
-    const { groups } = parse(alerts) as { groups: readonly { rules: readonly object[] }[] };
+  test('every alert says what to do, is explained, and is tested firing and silent', async () => {
+    const { groups } = parse(
+      await readFile(join(ROOT, 'config/prometheus/alerts.yml'), 'utf8'),
+    ) as { groups: readonly { rules: readonly AlertRule[] }[] };
+    const { tests } = parse(
+      await readFile(join(ROOT, 'test/integration/monitoring/alerts.yml'), 'utf8'),
+    ) as { tests: readonly { alert_rule_test: readonly AlertTest[] }[] };
     const rules = groups.flatMap((group) => group.rules);
-    expect(rules.length).toBeGreaterThan(4);
-    for (const rule of rules) {
-      expect(Object.keys(rule)).toEqual(expect.arrayContaining(['alert', 'expr', 'annotations']));
+    const headings = [...documentAt('docs/monitoring.md').matchAll(/^### (.*)$/gm)];
+    expect(headings.map(([, name]) => name)).toEqual(rules.map(({ alert }) => alert));
+    for (const { alert, labels, annotations } of rules) {
+      expect(['critical', 'warning']).toContain(labels.severity);
+      expect(Object.keys(annotations)).toEqual(['summary', 'description', 'runbook']);
+      expect(annotations['runbook']).toBe(`docs/monitoring.md#${alert.toLowerCase()}`);
+      const tested = tests
+        .flatMap(({ alert_rule_test: all }) => all)
+        .filter(({ alertname }) => alertname === alert)
+        .map(({ exp_alerts: expected = [] }) => expected.length > 0);
+      expect(sorted(tested.map(String)), alert).toEqual(['false', 'true']);
     }
   });
 });

@@ -100,12 +100,19 @@ describe('a destination', () => {
     expect(judgeDestination(trying, [pending], NOW_MS).lastAttempt?.outcome).toBe('interrupted');
   });
 
+  test('a backup may wait for one and a half of its intervals', () => {
+    expect(judgeDestination(observed(), [pending], NOW_MS).maxAgeSeconds).toBe(9 * 3600);
+  });
+
   test('sent to by hand alone it is never overdue', () => {
     const settings = destinationSettings({
       schedule: { patterns: [], timezone: 'UTC', catchUpMs: 0 },
     });
     const byHand = { ...observed({ lastSuccessAt: '2020-01-01T00:00:00.000Z' }), settings };
-    expect(judgeDestination(byHand, [pending], NOW_MS).state).toBe('pending');
+    expect(judgeDestination(byHand, [pending], NOW_MS)).toMatchObject({
+      state: 'pending',
+      maxAgeSeconds: null,
+    });
   });
 });
 
