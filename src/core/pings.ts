@@ -1,4 +1,4 @@
-import type { Incident } from './incident.ts';
+import type { AlarmEvent, Incident } from './incident.ts';
 import { isSettled } from './find-incidents.ts';
 import type { SourceStatus, StatusReport } from './status.ts';
 
@@ -17,8 +17,8 @@ export interface Ping {
 export interface Heard {
   readonly report: StatusReport;
   readonly incidents: readonly Incident[];
-  /** Whether that is all there is; else what was wrong before still is, as far as anybody knows. */
-  readonly isWhole: boolean;
+  /** Of what nothing could be seen: what was wrong before still is, as far as anybody knows. */
+  readonly unseen: readonly AlarmEvent[];
 }
 
 /** All sources together, in the record of what was pinged. */

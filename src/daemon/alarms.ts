@@ -1,6 +1,7 @@
 import { toFailure } from '../core/errors.ts';
 import { findStorageTrouble } from '../core/find-around.ts';
 import { findIncidents } from '../core/find-incidents.ts';
+import { ALARM_EVENTS } from '../core/incident.ts';
 import { configuredChannels } from '../core/notify-settings.ts';
 import type { Heard } from '../core/pings.ts';
 import type { App, Discovery } from '../jobs/context.ts';
@@ -83,12 +84,15 @@ async function listen(app: App, seen: Discovery): Promise<Heard> {
   try {
     const standing = await observeStanding(app, seen, now);
     const incidents = findIncidents(standing, now.getTime());
-    return { report: standing.report, incidents, isWhole: true };
+    // Labels are not seen where Docker is silent.
+    const unseen = standing.docker === null ? [] : (['config'] as const);
+    return { report: standing.report, incidents, unseen };
   } catch (error) {
     const failure = toFailure(error);
     if (failure.code !== 'storage-unavailable') {
       throw error;
     }
-    return { report: NOTHING_KNOWN, incidents: [findStorageTrouble(failure)], isWhole: false };
+    const incidents = [findStorageTrouble(failure)];
+    return { report: NOTHING_KNOWN, incidents, unseen: ALARM_EVENTS };
   }
 }

@@ -120,7 +120,13 @@ function planTry(
   if (next === null) {
     return null;
   }
-  entry.wanted = { trigger, number: number + 1, atMs: next.atMs, unlessSinceMs: atMs };
+  entry.wanted = {
+    // A first backup that waits meanwhile is wanted until it is there, however often this is tried.
+    trigger: entry.wanted?.trigger === 'first' ? 'first' : trigger,
+    number: number + 1,
+    atMs: next.atMs,
+    unlessSinceMs: atMs,
+  };
   const at = new Date(next.atMs).toISOString();
   app.context.emit({ type: 'retry-planned', source, at });
   return next.counts ? null : at;

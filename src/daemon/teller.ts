@@ -103,11 +103,14 @@ async function readRecord({ channel, dir, log }: TellerOptions): Promise<Channel
 function takeIn({ channel, on, namespace }: TellerOptions, state: State, heard: Heard): void {
   state.heard = heard;
   if (channel.kind !== 'pings') {
-    const before = state.record.incidents.filter(({ overAt }) => overAt === null);
-    const found = [...(heard.isWhole ? [] : before), ...heard.incidents];
+    const { report, incidents, unseen } = heard;
+    const kept = state.record.incidents.filter(
+      ({ event, overAt }) => overAt === null && unseen.includes(event),
+    );
+    const found = [...kept, ...incidents];
     const others = found.filter(({ about }) => about !== troubleWith(channel.name));
     const manner = { kind: channel.kind, on, namespace };
-    const known = heard.isWhole ? refresh(state.record, heard.report.sources) : state.record;
+    const known = unseen.includes('failure') ? state.record : refresh(state.record, report.sources);
     state.record = follow(known, others, manner, Date.now());
   }
 }

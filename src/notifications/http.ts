@@ -30,13 +30,8 @@ const LONGEST_ANSWER_BYTES = 4096;
  */
 export async function post(request: Post, signal: AbortSignal): Promise<void> {
   const limit = AbortSignal.timeout(request.answerWithinMs);
-  const { host, pathname, search, username, password } = new URL(request.url);
-  const own = [request.url, pathname, pathname.slice(1), search, password, username];
-  const secrets = [
-    ...own,
-    ...pathname.split('/').filter((part) => part.length > 8),
-    ...request.secrets,
-  ];
+  const { host } = new URL(request.url);
+  const secrets = [...secretParts(request.url), ...request.secrets];
   let answer: { readonly response: IncomingMessage; readonly text: string };
   try {
     answer = await exchange(request, AbortSignal.any([signal, limit]));
@@ -56,6 +51,22 @@ export async function post(request: Post, signal: AbortSignal): Promise<void> {
     throw new NotDelivered(`${host} answered ${statusCode}${said === '' ? '' : `: ${said}`}`, {
       retryAfterMs: retryAfterMs(response.headers['retry-after']),
     });
+  }
+}
+
+/** What of an address nobody is to see: all but its host. */
+function secretParts(address: string): readonly string[] {
+  const { pathname, search, searchParams, username, password } = new URL(address);
+  const parts = [...pathname.split('/'), ...searchParams.values(), username, password];
+  return [address, pathname, search, ...parts, ...parts.map((part) => safelyDecoded(part))];
+}
+
+function safelyDecoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // It is no encoding then, but meant as it is.
+    return part;
   }
 }
 

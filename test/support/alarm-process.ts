@@ -19,5 +19,5 @@ const { signal } = new AbortController();
 
 const telling = teller(options, signal);
 const report = { healthy: false, sources: [], destinations: [], problems: [] };
-telling.hear({ report, incidents: wrong.map((source) => failure(source)), isWhole: true });
+telling.hear({ report, incidents: wrong.map((source) => failure(source)), unseen: [] });
 await telling.idle();

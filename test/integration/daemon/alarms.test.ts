@@ -187,4 +187,4 @@ test('a channel that is dead is counted, said, and tried again; no secret is sai
   for (const secret of MARKED) {
     expect(said).not.toContain(secret);
   }
-});
+}, 400_000);

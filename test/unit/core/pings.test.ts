@@ -41,7 +41,7 @@ const FAILED = {
 function heard(sources: readonly SourceStatus[], change: Partial<Heard> = {}): Heard {
   const healthy = sources.every((source) => source.healthy);
   const report = { healthy, sources, destinations: [], problems: [] };
-  return { report, incidents: [], isWhole: true, ...change };
+  return { report, incidents: [], unseen: [], ...change };
 }
 
 function pings(

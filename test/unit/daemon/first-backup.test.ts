@@ -45,6 +45,20 @@ describe('a first backup that failed', () => {
     await expect.poll(() => now.runs, PATIENCE).toEqual(['db first', 'other first', 'third first']);
   });
 
+  test('is wanted still when the scheduled ones meanwhile failed as often as they are tried', async () => {
+    world.discovery.sources.push(source('db'));
+    const now = startLife(world, { outcome: () => 'failed' });
+    expect(await now.at('2026-01-01T01:30:00Z')).toEqual(['db first']);
+    for (const minute of ['31', '33', '37', '45']) {
+      expect(await now.at(`2026-01-01T01:${minute}:00Z`)).toEqual(['db first']);
+    }
+    // The next one would be at 02:01; the schedule comes before.
+    expect(await now.at('2026-01-01T02:00:00Z')).toEqual(['db schedule']);
+    for (const minute of ['01', '03', '07', '15', '31']) {
+      expect(await now.at(`2026-01-01T02:${minute}:00Z`)).toEqual(['db first']);
+    }
+  });
+
   test('is not tried again where somebody made one by hand', async () => {
     world.discovery.sources.push(source('db'));
     const now = startLife(world, { outcome: () => 'failed' });

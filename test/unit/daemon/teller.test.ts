@@ -46,7 +46,7 @@ test('what was sent is known for this life where it cannot be read nor written d
   await writeFile(join(folder.dir, '.backupd'), '');
   const one = telling();
   for (let look = 0; look < 3; look += 1) {
-    one.hear({ report: REPORT, incidents: [failure('db')], isWhole: true });
+    one.hear({ report: REPORT, incidents: [failure('db')], unseen: [] });
     await one.idle();
   }
   expect(sent).toEqual(['backup open']);
@@ -58,7 +58,7 @@ test('what a channel cannot tell of itself it is not told', async () => {
   const own = failure('db', { about: troubleWith('webhook') });
   const others = failure('db', { about: troubleWith('slack') });
   const one = telling();
-  one.hear({ report: REPORT, incidents: [own, others], isWhole: true });
+  one.hear({ report: REPORT, incidents: [own, others], unseen: [] });
   await one.idle();
   expect(sent).toEqual(['channel slack open']);
 });
@@ -71,10 +71,10 @@ test('what begins and ends while something is sent is told behind it', async () 
     await held.promise;
   });
   const [first, second] = [failure('db'), failure('db', { about: 'verification' })];
-  one.hear({ report: REPORT, incidents: [first], isWhole: true });
+  one.hear({ report: REPORT, incidents: [first], unseen: [] });
   await begun.promise;
-  one.hear({ report: REPORT, incidents: [first, second], isWhole: true });
-  one.hear({ report: REPORT, incidents: [first], isWhole: true });
+  one.hear({ report: REPORT, incidents: [first, second], unseen: [] });
+  one.hear({ report: REPORT, incidents: [first], unseen: [] });
   held.resolve(undefined);
   await one.idle();
   expect(sent).toEqual(['backup open', 'verification open', 'verification over']);
@@ -85,11 +85,21 @@ test('a bug in a channel is logged, and tried again by the next look', async () 
   const one = telling(() =>
     isBroken ? Promise.reject(new TypeError('undefined is not a function')) : Promise.resolve(),
   );
-  one.hear({ report: REPORT, incidents: [failure('db')], isWhole: true });
+  one.hear({ report: REPORT, incidents: [failure('db')], unseen: [] });
   await one.idle();
   expect(log).toContain('alarms not told');
   isBroken = false;
-  one.hear({ report: REPORT, incidents: [failure('db')], isWhole: true });
+  one.hear({ report: REPORT, incidents: [failure('db')], unseen: [] });
   await one.idle();
   expect(sent).toEqual(['backup open']);
+});
+
+test('a mistake in a label is not solved because Docker is silent', async () => {
+  const mistake = failure('db', { event: 'config', about: 'backupd.keep' });
+  const one = telling();
+  one.hear({ report: REPORT, incidents: [mistake, failure('db')], unseen: [] });
+  await one.idle();
+  one.hear({ report: REPORT, incidents: [], unseen: ['config'] });
+  await one.idle();
+  expect(sent).toEqual(['backupd.keep open', 'backup open', 'backup over']);
 });

@@ -162,6 +162,12 @@ describe('who is asked', () => {
     ['fails', { status: 500, body: 'oops\nno' }, /^127\.0\.0\.1:\d+ answered 500: oops no$/, null],
     ['has enough', { status: 429, headers: { 'retry-after': '120' } }, /answered 429$/, 120_000],
     [
+      'repeats the address',
+      { status: 404, body: `no /services/${SECRET}?token=${SECRET}` },
+      /answered 404: no .*\[hidden\]$/,
+      null,
+    ],
+    [
       'repeats secrets',
       { status: 403, body: `no ${SECRET}` },
       /answered 403: no \[hidden\]$/,
