@@ -15,13 +15,12 @@ export function tableLines(
 ): readonly Line[] {
   const titles = columns.map(({ title }): Line => ({ text: title, format: 'dim' }));
   const all = [titles, ...rows];
-  const widths = columns.map((_, index) =>
-    Math.max(...all.map((row) => displayWidth(row[index] ?? ''))),
-  );
-  return all.map((row) =>
+  const taken = all.map((row) => columns.map((_, index) => displayWidth(row[index] ?? '')));
+  const widths = columns.map((_, index) => Math.max(...taken.map((row) => row[index] ?? 0)));
+  return all.map((row, number) =>
     columns.flatMap((column, index): readonly Span[] => {
       const cell = row[index] ?? '';
-      const space = ' '.repeat((widths[index] ?? 0) - displayWidth(cell));
+      const space = ' '.repeat((widths[index] ?? 0) - (taken[number]?.[index] ?? 0));
       const last = index === columns.length - 1;
       if (column.align === 'right') {
         return [space, ...spansOf(cell), last ? '' : GAP];

@@ -35,6 +35,15 @@ const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\
  * turn the writing direction), line separators and lone surrogates are written out, `\x1b`, `\u{202e}`.
  */
 export function escapeControls(text: string): string {
+  return isPlain(text) ? text : escapeEach(text);
+}
+
+/** Whether a text has nothing but letters, digits and the like of ASCII: most have, and can be seen to at once. */
+export function isPlain(text: string): boolean {
+  return /^[ -~]*$/.test(text);
+}
+
+function escapeEach(text: string): string {
   return text.replaceAll(
     // Joiners (U+200C, U+200D) stay: scripts and emoji are written with them.
     /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200C\u200D])\p{Cf}/gu,

@@ -1,13 +1,10 @@
 import stringWidth from 'string-width';
-import { escapeControls, spansOf, textOf, type Line } from './text.ts';
+import { escapeControls, isPlain, spansOf, textOf, type Line } from './text.ts';
 
 /** Columns that a line takes on a terminal. */
 export function displayWidth(line: Line): number {
-  return stringWidth(
-    spansOf(line)
-      .map((span) => escapeControls(textOf(span)))
-      .join(''),
-  );
+  const text = spansOf(line).map(textOf).join('');
+  return isPlain(text) ? text.length : stringWidth(escapeControls(text));
 }
 
 /** The beginning of a text that fits into so many columns; what was cut is told by an ellipsis. */

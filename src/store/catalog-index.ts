@@ -5,6 +5,7 @@ import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import { hasErrorCode } from '../core/system-error.ts';
 import { readEntries } from './folder.ts';
+import { readCatalogCache, writeCatalogCache, type CachedSource } from './catalog-cache.ts';
 import { isSame, lookAtBackup, toStamp, type Remembered, type Stamp } from './look-at-backup.ts';
 import { onStorage } from './storage-error.ts';
 import type { Storage } from './storage.ts';
@@ -50,8 +51,21 @@ export function catalogIndex(storage: Pick<Storage, 'dir' | 'namespace'>): Catal
       if (seen.content === known.content && lookedAtMs - known.lookedAtMs < SAME_LOOK_MS) {
         return known.listing;
       }
-      const { backups, listing } = await lookAtSource(storage, source, { known, seen });
-      remembered.set(source, { ...seen, backups, listing, lookedAtMs, turn: known.turn + 1 });
+      const cached = known === NOTHING ? await readCatalogCache(storage, source, seen.ids) : NONE;
+      const { backups, listing } = await lookAtSource(storage, source, {
+        known,
+        seen,
+        cached: cached.backups,
+      });
+      const lines = await keep(storage, source, { known, cached, backups });
+      remembered.set(source, {
+        ...seen,
+        backups,
+        listing,
+        lookedAtMs,
+        turn: known.turn + 1,
+        lines,
+      });
       return listing;
     },
     invalidate(source, id) {
@@ -70,15 +84,23 @@ async function lookAtSource(
   {
     known,
     seen: { content, ids },
-  }: { readonly known: RememberedSource; readonly seen: SeenFolder },
+    cached,
+  }: {
+    readonly known: RememberedSource;
+    readonly seen: SeenFolder;
+    /** Seen to be as they were a moment ago. */
+    readonly cached: ReadonlyMap<BackupId, Remembered>;
+  },
 ): Promise<Pick<RememberedSource, 'backups' | 'listing'>> {
   const isSameFolder = content === known.content;
   const backups = new Map<BackupId, Remembered>();
   const unreadable: UnreadableBackup[] = [];
   await forEachOf(ids, async (id, index) => {
     const before = known.backups.get(id);
-    if (before !== undefined && isSameFolder && !isDue(index, ids.length, known.turn)) {
-      backups.set(id, before);
+    const isFresh = before !== undefined && isSameFolder && !isDue(index, ids.length, known.turn);
+    const fresh = isFresh ? before : cached.get(id);
+    if (fresh !== undefined) {
+      backups.set(id, fresh);
       return;
     }
     const found = await lookAtBackup(storage, { source, id }, before);
@@ -99,6 +121,32 @@ async function lookAtSource(
     ),
   };
   return { backups, listing };
+}
+
+/** Leaves to processes to come what was read by this one. @returns how many lines there are now */
+async function keep(
+  storage: Pick<Storage, 'dir' | 'namespace'>,
+  source: string,
+  {
+    known,
+    cached,
+    backups,
+  }: {
+    readonly known: RememberedSource;
+    readonly cached: CachedSource;
+    readonly backups: ReadonlyMap<BackupId, Remembered>;
+  },
+): Promise<number> {
+  const lines = Math.max(known.lines, cached.lines);
+  const read = new Map(
+    [...backups].filter(
+      ([id, one]) => known.backups.get(id) !== one && cached.backups.get(id) !== one,
+    ),
+  );
+  if (read.size > 0) {
+    await writeCatalogCache(storage, source, { lines, read, all: backups });
+  }
+  return lines + read.size;
 }
 
 /** Does something with each of them, some side by side. */
@@ -142,6 +190,8 @@ interface RememberedSource extends SeenFolder {
   readonly lookedAtMs: number;
   /** How often it was looked at. */
   readonly turn: number;
+  /** How many lines the cache has of it, about. */
+  readonly lines: number;
 }
 
 const NOTHING: RememberedSource = {
@@ -152,7 +202,11 @@ const NOTHING: RememberedSource = {
   listing: { content: [], entries: [], unreadable: [], damagedReceipts: new Map() },
   lookedAtMs: -Infinity,
   turn: 0,
+  lines: 0,
 };
+
+/** Nothing that other processes read. */
+const NONE: CachedSource = { backups: new Map(), lines: 0 };
 
 /** The very lists of before where nothing in the folder was changed since. */
 async function readFolder(path: string, known: RememberedSource): Promise<SeenFolder> {

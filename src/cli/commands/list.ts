@@ -28,9 +28,11 @@ export async function listCommand(
     return listCopiesCommand({ source, from }, app, out, signal);
   }
   const entries = source === null ? await allEntries(app) : await entriesOf(source, app);
-  out.printJson(entries.map((entry) => describeEntry(entry)));
+  if (out.json) {
+    out.printJson(entries.map((entry) => describeEntry(entry)));
+  }
   const unusable = await countUnusable(source, app);
-  if (entries.length > 0) {
+  if (entries.length > 0 && !out.json) {
     out.print(...entryTable(entries, Date.now()));
   } else if (unusable === 0) {
     out.note('no backups yet');
