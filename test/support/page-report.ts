@@ -96,6 +96,7 @@ export function pageDestination(changes: Partial<DestinationStatus> = {}): Desti
     destination: 's3',
     kind: 's3',
     place: 'shop-backups/offsite at s3.eu-central-1.amazonaws.com',
+    maxAgeSeconds: 25 * 3600,
     state: 'ok',
     healthy: true,
     isOffsite: true,
