@@ -49,8 +49,10 @@ it('names the calls that are forbidden, and what they are for', async () => {
     { ok: true, hint: expect.stringContaining('docker-socket-proxy') as string },
   ]);
   const target = { by: 'volume', volume: 'uploads', labelled: null } as const;
-  const withVolume = await check(QUICK, app(dir, { inspection: { tryCalls }, target }), SIGNAL);
-  expect(withVolume.checks.filter(({ subject, ok }) => subject === 'calls' && !ok)).toHaveLength(2);
+  for (const world of [{ target }, { drills: ['0 4 1 * *'] }]) {
+    const { checks } = await check(QUICK, app(dir, { inspection: { tryCalls }, ...world }), SIGNAL);
+    expect(checks.filter(({ subject, ok }) => subject === 'calls' && !ok)).toHaveLength(2);
+  }
 });
 
 it('says of what it does without that it does', async () => {

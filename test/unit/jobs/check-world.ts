@@ -40,6 +40,7 @@ export interface World {
   readonly damaged?: readonly { path: string; message: string; hint: string }[];
   readonly keep?: RetentionPolicy;
   readonly target?: TargetSpec;
+  readonly drills?: readonly string[];
   readonly inspection?: Partial<Inspection>;
 }
 
@@ -52,13 +53,14 @@ export function app(dir: string, world: World): App {
       world.probe ??
       (async () => Promise.resolve({ toolVersion: 'pg_dump 17.6', serverVersion: '17.6' })),
   };
-  const job: Pick<Job, 'source' | 'schedule' | 'keep' | 'target' | 'stop' | 'pause'> = {
+  const job: Pick<Job, 'source' | 'schedule' | 'keep' | 'target' | 'stop' | 'pause' | 'drill'> = {
     source: 'db',
     schedule,
     keep: world.keep ?? policy({ last: 1 }),
     target: world.target ?? { by: 'name', container: 'db' },
     stop: [],
     pause: [],
+    drill: { ...schedule, patterns: world.drills ?? [] },
   };
   const needed = {
     storageFailure: null,
