@@ -67,6 +67,9 @@ export function toFailure(thrown: unknown): Failure {
   if (isAbort(thrown)) {
     return { code: 'cancelled', message: 'cancelled', hint: null };
   }
+  if (isTimeout(thrown)) {
+    return { code: 'timeout', message: 'it took too long and was given up', hint: null };
+  }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return {
     code: 'internal',
@@ -78,6 +81,11 @@ export function toFailure(thrown: unknown): Failure {
 /** Whether this is the error that an AbortSignal without a reason of ours raises. */
 export function isAbort(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'AbortError';
+}
+
+/** Whether this is the reason of a limit, `AbortSignal.timeout`. */
+function isTimeout(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'TimeoutError';
 }
 
 /** Whatever was thrown, or given as the reason of a signal, as an error. */
