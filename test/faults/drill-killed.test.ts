@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { scratchesOf } from '../support/drills.ts';
+import { removeScratchesOf, scratchesOf } from '../support/drills.ts';
 import { openRestoreStage, type RestoreStage } from '../support/restore-stage.ts';
 import { docker } from '../support/run-process.ts';
 import { startContainer } from '../support/test-container.ts';
@@ -20,6 +20,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  removeScratchesOf(owner);
   await stage[Symbol.asyncDispose]();
 });
 
