@@ -160,7 +160,7 @@ test('what cannot be tried is skipped, says why, and moves no verdict', async ()
   });
   expect(await readDrills(dir, 'db')).toMatchObject({
     last: { skipped: report.skipped },
-    lastVerdict: { at: before.lastVerdict?.at },
+    lastVerdict: before.lastVerdict,
     verdicts: before.verdicts,
   });
 

@@ -52,13 +52,14 @@ export function app(dir: string, world: World): App {
       world.probe ??
       (async () => Promise.resolve({ toolVersion: 'pg_dump 17.6', serverVersion: '17.6' })),
   };
-  const job: Pick<Job, 'source' | 'schedule' | 'keep' | 'target' | 'stop' | 'pause'> = {
+  const job: Pick<Job, 'source' | 'schedule' | 'keep' | 'target' | 'stop' | 'pause' | 'drill'> = {
     source: 'db',
     schedule,
     keep: world.keep ?? policy({ last: 1 }),
     target: world.target ?? { by: 'name', container: 'db' },
     stop: [],
     pause: [],
+    drill: { patterns: [], timezone: 'UTC', catchUpMs: 0 },
   };
   const needed = {
     storageFailure: null,
