@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { scratchesOf } from '../support/drills.ts';
+import { removeScratchesOf, scratchesOf } from '../support/drills.ts';
 import { openRestoreStage, type RestoreStage } from '../support/restore-stage.ts';
 import { docker } from '../support/run-process.ts';
-import { startContainer } from '../support/test-container.ts';
+import { startContainer, testVolume } from '../support/test-container.ts';
+import { helpersOf, inVolume } from '../support/volume.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** With a server that is made new, on a machine with much else to do. */
@@ -20,6 +21,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  removeScratchesOf(owner);
   await stage[Symbol.asyncDispose]();
 });
 
@@ -73,5 +75,25 @@ test.each(['scratch-started', 'scratch-loaded', 'drill-compared'])(
     await using _daemon = await startContainer(stage.options);
     await waitFor('end of what was left', () => scratchesOf(owner).length === 0, 120_000);
     expect(await stage.leftovers()).toEqual([]);
+  },
+);
+
+test(
+  'killed while a volume is loaded, the next start of the daemon clears up',
+  TIMEOUT,
+  async () => {
+    await using files = await testVolume();
+    await inVolume(files.name, 'echo hello >greeting');
+    const env = { BACKUPD_SOURCES: `files=volume://${files.name}` };
+    const backup = await stage.backupd(['backup', 'files'], { env });
+    expect(backup.exitCode, backup.stderr).toBe(0);
+    const killed = await stage.backupd(['drill', 'files'], { env, killAt: 'beside-loaded' });
+    expect(killed.exitCode).toBe(137);
+    const ofFiles = owner.replace(/db$/, 'files');
+    const [scratch = 'none'] = scratchesOf(ofFiles);
+    expect(await helpersOf(scratch)).toHaveLength(1);
+    await using _daemon = await startContainer(stage.options);
+    await waitFor('end of what was left', () => scratchesOf(ofFiles).length === 0, 120_000);
+    expect(await helpersOf(scratch)).toEqual([]);
   },
 );

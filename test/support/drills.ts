@@ -12,6 +12,20 @@ export function scratchesOf(owner: string): readonly string[] {
   return `${containers}${volumes}`.split('\n').filter((line) => line !== '');
 }
 
+/** For what a test that failed would leave. */
+export function removeScratchesOf(owner: string): void {
+  const names = scratchesOf(owner);
+  if (names.length > 0) {
+    execFileSync('docker', [
+      'rm',
+      '--force',
+      '--volumes',
+      ...names.filter((name) => !/-\d$/.test(name)),
+    ]);
+    execFileSync('docker', ['volume', 'rm', '--force', ...names]);
+  }
+}
+
 /** Does something, while everything else in this process waits, each time that a step is passed, until it is disposed. */
 export function whenReached(step: Step, act: () => void): Disposable {
   function listen(passed: unknown): void {

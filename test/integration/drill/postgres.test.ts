@@ -143,13 +143,12 @@ test('what cannot be tried is skipped, says why, and moves no verdict', async ()
     repoDigests: [],
   };
   const manifest = await app.context.catalog.manifest('db', entry!.manifest.id);
-  const other = {
-    ...app,
-    context: {
-      ...app.context,
-      catalog: { ...app.context.catalog, manifest: () => Promise.resolve({ ...manifest, target }) },
-    },
-  };
+  function appWith(facts: Partial<typeof manifest.facts>): typeof app {
+    const changed = { ...manifest, target, facts: { ...manifest.facts, ...facts } };
+    const catalog = { ...app.context.catalog, manifest: () => Promise.resolve(changed) };
+    return { ...app, context: { ...app.context, catalog } };
+  }
+  const other = appWith({});
   const { job } = await live.find('db');
   const gone = { ...job, target: { by: 'name', container: 'backupd-test-gone' } as const };
   const report = await drillSource(gone, other, { waitMs: 0 }, AbortSignal.timeout(60_000));
@@ -161,7 +160,7 @@ test('what cannot be tried is skipped, says why, and moves no verdict', async ()
   });
   expect(await readDrills(dir, 'db')).toMatchObject({
     last: { skipped: report.skipped },
-    lastVerdict: { at: before.lastVerdict?.at },
+    lastVerdict: before.lastVerdict,
     verdicts: before.verdicts,
   });
 
@@ -169,6 +168,13 @@ test('what cannot be tried is skipped, says why, and moves no verdict', async ()
   const stood = await drillSource(job, other, { waitMs: 0 }, AbortSignal.timeout(170_000));
   expect(stood).toMatchObject({ ok: true, integrity: 1 });
   expect(stood.notes.join()).toContain('is gone: the one that its container has now was taken');
+
+  // Not for one that is newer.
+  const newer = appWith({ serverVersion: '99.1' });
+  const refused = await drillSource(job, newer, { waitMs: 0 }, AbortSignal.timeout(170_000));
+  expect(refused).toMatchObject({ ok: false, failure: { code: 'target-unavailable' } });
+  expect(refused.skipped).toContain('for 99.1');
+  expect(scratchesOf(owner())).toEqual([]);
 });
 
 test('what another instance made is spared', async () => {
