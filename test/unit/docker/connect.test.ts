@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connectDocker, pingDocker } from '../../../src/docker/connect.ts';
 import { describeEndpoint } from '../../../src/docker/call.ts';
@@ -36,6 +37,14 @@ async function listen(answer: RequestListener): Promise<ReturnType<typeof connec
 }
 
 describe('connectDocker', () => {
+  it.each([{}, { DOCKER_HOST: 'tcp://proxy:2375' }])(
+    'makes an agent that a library does not write out at every call: %j',
+    (env) => {
+      const { modem } = connectDocker(env) as { readonly modem: { readonly agent?: unknown } };
+      expect(inspect(modem.agent, { showHidden: true, depth: null })).toBe('agent');
+    },
+  );
+
   it.each([
     [{}, '/var/run/docker.sock'],
     [{ DOCKER_HOST: '' }, '/var/run/docker.sock'],
