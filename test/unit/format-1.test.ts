@@ -113,7 +113,13 @@ test('it is verified, and nothing is changed but that this is written down', asy
   expect(await json('verify', ID)).toEqual([
     { id: ID, source: 'db', ok: true, depth: 'content', checkedBytes: 2206, error: null },
   ]);
-  const { [`/db/${ID}/receipts/0003-verified.json`]: receipt, ...others } = await readTree(dir);
+  const {
+    [`/db/${ID}/receipts/0003-verified.json`]: receipt,
+    // What later processes need not read again; none of the format.
+    '/.backupd/catalog/db.jsonl': remembered,
+    ...others
+  } = await readTree(dir);
   expect(receipt).toBeDefined();
+  expect(remembered).toBeDefined();
   expect(others).toEqual(await readTree(GOLDEN));
 });
