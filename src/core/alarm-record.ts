@@ -1,3 +1,4 @@
+import { backOffMs } from './back-off.ts';
 import type { SourceStatus } from './status.ts';
 import { alarmKey, incidentKey, type AlarmEvent, type Incident } from './incident.ts';
 
@@ -220,7 +221,7 @@ export function markArrived(record: ChannelRecord, nowMs: number): ChannelRecord
 }
 
 /** Tried again after half a minute, then after twice as long each time, at least every hour. */
-const AGAIN_MS = { least: 30_000, most: 3_600_000 } as const;
+const BACK_OFF = { leastMs: 30_000, mostMs: 3_600_000 };
 
 /** The record after something did not arrive. */
 export function markFailed(
@@ -229,8 +230,8 @@ export function markFailed(
   nowMs: number,
 ): ChannelRecord {
   const failedInRow = record.failedInRow + 1;
-  const backOffMs = AGAIN_MS.least * 2 ** Math.min(20, failedInRow - 1);
-  const waitMs = Math.min(AGAIN_MS.most, Math.max(backOffMs, failed.retryAfterMs ?? 0));
+  const askedMs = Math.min(BACK_OFF.mostMs, failed.retryAfterMs ?? 0);
+  const waitMs = Math.max(backOffMs(failedInRow, BACK_OFF), askedMs);
   return {
     ...record,
     failuresTotal: record.failuresTotal + 1,
@@ -243,7 +244,7 @@ export function markFailed(
 /** Whether a channel that failed is still to be left alone. */
 export function isWaiting({ tryAgainAt }: ChannelRecord, nowMs: number): boolean {
   const leftMs = tryAgainAt === null ? 0 : Date.parse(tryAgainAt) - nowMs;
-  return leftMs > 0 && leftMs <= AGAIN_MS.most;
+  return leftMs > 0 && leftMs <= BACK_OFF.mostMs;
 }
 
 /** The same for all messages about one incident, whoever sends them and how often. */

@@ -33,11 +33,13 @@ export function describeNews(news: readonly News[], namespace: string, nowMs: nu
     : describeSeveral(news, namespace, nowMs);
 }
 
+export const TEST_TEXT = 'This is a test: somebody ran "backupd check --notify". Nothing is wrong.';
+
 /** What a test says, so that nobody takes it for an alarm. */
 export function describeTest(namespace: string): AlarmText {
   return {
     subject: `${prefix(namespace)} test`,
-    lines: ['This is a test: somebody ran "backupd check --notify". Nothing is wrong.'],
+    lines: [TEST_TEXT],
   };
 }
 

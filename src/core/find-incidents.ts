@@ -8,6 +8,7 @@ const MINUTE_MS = 60_000;
 const LATE_TRY_MS = 60 * MINUTE_MS;
 /** Uploads are tried again for ever. So many in a row have failed a quarter of an hour after the first one. */
 const TELLING_UPLOADS = 5;
+
 /** Everything that is wrong now and that people are to be told of. */
 export function findIncidents(standing: Standing, nowMs: number): readonly Incident[] {
   const { report } = standing;

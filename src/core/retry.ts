@@ -1,3 +1,4 @@
+import { backOffMs } from './back-off.ts';
 import { FAILURES, type FailureCode } from './errors.ts';
 import type { Attempt } from './events.ts';
 import type { Trigger } from './manifest.ts';
@@ -20,7 +21,7 @@ export interface FailedTry {
 }
 
 /** It is tried again after a minute, then after twice as long each time, at least every hour. */
-const AGAIN_MS = { least: 60_000, most: 3_600_000 } as const;
+const BACK_OFF = { leastMs: 60_000, mostMs: 3_600_000 };
 /** Of one occurrence, the first one included: the last one is fifteen minutes after it. */
 const MOST_TRIES = 5;
 
@@ -30,8 +31,7 @@ const MOST_TRIES = 5;
  */
 export function nextTry(failed: FailedTry): NextTry | null {
   const { trigger, code, number, endedAtMs, nextRunAtMs } = failed;
-  const backOffMs = Math.min(AGAIN_MS.most, AGAIN_MS.least * 2 ** (number - 1));
-  const atMs = endedAtMs + backOffMs;
+  const atMs = endedAtMs + backOffMs(number, BACK_OFF);
   const counts =
     !FAILURES[code].retryable ||
     number >= MOST_TRIES ||

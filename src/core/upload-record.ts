@@ -1,3 +1,4 @@
+import { backOffMs } from './back-off.ts';
 import type { PlaceFacts } from './destination.ts';
 import type { Failure } from './errors.ts';
 import type { Schedule } from './job.ts';
@@ -52,7 +53,7 @@ export const NO_UPLOADS: UploadRecord = {
 };
 
 /** A failed attempt is made again after a minute, then after twice as long each time, at least every hour. */
-const AGAIN_MS = { least: 60_000, most: 3_600_000 } as const;
+const BACK_OFF = { leastMs: 60_000, mostMs: 3_600_000 };
 /** An attempt that was cut off is gone on with at once, but for one that may be what ends us. */
 const MOST_CUT_OFF = 3;
 
@@ -83,11 +84,10 @@ export function uploadDueAt(
   const endedMs = Math.min(nowMs, Date.parse(finishedAt ?? at));
   if (finishedAt === null || failure !== null) {
     // The first after it: that one may be over already.
-    return Math.min(nextRunAt(schedule, endedMs) ?? next, endedMs + backOffMs(failedInRow));
+    return Math.min(
+      nextRunAt(schedule, endedMs) ?? next,
+      endedMs + backOffMs(failedInRow, BACK_OFF),
+    );
   }
   return nextRunAt(schedule, Math.min(nowMs, Date.parse(at))) ?? next;
-}
-
-function backOffMs(failedInRow: number): number {
-  return Math.min(AGAIN_MS.most, AGAIN_MS.least * 2 ** Math.max(0, failedInRow - 1));
 }

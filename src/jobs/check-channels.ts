@@ -1,3 +1,4 @@
+import { TEST_TEXT } from '../core/alarm-text.ts';
 import { NotDelivered, type Channel } from '../core/channel.ts';
 import { configuredChannels } from '../core/notify-settings.ts';
 import { listChannels } from './channel-status.ts';
@@ -47,8 +48,7 @@ async function testChannel(channel: Channel, source: string, signal: AbortSignal
   try {
     const at = new Date().toISOString();
     if (channel.kind === 'pings') {
-      const text = 'This is a test: somebody ran "backupd check --notify". Nothing is wrong.';
-      await channel.ping({ tells: 'test', source, text, mark: at }, signal);
+      await channel.ping({ tells: 'test', source, text: TEST_TEXT, mark: at }, signal);
     } else {
       await channel.send({ type: 'test', at }, signal);
     }

@@ -82,17 +82,8 @@ async function checkCatalog(
 
 /** Whether one more backup of every source fits, as large as its newest. */
 function checkSpace(dir: string, entries: readonly CatalogEntry[], freeBytes: number): Check {
-  const newest = [...Map.groupBy(entries, ({ manifest }) => manifest.source).values()].map(
-    (group) =>
-      group
-        .map(({ manifest }) => manifest)
-        .toSorted(byStart)
-        .at(-1),
-  );
-  const neededBytes = newest.reduce(
-    (sum, manifest) => sum + (manifest === undefined ? 0 : storedBytes(manifest)),
-    0,
-  );
+  const groups = Map.groupBy(entries, ({ manifest }) => manifest.source).values();
+  const neededBytes = groups.reduce((sum, group) => sum + newestBytes(group), 0);
   const free = `${Math.floor(freeBytes / 1e6)} MB free`;
   const needed = `the newest backups of all sources have ${Math.ceil(neededBytes / 1e6)} MB, and ${Math.ceil(SPACE_MARGIN_BYTES / 1e6)} MB are to spare`;
   if (freeBytes >= neededBytes + SPACE_MARGIN_BYTES) {
@@ -107,8 +98,18 @@ function checkSpace(dir: string, entries: readonly CatalogEntry[], freeBytes: nu
   };
 }
 
-function byStart(one: ManifestSummary, other: ManifestSummary): number {
-  return Date.parse(one.startedAt) - Date.parse(other.startedAt);
+function newestBytes(entries: readonly CatalogEntry[]): number {
+  const newest = newestOf(entries);
+  return newest === null ? 0 : storedBytes(newest);
+}
+
+function newestOf(entries: readonly CatalogEntry[]): ManifestSummary | null {
+  const [first = null, ...others] = entries.map(({ manifest }) => manifest);
+  return others.reduce(
+    (newest, each) =>
+      newest === null || Date.parse(each.startedAt) > Date.parse(newest.startedAt) ? each : newest,
+    first,
+  );
 }
 
 /** Whether there is room for all that retention will keep, were every backup as large as the newest of its source. */
@@ -123,13 +124,9 @@ function checkGrowth(
   const endless: string[] = [];
   for (const job of jobs) {
     const own = bySource.get(job.source) ?? [];
-    const newest = own
-      .map(({ manifest }) => manifest)
-      .toSorted(byStart)
-      .at(-1);
     const count = settledBackups(job, Date.now());
     const thereBytes = own.reduce((sum, { manifest }) => sum + storedBytes(manifest), 0);
-    const settledBytes = (count ?? 0) * (newest === undefined ? 0 : storedBytes(newest));
+    const settledBytes = (count ?? 0) * newestBytes(own);
     moreBytes += Math.max(0, settledBytes - thereBytes);
     if (count === null && job.schedule.patterns.length > 0) {
       endless.push(job.source);
@@ -152,12 +149,9 @@ function checkGrowth(
 }
 
 function checkClock(entries: readonly CatalogEntry[], timezone: string): Check {
-  const newest = entries
-    .map(({ manifest }) => manifest)
-    .toSorted(byStart)
-    .at(-1);
-  const ahead = newest === undefined ? 0 : aheadMs(newest.startedAt, Date.now());
-  if (newest === undefined || ahead === 0) {
+  const newest = newestOf(entries);
+  const ahead = newest === null ? 0 : aheadMs(newest.startedAt, Date.now());
+  if (newest === null || ahead === 0) {
     const now = new Date();
     return good(
       'clock',

@@ -43,13 +43,13 @@ export async function pruneRemote(
     const tagged = await attemptPrune({ source: null, where }, signal, () =>
       tagSource(decision, prune, at, signal),
     );
-    results.push(
+    const removed =
       decision.result.held.length > 0 || isExpiring(prune)
         ? decision.result
-        : await removeAll(decision, at, signal),
-      tagged,
-    );
-    if (results.at(-1)?.failures.some(({ failure }) => isOfDestination(failure)) === true) {
+        : await removeAll(decision, at, signal);
+    results.push(removed, tagged);
+    const failures = [...removed.failures, ...tagged.failures];
+    if (failures.some(({ failure }) => isOfDestination(failure))) {
       // The others would only fail with it, too.
       break;
     }

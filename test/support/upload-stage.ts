@@ -1,5 +1,6 @@
 import type { DestinationSettings } from '../../src/core/destination-settings.ts';
 import type { Destination } from '../../src/core/destination.ts';
+import type { Job } from '../../src/core/job.ts';
 import type { BackupId } from '../../src/core/layout.ts';
 import type { Manifest } from '../../src/core/manifest.ts';
 import type { Receipt } from '../../src/core/catalog-entry.ts';
@@ -50,11 +51,13 @@ export interface CopiesStage extends CatalogFixture {
 export interface StageOptions {
   readonly place?: MemoryDestination;
   readonly settings?: Partial<DestinationSettings>;
+  /** Default: `db` alone. */
+  readonly jobs?: readonly Job[];
   /** Besides the one in memory. */
   readonly more?: readonly ConfiguredDestination[];
 }
 
-/** A catalog of the source `db`, which keeps three, and a destination in memory. */
+/** A catalog of these sources, which keep three, and a destination in memory. */
 export async function copiesStage(options: StageOptions = {}): Promise<CopiesStage> {
   const fixture = await emptyCatalog();
   const { dir, catalog } = fixture;
@@ -62,7 +65,7 @@ export async function copiesStage(options: StageOptions = {}): Promise<CopiesSta
   const app = sampleApp({
     dir,
     catalog,
-    jobs: [sampleJob()],
+    jobs: options.jobs ?? [sampleJob()],
     destinations: [configured(place, options.settings), ...(options.more ?? [])],
   });
   return {

@@ -72,6 +72,11 @@ export function isNoAnswer(thrown: unknown): boolean {
   );
 }
 
+/** Whether the store does not know the question, or not with this. */
+export function isUnsupported(thrown: unknown): boolean {
+  return isNoAnswer(thrown) && storeCode(thrown) !== 'AccessDenied';
+}
+
 /** What the store answered, for people. */
 export function storeAnswer(thrown: unknown): string {
   const error = storeErrorOf(thrown);

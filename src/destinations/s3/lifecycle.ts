@@ -3,7 +3,7 @@ import { variablesOf, type Lifecycle } from '../../core/destination-settings.ts'
 import { BackupdError } from '../../core/errors.ts';
 import { TAG_KEY, type LifecycleTag } from '../../core/lifecycle.ts';
 import type { Bucket } from './bucket.ts';
-import { isNoAnswer, storeAnswer, storeCode } from './failures.ts';
+import { isUnsupported, storeAnswer, storeCode } from './failures.ts';
 import { nativeRules } from './lifecycle-native.ts';
 import { deleteRules, getRules, putRules, type StoredRules } from './lifecycle-requests.ts';
 import { escapeXml, mergeRules, readRules, writeRules, type XmlRule } from './lifecycle-xml.ts';
@@ -108,22 +108,17 @@ async function write(
   try {
     await putRules(bucket, { xml: writeRules(texts), smallest }, signal);
   } catch (error) {
-    throw storeCode(error) === 'InvalidStorageClass' || isUnknown(error)
+    throw storeCode(error) === 'InvalidStorageClass' || isUnsupported(error)
       ? refused(rules, `does not take the rules (${storeAnswer(error)})`, error)
       : error;
   }
-}
-
-/** Whether the store does not know what it was asked, or not with this. */
-function isUnknown(error: unknown): boolean {
-  return isNoAnswer(error) && storeCode(error) !== 'AccessDenied';
 }
 
 async function read(rules: Rules, signal: AbortSignal): Promise<StoredRules> {
   try {
     return await getRules(rules.bucket, signal);
   } catch (error) {
-    throw isUnknown(error)
+    throw isUnsupported(error)
       ? refused(rules, `has no lifecycle (${storeAnswer(error)})`, error)
       : error;
   }

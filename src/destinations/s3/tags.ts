@@ -4,7 +4,7 @@ import type { ObjectFacts } from '../../core/destination.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { TAG_KEY, type LifecycleTag } from '../../core/lifecycle.ts';
 import type { Bucket } from './bucket.ts';
-import { isNoAnswer, storeAnswer, storeCode } from './failures.ts';
+import { isUnsupported, storeAnswer, storeCode } from './failures.ts';
 
 type Tagged = Pick<ObjectFacts, 'key' | 'versionId'>;
 
@@ -104,7 +104,7 @@ async function ask<Answer>(
     if (['NoSuchKey', 'NoSuchVersion'].includes(storeCode(error))) {
       return null;
     }
-    if (isNoAnswer(error) && storeCode(error) !== 'AccessDenied') {
+    if (isUnsupported(error)) {
       throw new BackupdError(
         'config-invalid',
         `destination "${bucket.settings.name}": the store has no tags, without which its lifecycle cannot be told what to do (${storeAnswer(error)})`,

@@ -7,7 +7,7 @@ import type { PruneResult } from '../../../src/jobs/prune-result.ts';
 import { readUploadRecord } from '../../../src/store/upload-record.ts';
 import { copiesStage, copyKeys, type CopiesStage } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
-import { backupId, sampleJob } from '../../support/storage.ts';
+import { backupId, commitBackup, sampleJob } from '../../support/storage.ts';
 import { policy } from '../core/retention-samples.ts';
 
 const OWNER = 'demo/.backupd/owner.json';
@@ -194,6 +194,34 @@ describe('a removal that is cut off', () => {
       expect((await stage.receipts(1)).filter(({ type }) => type === 'removed')).toHaveLength(1);
     },
   );
+});
+
+test('a place that is down fails the first source, and the others are not tried', async () => {
+  const settings: { keep: RetentionPolicy } = { keep: { all: true } };
+  const jobs = ['db', 'web'].map((source) => sampleJob({ source }));
+  await using stage = await copiesStage({ settings, jobs });
+  for (const source of ['db', 'web']) {
+    for (const hour of [1, 2, 3]) {
+      await commitBackup(stage.catalog, { id: backupId(hour), source });
+    }
+  }
+  await stage.upload();
+  const [destination] = stage.app.context.destinations;
+  Object.assign(destination?.settings ?? {}, { keep: policy({ last: 2 }) });
+  let removals = 0;
+  stage.place.onRequest = ({ method }) => {
+    if (method === 'remove') {
+      removals += 1;
+      throw new BackupdError('destination-unavailable', 'it is down');
+    }
+  };
+  const { failures } = await run(stage);
+  expect(failures).toMatchObject([{ where: 's3', failure: { code: 'destination-unavailable' } }]);
+  expect(removals).toBe(1);
+  stage.place.onRequest = () => undefined;
+  await run(stage);
+  expect(ids(stage)).toHaveLength(4);
+  expect(ids(stage)).not.toContain(backupId(1));
 });
 
 describe('where versions are kept', () => {
