@@ -2,6 +2,7 @@ import { CannotDrill, judge, type DrillReport } from '../core/drill.ts';
 import { formatDuration } from '../core/duration.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
+import type { Manifest } from '../core/manifest.ts';
 import { reach } from '../core/steps.ts';
 import { openCatalog } from '../store/catalog.ts';
 import { openDrillStorage, type DrillStorage } from '../store/drill-storage.ts';
@@ -47,7 +48,7 @@ export async function drillSource(
   } catch (error) {
     signal.throwIfAborted();
     lock.lost.throwIfAborted();
-    report = await concludeFailure(report, limit.aborted ? tookTooLong(job) : error, context);
+    report = concludeFailure(report, limit.aborted ? tookTooLong(job) : error);
   } finally {
     report = await removeScratch(report, app);
   }
@@ -96,12 +97,17 @@ async function attempt(
   const chosen = describeSubject(report, subject);
   onChosen(chosen);
   context.emit({ type: 'drill-started', source, id: subject.manifest.id });
-  const place = subject.copy === null ? context : within(context, own);
-  const outcome = await restoreIntoScratch({ subject, job, scratches, context: place }, signal);
-  return conclude(chosen, outcome);
+  const isOwn = subject.copy !== null || (await own.hold(subject.manifest));
+  const place = isOwn ? within(context, own) : context;
+  try {
+    const outcome = await restoreIntoScratch({ subject, job, scratches, context: place }, signal);
+    return conclude(chosen, outcome);
+  } catch (error) {
+    throw isOwn || !(await isGone(subject.manifest, context)) ? error : removedMeanwhile(error);
+  }
 }
 
-/** The same, but that what is fetched is put where it is no backup. */
+/** The same, but that what is read lies where it is no backup, and where retention removes nothing. */
 function within(context: JobContext, { storage }: DrillStorage): JobContext {
   return { ...context, storage, catalog: openCatalog(storage) };
 }
@@ -124,30 +130,26 @@ function conclude(report: DrillReport, { notes, ...outcome }: DrillOutcome): Dri
   };
 }
 
-async function concludeFailure(
-  report: DrillReport,
-  error: unknown,
-  context: JobContext,
-): Promise<DrillReport> {
+function concludeFailure(report: DrillReport, error: unknown): DrillReport {
   const failure = toFailure(error);
-  const isOfHost = error instanceof CannotDrill || (await isGone(report, context));
-  return { ...report, skipped: isOfHost ? failure.message : null, failure };
+  return { ...report, skipped: error instanceof CannotDrill ? failure.message : null, failure };
 }
 
-/** Retention may remove a backup while it is restored: then it was none any more. */
-async function isGone(
-  { source, id, from }: DrillReport,
-  { catalog }: JobContext,
-): Promise<boolean> {
-  if (id === null || from !== null) {
-    return false;
-  }
+async function isGone({ source, id }: Manifest, { catalog }: JobContext): Promise<boolean> {
   try {
     await catalog.manifest(source, id);
     return false;
   } catch (error) {
     return toFailure(error).code === 'backup-not-found';
   }
+}
+
+function removedMeanwhile(error: unknown): CannotDrill {
+  const why = 'retention removed the backup while it was restored';
+  return new CannotDrill('backup-not-found', why, {
+    cause: error,
+    hint: 'Keep backups for longer than a restore takes: this file system has no hard links to hold one.',
+  });
 }
 
 function tookTooLong({ source, timeoutMs }: Job): BackupdError {

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DrillReport } from '../../../src/core/drill.ts';
 import type { Job } from '../../../src/core/job.ts';
@@ -175,6 +177,18 @@ test('what cannot be tried is skipped, says why, and moves no verdict', async ()
   expect(refused).toMatchObject({ ok: false, failure: { code: 'target-unavailable' } });
   expect(refused.skipped).toContain('for 99.1');
   expect(scratchesOf(owner())).toEqual([]);
+});
+
+test('a backup that retention removes meanwhile is held to the end of its drill', async () => {
+  const { id } = await live.backedUp('db');
+  let removed = false;
+  using _retention = whenReached('scratch-started', () => {
+    rmSync(join(live.dir, 'db', id), { recursive: true });
+    removed = true;
+  });
+  expect(await drill()).toMatchObject({ id, ok: true, integrity: 1, skipped: null });
+  expect(removed).toBe(true);
+  expect(readdirSync(join(live.dir, '.backupd/drilling'))).toEqual([]);
 });
 
 test('what another instance made is spared', async () => {
