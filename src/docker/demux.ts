@@ -10,6 +10,8 @@ export class StreamCut extends Error {
 export interface DemuxOptions {
   /** Takes what came on stderr; a view that is only valid during the call. Throwing destroys the stream. */
   readonly onStderr: (bytes: Buffer) => void;
+  /** How much may wait to be read; default 256 KiB. */
+  readonly bufferedBytes?: number;
   /** Told whenever something came on stdout. */
   readonly onStdout?: () => void;
   /** Told once when the source ended between two frames; the stream ends after what is buffered was read. */
@@ -34,7 +36,7 @@ export function demultiplex(source: Readable, options: DemuxOptions): Readable {
   const frames = frameReader({ stdout: joined.add, stderr: options.onStderr });
 
   const stdout = new Readable({
-    highWaterMark: BUFFERED_BYTES,
+    highWaterMark: options.bufferedBytes ?? BUFFERED_BYTES,
     read() {
       source.resume();
     },

