@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { BackupdError, type FailureCode } from '../core/errors.ts';
 import type { Ending, ExecExit } from './channel.ts';
 
@@ -95,8 +96,8 @@ export function tellingLine(stderr: string): string | null {
   return line?.slice(0, SHOWN_CHARACTERS) ?? null;
 }
 
-/** What is run, as a person calls it: for a script given to a shell that is the name it is given as $0. */
+/** What is run, as a person calls it: without its folder; for a script given to a shell, the name it is given as $0. */
 export function programName(argv: readonly string[]): string {
   const [program = 'nothing', option, , name = program] = argv;
-  return option === '-c' ? name : program;
+  return basename(option === '-c' ? name : program);
 }

@@ -143,7 +143,7 @@ export function psqlRequest(
     containerId: connection.containerId,
     container: connection.container,
     run: connection.run,
-    argv: ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...argv],
+    argv: [connection.tools.paths.psql, '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...argv],
     env: { ...connection.environment, PGDATABASE: database, PGCLIENTENCODING: 'UTF8' },
     // A count or a script may take long and say nothing.
     idleMs: 0,

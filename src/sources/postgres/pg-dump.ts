@@ -143,7 +143,7 @@ async function startPgDump(
 ): Promise<ExecProcess> {
   const { connection, server, level } = run;
   const argv = [
-    'pg_dump',
+    connection.tools.paths.pg_dump,
     '-Fc',
     '-Z0',
     '-v',

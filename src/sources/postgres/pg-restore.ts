@@ -59,7 +59,7 @@ export function leftOutOf({ entries }: ArchiveToc, database: string): readonly W
 
 function restoreArgv(load: Load, sections: readonly string[]): string[] {
   return [
-    'pg_restore',
+    load.connection.tools.paths.pg_restore,
     ...LEFT_OUT,
     ...(usesMissingTablespace(load) ? ['--no-tablespaces'] : []),
     ...sections.map((section) => `--section=${section}`),

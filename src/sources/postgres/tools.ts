@@ -12,13 +12,29 @@ export interface Tools {
   readonly hasZstd: boolean;
   /** The name of the container's first process. */
   readonly firstProcess: string;
+  /** What each is started as. */
+  readonly paths: Readonly<Record<PgTool, string>>;
 }
 
-/** All in one process: to start one in a container takes longer than what it does. */
+export type PgTool = 'psql' | 'pg_dump' | 'pg_restore';
+
+/**
+ * All in one process: to start one in a container takes longer than what it does. In Debian's images, the official ones
+ * among them, the tools are a script that looks for clusters and then starts the real ones: that takes longer than most
+ * of what psql is asked.
+ */
 const LOOK = `
 pg_dump --version || exit
 cat /proc/1/comm || echo
-command -v zstd || echo`;
+command -v zstd || echo
+for tool in psql pg_dump pg_restore; do
+  path=$(command -v "$tool")
+  real=/usr/lib/postgresql/$PG_MAJOR/bin/$tool
+  case $(readlink -f "$path" 2>/dev/null) in
+    */pg_wrapper) [ -x "$real" ] && path=$real ;;
+  esac
+  echo "\${path:-$tool}"
+done`;
 
 /** Looks for the tools. @throws BackupdError `target-unavailable` without pg_dump */
 export async function readTools(
@@ -47,7 +63,9 @@ export async function readTools(
       { hint: 'Run it by hand with "docker exec" to see why.' },
     );
   }
-  const [version = '', firstProcess = '', zstd = ''] = result.stdout.split('\n');
+  const [version = '', firstProcess = '', zstd = '', psql = '', dump = '', restore = ''] =
+    result.stdout.split('\n');
   const [major] = /\d+/.exec(version.replace(/^[^)]*\)/, '')) ?? ['0'];
-  return { version, major: Number(major), hasZstd: zstd !== '', firstProcess };
+  const paths = { psql, pg_dump: dump, pg_restore: restore };
+  return { version, major: Number(major), hasZstd: zstd !== '', firstProcess, paths };
 }
