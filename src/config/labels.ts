@@ -84,13 +84,20 @@ function readContainer(container: ContainerListing, scope: Scope): ReadContainer
     return { candidates: [], problems: [] };
   }
   const isHostWide = scope.discover === 'host';
-  const volumes = readVolumes({ container, where, name, isHostWide });
+  const isAlone = isForVolumesAlone(container, labels, enabled);
+  const volumes = readVolumes({
+    container,
+    where,
+    name,
+    isHostWide,
+    isForVolumesAlone: isAlone,
+  });
   const candidates = typeof enabled === 'string' ? volumes.candidates : [];
   const problems = [
     ...labels.flatMap((label) => describeUnknown(label, { source: name, where })),
     ...volumes.problems,
   ];
-  if (isForVolumesAlone(container, labels, enabled)) {
+  if (isAlone) {
     return { candidates, problems };
   }
   if (enabled === 'unsaid') {

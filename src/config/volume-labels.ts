@@ -22,7 +22,12 @@ const SHARED: readonly SourceKey[] = [
   'pause',
   'before',
   'after',
+  'drill',
+  'rpo',
+  'rto',
 ];
+/** A check of a drill that is a command, as core/drill.ts reads it. */
+const COMMAND = /^\s*exec:/;
 const LONGEST_SOURCE_NAME = 63;
 /** What Docker calls a volume that was given no name. */
 const ANONYMOUS = /^[0-9a-f]{64}$/;
@@ -35,6 +40,8 @@ interface Labelled {
   readonly name: string;
   /** Whether names begin with that of the project. */
   readonly isHostWide: boolean;
+  /** Whether the container is labelled for nothing but its volumes. */
+  readonly isForVolumesAlone: boolean;
 }
 
 /** The volumes that a container's label names, each as a source. */
@@ -95,6 +102,11 @@ function toCandidate(labelled: Labelled, wanted: string, mount: MountListing): C
     if (value !== undefined) {
       given[key] = givenBy(toLabel(key), value, where);
     }
+  }
+  const check = container.labels[toLabel('drillCheck')];
+  // A statement is for the database of the container, where it may have one.
+  if (check !== undefined && (labelled.isForVolumesAlone || COMMAND.test(check))) {
+    given.drillCheck = givenBy(toLabel('drillCheck'), check, where);
   }
   const exclude = container.labels[toLabel('volumesExclude')];
   if (exclude !== undefined) {

@@ -15,8 +15,9 @@ import { copyWarnings, lookAt, openCopy } from './find-copy.ts';
 import { namedDestination } from './named-destination.ts';
 
 /**
- * Decides which backup is restored, of those that a destination holds and those that are here. One that is at both is
- * taken from there, as far as it is not whole here.
+ * Decides which backup is restored, of those that a destination holds; one that is here as well is fetched as far as it is
+ * not whole here. What is here alone is taken where its id is named: else a backup of the empty database of a new host would
+ * be the latest.
  * @throws BackupdError with why there is none
  */
 export async function chooseFrom(
@@ -28,14 +29,21 @@ export async function chooseFrom(
   const destination = await namedDestination(wish.from, context.destinations);
   const look = await lookAt(destination, wish.source, context, signal);
   const name = wish.source ?? (await onlySource(look, destination, app));
-  const entries = await unite(name, look, app);
+  const there = look.entries.filter(
+    ({ flaw, manifest }) => flaw === null && manifest.source === name,
+  );
+  const here = await onlyHere(name, there, app);
+  const entries = looksLikeId(wish.at) ? newestFirst([...there, ...here]) : newestFirst(there);
   if (entries.length === 0) {
     throw await nothingThere({ source: name, look, destination }, app, signal);
   }
   refuseFlawed(name, wish.at, look, destination);
   const { attempts } = await readAttempts(context.storage.dir, name);
   const { entry, gap } = chooseBackup({ entries, attempts }, wish.at, settings.timezone);
-  const unusable = flaws(name, look, destination).map(({ id, why }) => [id, why] as const);
+  const unusable = [
+    ...here.map(({ manifest }) => [manifest.id, `it is not at ${destination.name}`] as const),
+    ...flaws(name, look, destination).map(({ id, why }) => [id, why] as const),
+  ];
   const newer = wish.at === 'latest' ? warnOfNewer(entry, entries, unusable) : [];
   if (!isRemote(entry)) {
     return {
@@ -82,20 +90,18 @@ async function onlySource(
   return only ?? '';
 }
 
-/** Newest first. */
-async function unite(
+async function onlyHere(
   source: string,
-  look: RemoteLook,
+  there: readonly RemoteEntry[],
   { context: { catalog } }: App,
 ): Promise<readonly CatalogEntry[]> {
-  const there = look.entries.filter(
-    ({ flaw, manifest }) => flaw === null && manifest.source === source,
-  );
   const known = new Set(there.map(({ manifest }) => manifest.id));
   const here = (await catalog.sources()).includes(source) ? await catalog.entries(source) : [];
-  return [...there, ...here.filter(({ manifest }) => !known.has(manifest.id))].toSorted(
-    (one, other) => (one.manifest.id < other.manifest.id ? 1 : -1),
-  );
+  return here.filter(({ manifest }) => !known.has(manifest.id));
+}
+
+function newestFirst<Entry extends CatalogEntry>(entries: readonly Entry[]): readonly Entry[] {
+  return entries.toSorted((one, other) => (one.manifest.id < other.manifest.id ? 1 : -1));
 }
 
 async function nothingThere(

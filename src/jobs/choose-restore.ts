@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { BackupdError, toFailure, type FailureCode } from '../core/errors.ts';
 import { isBackupId } from '../core/layout.ts';
+import { hintOfNames, NOTHING_HERE } from '../core/source-names.ts';
 import { isDamaged, type CatalogEntry } from '../core/catalog-entry.ts';
 import { readAttempts } from '../store/attempts.ts';
 import type { RemoteEntry } from '../store/remote-catalog.ts';
@@ -189,7 +190,7 @@ async function onlySource(app: App): Promise<string> {
   const [only, another] = names;
   if (only === undefined) {
     throw new BackupdError('backup-not-found', 'there is no backup of anything', {
-      hint: 'Make one with "backupd backup".',
+      hint: NOTHING_HERE,
     });
   }
   if (another !== undefined) {
@@ -203,9 +204,8 @@ async function onlySource(app: App): Promise<string> {
 async function entriesOf(name: string, app: App): Promise<readonly CatalogEntry[]> {
   const names = await app.context.catalog.sources();
   if (!names.includes(name)) {
-    const known = names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`;
     throw new BackupdError('source-not-found', `there are no backups of a source "${name}"`, {
-      hint: known,
+      hint: hintOfNames(names),
     });
   }
   return app.context.catalog.entries(name);

@@ -2,6 +2,7 @@ import { formatDuration } from '../core/duration.ts';
 import { BackupdError } from '../core/errors.ts';
 import { parseInstant } from '../core/instant.ts';
 import { resolveId } from '../core/layout.ts';
+import { NOTHING_HERE } from '../core/source-names.ts';
 import type { Attempt } from '../core/events.ts';
 import type { ManifestSummary, Warning } from '../core/manifest.ts';
 import { isDamaged, isGood, type CatalogEntry } from '../core/catalog-entry.ts';
@@ -65,7 +66,7 @@ export interface Remembered {
 
 /** Whether `--at` means an id rather than an instant. */
 export function looksLikeId(at: string): boolean {
-  return /^\d{8}(?:[T-]|$)/.test(at);
+  return /^\d{4,8}$|^\d{8}[T-]/.test(at);
 }
 
 /** Why a backup is not what `latest` means. */
@@ -108,7 +109,7 @@ function noneIsGood(count: number): BackupdError {
     {
       hint:
         count === 0
-          ? 'Make one with "backupd backup".'
+          ? NOTHING_HERE
           : 'Damaged and suspicious backups are restored by their id only: see "backupd list".',
     },
   );

@@ -7,7 +7,7 @@ export interface Wish {
   readonly source: string | null;
   /** `latest`, an id or the beginning of one, or an instant. */
   readonly at: string;
-  /** The destination whose backups count too; null: those here. */
+  /** The destination whose backups count; null: those here. */
   readonly from: string | null;
 }
 

@@ -15,6 +15,7 @@ import { chooseRestore } from './choose-restore.ts';
 import type { Wish } from './chosen.ts';
 import type { App, JobContext } from './context.ts';
 import type { Copy } from './find-copy.ts';
+import { recodeDumpFailed } from './recode.ts';
 
 export interface RestoreRequest extends Wish {
   /** Empty: all of the backup. */
@@ -69,6 +70,14 @@ export interface RestoreDecision {
  * @throws BackupdError with the code of the first reason: a missing backup, a target that is away, too little space...
  */
 export async function planRestore(
+  request: RestoreRequest,
+  app: App,
+  signal: AbortSignal,
+): Promise<RestoreDecision> {
+  return recodeDumpFailed('target-unavailable', () => decide(request, app, signal));
+}
+
+async function decide(
   request: RestoreRequest,
   app: App,
   signal: AbortSignal,

@@ -10,6 +10,7 @@ import { readPrevious, recordPrevious, removePrevious } from '../store/previous.
 import type { App } from './context.ts';
 import { noted } from './note-restore.ts';
 import { findRunning } from './plan-restore.ts';
+import { recodeDumpFailed } from './recode.ts';
 import type { RestoreReport } from './restore.ts';
 import { recordInterrupted, resumeByJournal } from './recover.ts';
 import { resumeOwn } from './resume.ts';
@@ -234,7 +235,9 @@ async function findAllKept(
     return [];
   }
   const target = await own.locate(signal);
-  const known = await own.restorer.previous(target, signal);
+  const known = await recodeDumpFailed('target-unavailable', () =>
+    own.restorer.previous(target, signal),
+  );
   return known.map((previous) => ({ source: own, previous }));
 }
 
@@ -260,7 +263,9 @@ async function keptNow(
   { source, previous }: Undoable,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, NonNullable<PreviousDatabase['kept']>>> {
-  const known = await source.restorer.previous(previous.target, signal);
+  const known = await recodeDumpFailed('target-unavailable', () =>
+    source.restorer.previous(previous.target, signal),
+  );
   return new Map(
     known.flatMap(({ databases }) =>
       databases.flatMap(({ kept }) => (kept === null ? [] : [[kept.id, kept] as const])),

@@ -6,6 +6,7 @@ import type { KeyRing, Stages } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure, type FailureCode } from '../core/errors.ts';
 import { isBackupId, type BackupId } from '../core/layout.ts';
 import { dumpBytes, type ArchiveFile, type Manifest } from '../core/manifest.ts';
+import { hintOfNames } from '../core/source-names.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
 import { knownSources } from '../store/known-sources.ts';
 import type { App, JobContext } from './context.ts';
@@ -134,7 +135,7 @@ async function checkKnown(source: string, there: readonly string[], dir: string)
   if (!known.includes(source)) {
     const names = [...new Set([...there, ...known])].toSorted();
     throw new BackupdError('source-not-found', `there is no source "${source}"`, {
-      hint: names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`,
+      hint: hintOfNames(names),
     });
   }
 }

@@ -294,6 +294,11 @@ export function sourceContract(contract: EngineContract): void {
         message: expect.stringMatching(/password/) as string,
         hint: expect.stringMatching(/password/i) as string,
       });
+      // Nothing is dumped there.
+      await expect(app.plan({ source: 'db' })).rejects.toMatchObject({
+        code: 'target-unavailable',
+        message: expect.stringMatching(/password/) as string,
+      });
     }
     await expectNothingLeft(before);
     await app.backedUp('db');

@@ -1,3 +1,4 @@
+import { hintOfNames } from '../../core/source-names.ts';
 import { listCopies } from '../../core/copies.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { dumpBytes, storedBytes } from '../../core/manifest.ts';
@@ -101,7 +102,7 @@ async function entriesOf(source: string, { context }: App): Promise<readonly Cat
   }
   const names = [...new Set([...withBackups, ...known])].toSorted();
   throw new BackupdError('source-not-found', `there is no source "${source}"`, {
-    hint: names.length === 0 ? 'There are none at all.' : `There are: ${names.join(', ')}.`,
+    hint: hintOfNames(names),
   });
 }
 

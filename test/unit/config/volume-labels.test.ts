@@ -50,6 +50,23 @@ describe('volumes by labels', () => {
     ]);
   });
 
+  it('are drilled as the labels of their container say; a statement is for its database', async () => {
+    const drills = { volumes: 'uploads', drill: 'off', rpo: '2h', rto: '10m' };
+    async function drillCheckOf(more: Readonly<Record<string, string>>, image = 'nginx') {
+      const { jobs, problems } = await findJobs({
+        containers: [app({ ...drills, ...more }, { image })],
+      });
+      expect(problems).toEqual([]);
+      const job = jobs.find(({ source }) => source === 'uploads');
+      expect(job).toMatchObject({ drill: { patterns: [] }, rpoMs: 7_200_000, rtoMs: 600_000 });
+      return job?.drillCheck;
+    }
+    expect(await drillCheckOf({ 'drill.check': 'exec: test -s x' })).toBe('exec: test -s x');
+    expect(await drillCheckOf({ 'drill.check': 'select 1' })).toBe('select 1');
+    const database = { enable: 'true', 'drill.check': 'select 1' };
+    expect(await drillCheckOf(database, 'postgres:17')).toBeNull();
+  });
+
   it.each([
     ['the name in the compose file', 'pics', 'pics', 'Photos'],
     ['the name that Docker has for it', 'Photos', 'pics', 'Photos'],

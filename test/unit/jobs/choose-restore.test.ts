@@ -74,17 +74,26 @@ describe('chooseRestore', () => {
     });
   });
 
-  test('--from chooses among what is there and what is here', async () => {
+  test('--from chooses among what is there, and by its id also what is here alone', async () => {
     await using here = await copyStage();
     const there = await here.add(1);
     const both = await here.add(2, { isHere: true });
     expect(await here.choose({ from: 's3' })).toMatchObject({ manifest: both, copy: {} });
     expect(await here.choose({ from: 's3', at: there.id })).toMatchObject({ manifest: there });
-    here.destination.lose(keyOf(both, 'manifest.json'));
+    // As the backup of the empty database that a new host has made meanwhile.
+    const own = await here.add(3, { isHere: true });
+    for (const name of ['shop.dump', 'manifest.json']) {
+      here.destination.lose(keyOf(own, name));
+    }
     expect(await here.choose({ from: 's3' })).toMatchObject({
       manifest: both,
+      copy: {},
+      warnings: [{ code: 'newer-not-used', message: containing('it is not at s3') }],
+    });
+    expect(await here.choose({ from: 's3', at: own.id })).toMatchObject({
+      manifest: own,
       copy: null,
-      warnings: [{ code: 'not-there' }, { code: 'newer-not-used' }].slice(0, 1),
+      warnings: [{ code: 'not-there' }],
     });
   });
 
