@@ -1,6 +1,8 @@
 import { basename, dirname } from 'node:path';
+import type { CatalogEntry } from '../core/catalog-entry.ts';
 import type { ConfigProblem } from '../core/discovery.ts';
 import { formatDuration } from '../core/duration.ts';
+import { toFailure } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
 import { isBackupId } from '../core/layout.ts';
 import { aheadMs } from '../core/newest.ts';
@@ -28,7 +30,7 @@ import { readDrillSchedule, readSchedule } from './schedule-record.ts';
 /**
  * How every source stands, from what is on disk; asks neither Docker nor a network.
  *
- * Unhealthy are: a source that is, a newest backup that is damaged or dated in the future, configuration that keeps one or all from running,
+ * Unhealthy are: a source that is, or whose backups cannot be read, a newest backup that is damaged or dated in the future, configuration that keeps one or all from running,
  * Docker that cannot be asked, and no source at all. What is merely said (an unknown variable, a folder that is not ours)
  * does not make it unhealthy: the backups are being made.
  * @throws BackupdError `storage-unavailable`
@@ -87,7 +89,7 @@ export async function listStatuses(
   for (const { job, present } of jobs) {
     const seen = { present, destinations, nowMs: now.getTime() };
     const status = await readSource(app, job, seen);
-    if (present || status.backups > 0) {
+    if (status !== null) {
       sources.push(status);
     }
   }
@@ -189,8 +191,12 @@ async function describeStorage(
     return { grave: [], said: [] };
   }
   const newest = new Map(sources.map(({ source, lastSuccessId }) => [source, lastSuccessId ?? '']));
+  const unwell = new Set(sources.filter(({ healthy }) => !healthy).map(({ source }) => source));
   const grave = found.filter(({ path }) => {
     const [id, folder] = [basename(path), dirname(path)];
+    if (folder === dir) {
+      return unwell.has(id);
+    }
     const lastGood = dirname(folder) === dir ? newest.get(basename(folder)) : undefined;
     return lastGood !== undefined && isBackupId(id) && id >= lastGood;
   });
@@ -227,16 +233,17 @@ async function listJobs(
   ].toSorted((one, other) => (one.job.source < other.job.source ? -1 : 1));
 }
 
+/** Null for one that is gone and has no backups. Where its backups cannot be read it is as if there were none: not well. */
 async function readSource(
   { context }: Pick<App, 'context'>,
   job: Job,
   seen: Pick<Observed, 'present' | 'destinations'> & { readonly nowMs: number },
-): Promise<SourceStatus> {
+): Promise<SourceStatus | null> {
   const { present, destinations, nowMs } = seen;
   const { dir } = context.storage;
   const [entries, record, lock, previous, lastRestore, schedule, drills, drillSchedule] =
     await Promise.all([
-      context.catalog.entries(job.source),
+      readEntries(context, job.source),
       readAttempts(dir, job.source),
       readLock(dir, job.source),
       readPrevious(dir, job.source),
@@ -246,12 +253,15 @@ async function readSource(
       readDrillSchedule(dir, job.source),
     ]);
   const running = lock?.alive === true && lock.run !== null;
-  return judgeSource(
+  if (!present && entries?.length === 0) {
+    return null;
+  }
+  const status = judgeSource(
     {
       job,
       present,
       running,
-      entries,
+      entries: entries ?? [],
       record,
       previous,
       lastRestore,
@@ -261,4 +271,20 @@ async function readSource(
     },
     nowMs,
   );
+  return entries === null ? { ...status, healthy: false } : status;
+}
+
+/** Null where they cannot be read: that is a problem of the catalog, and no other source is to be unknown for it. */
+async function readEntries(
+  { catalog }: App['context'],
+  source: string,
+): Promise<readonly CatalogEntry[] | null> {
+  try {
+    return await catalog.entries(source);
+  } catch (error) {
+    if (toFailure(error).code === 'storage-unavailable') {
+      return null;
+    }
+    throw error;
+  }
 }

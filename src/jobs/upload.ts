@@ -210,7 +210,7 @@ async function visit(
   tellOfClocks(at);
   await (takeOver ? takeNamespace(at, signal) : claimNamespace(at, signal));
   await compareCopies(await context.catalog.all(), at, signal);
-  const pending = await listPending(configured, context, rules);
+  const { pending, failures } = await listPending(configured, context, rules);
   const sendings: Sending[] = [];
   const wanted: CatalogEntry[] = [];
   for (const entry of pending) {
@@ -222,7 +222,7 @@ async function visit(
     wanted.push(entry);
     if (isOfDestination(sending.failure)) {
       // What comes after it would only fail with it.
-      return { sendings, failures: [], retention: NOTHING_PRUNED };
+      return { sendings, failures, retention: NOTHING_PRUNED };
     }
   }
   await sweepUploads(wanted, at, signal);
@@ -230,21 +230,30 @@ async function visit(
   const retention = await attemptPrune({ source: null, where }, signal, () =>
     pruneRemote({ settings, rules, source: null, yes: false }, at, signal),
   );
-  return { sendings, failures: [], retention };
+  return { sendings, failures, retention };
 }
 
-/** Of all sources, oldest first: a destination that was away for long catches up in the order of time. */
+/**
+ * Of all sources, oldest first: a destination that was away for long catches up in the order of time. What cannot be read of
+ * one is a failure, and keeps no other from being sent.
+ */
 async function listPending(
   { settings }: ConfiguredDestination,
   { catalog }: JobContext,
   rules: RuleBook,
-): Promise<readonly CatalogEntry[]> {
+): Promise<Pick<UploadResult, 'failures'> & { readonly pending: readonly CatalogEntry[] }> {
   const pending: CatalogEntry[] = [];
+  const failures: UploadResult['failures'][number][] = [];
   for (const source of await catalog.sources()) {
     const own = copyRules(settings, rules.lookUp(source));
-    pending.push(...pendingCopies(await catalog.entries(source), own, Date.now()));
+    try {
+      pending.push(...pendingCopies(await catalog.entries(source), own, Date.now()));
+    } catch (error) {
+      failures.push({ destination: settings.name, failure: toFailure(error) });
+    }
   }
-  return pending.toSorted((one, other) => (one.manifest.id < other.manifest.id ? -1 : 1));
+  pending.sort((one, other) => (one.manifest.id < other.manifest.id ? -1 : 1));
+  return { pending, failures };
 }
 
 /** Null where the backup was removed meanwhile. */

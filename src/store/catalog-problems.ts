@@ -12,7 +12,7 @@ import { isJournalState } from './journal.ts';
 import { receiptsFolder } from './receipts.ts';
 import { isRemains } from './removal.ts';
 import { STATE_KINDS, type StateKind } from './state-file.ts';
-import { onStorage } from './storage-error.ts';
+import { onStorage, storageError } from './storage-error.ts';
 
 /** Something in the directory that is not as backupd left it, or not of backupd at all. */
 export interface CatalogProblem {
@@ -51,7 +51,7 @@ interface Seen {
   content: readonly Dirent[] | null;
   foreign: readonly CatalogProblem[];
   /** What is wrong with a file of a backup, by what the index remembers of it: another object once it was changed. */
-  readonly wrongFiles: WeakMap<CatalogEntry, { readonly message: string | null }>;
+  readonly wrongFiles: WeakMap<CatalogEntry, { readonly problem: CatalogProblem | null }>;
 }
 
 async function findInDirectory(dir: string, glances: Glances): Promise<readonly CatalogProblem[]> {
@@ -63,12 +63,34 @@ async function findInDirectory(dir: string, glances: Glances): Promise<readonly 
       continue;
     }
     if (entry.isDirectory() && isSourceName(entry.name)) {
-      problems.push(...(await findInSource(path, entry.name, glances)));
+      const { name } = entry;
+      problems.push(...(await orUnreadable(path, () => findInSource(path, name, glances))));
     } else {
       problems.push({ path, message: FOREIGN, hint: FOREIGN_HINT });
     }
   }
   return problems;
+}
+
+/** What a look found; where the file system refuses it, that: one that cannot be read keeps no other from being looked at. */
+async function orUnreadable(
+  path: string,
+  look: () => Promise<readonly CatalogProblem[]>,
+): Promise<readonly CatalogProblem[]> {
+  try {
+    return await look();
+  } catch (error) {
+    const failure = storageError(error, path);
+    if (!(failure instanceof BackupdError)) {
+      throw failure;
+    }
+    return [toProblem(path, failure)];
+  }
+}
+
+function toProblem(path: string, error: Error): CatalogProblem {
+  const hint = error instanceof BackupdError ? error.hint : null;
+  return { path, message: error.message, hint: hint ?? 'Look at the disk.' };
 }
 
 function isFolder(entry: Dirent): boolean {
@@ -99,8 +121,9 @@ async function findInSource(
   const { entries } = listing;
   await forEachOf(entries, async (entry, place) => {
     if (!seen.wrongFiles.has(entry) || isDue(place, entries.length, seen.turn)) {
-      const message = await findWrongFile(join(folder, entry.manifest.id), entry);
-      seen.wrongFiles.set(entry, { message });
+      const path = join(folder, entry.manifest.id);
+      const [problem = null] = await orUnreadable(path, () => glanceAt(path, entry));
+      seen.wrongFiles.set(entry, { problem });
     }
   });
   seen.turn += 1;
@@ -109,14 +132,10 @@ async function findInSource(
     ...seen.foreign,
     ...listing.unreadable
       .filter(({ id }) => folders.has(id))
-      .map(({ id, error }) => ({
-        path: join(folder, id),
-        message: error.message,
-        hint: (error instanceof BackupdError ? error.hint : null) ?? 'Look at the disk.',
-      })),
+      .map(({ id, error }) => toProblem(join(folder, id), error)),
     ...entries.flatMap((entry) =>
       describeBackup(join(folder, entry.manifest.id), entry, {
-        wrongFile: seen.wrongFiles.get(entry)?.message ?? null,
+        wrongFile: seen.wrongFiles.get(entry)?.problem ?? null,
         damagedReceipts: listing.damagedReceipts.get(entry.manifest.id) ?? [],
       }),
     ),
@@ -139,18 +158,30 @@ const DAMAGED_HINT =
 function describeBackup(
   path: string,
   entry: CatalogEntry,
-  found: { readonly wrongFile: string | null; readonly damagedReceipts: readonly string[] },
+  found: {
+    readonly wrongFile: CatalogProblem | null;
+    readonly damagedReceipts: readonly string[];
+  },
 ): readonly CatalogProblem[] {
   const problems = found.damagedReceipts.map((file) => ({
     path: join(receiptsFolder(path), file),
     message: 'is no receipt',
     hint: 'What it said of the backup is lost; remove it. Verify the backup again.',
   }));
-  const message = found.wrongFile ?? damageFound(entry);
-  return message === null ? problems : [...problems, { path, message, hint: DAMAGED_HINT }];
+  const message = damageFound(entry);
+  const damage = message === null ? null : { path, message, hint: DAMAGED_HINT };
+  return [...problems, ...[found.wrongFile ?? damage].filter((problem) => problem !== null)];
 }
 
-/** The first file that is not there or has another size than recorded; null where all are as they should be. */
+async function glanceAt(path: string, entry: CatalogEntry): Promise<readonly CatalogProblem[]> {
+  const message = await findWrongFile(path, entry);
+  return message === null ? [] : [{ path, message, hint: DAMAGED_HINT }];
+}
+
+/**
+ * The first file that is not there or has another size than recorded; null where all are as they should be.
+ * @throws what the file system says of one that cannot be looked at
+ */
 export async function findWrongFile(
   path: string,
   { manifest }: CatalogEntry,
@@ -199,26 +230,40 @@ async function isDamagedState(kind: StateKind, entry: Dirent, path: string): Pro
   return stored.state === 'damaged' || !isJournal;
 }
 
-/** State files that do not parse, and those that were set aside. */
+/** State files that do not parse, those that were set aside, and what cannot be read. */
 async function findInState(state: string): Promise<readonly CatalogProblem[]> {
   const problems: CatalogProblem[] = [];
   for (const kind of STATE_KINDS) {
-    for (const entry of await readTree(join(state, kind))) {
-      const path = join(entry.parentPath, entry.name);
-      if (entry.name.endsWith('.damaged')) {
-        problems.push({
-          path,
-          message: 'was damaged and set aside',
-          hint: 'What it recorded is no longer counted. Look at the disk, then remove it.',
-        });
-      } else if (await isDamagedState(kind, entry, path)) {
-        problems.push({
-          path,
-          message: 'is damaged',
-          hint: 'Look at the disk. Move it away to go on without what it recorded.',
-        });
-      }
-    }
+    const folder = join(state, kind);
+    problems.push(...(await orUnreadable(folder, () => findInKind(kind, folder))));
   }
   return problems;
+}
+
+async function findInKind(kind: StateKind, folder: string): Promise<readonly CatalogProblem[]> {
+  const problems: CatalogProblem[] = [];
+  for (const entry of await readTree(folder)) {
+    const path = join(entry.parentPath, entry.name);
+    problems.push(...(await orUnreadable(path, () => lookAtState(kind, entry, path))));
+  }
+  return problems;
+}
+
+async function lookAtState(
+  kind: StateKind,
+  entry: Dirent,
+  path: string,
+): Promise<readonly CatalogProblem[]> {
+  if (entry.name.endsWith('.damaged')) {
+    return [
+      {
+        path,
+        message: 'was damaged and set aside',
+        hint: 'What it recorded is no longer counted. Look at the disk, then remove it.',
+      },
+    ];
+  }
+  const hint = 'Look at the disk. Move it away to go on without what it recorded.';
+  const isDamaged = await isDamagedState(kind, entry, path);
+  return isDamaged ? [{ path, message: 'is damaged', hint }] : [];
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BackupdError } from '../core/errors.ts';
+import { BackupdError, toFailure } from '../core/errors.ts';
 import { isBackupId, isSourceName, resolveId, type BackupId } from '../core/layout.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { CatalogEntry, Receipt } from '../core/catalog-entry.ts';
@@ -11,6 +11,7 @@ import { readFolderNames, readNames } from './folder.ts';
 import { readManifest } from './look-at-backup.ts';
 import { readReceiptFiles, writeReceipt } from './receipts.ts';
 import { removeBackup, sweepSource } from './removal.ts';
+import { sourcesWith } from './state-file.ts';
 import { onStorage } from './storage-error.ts';
 import type { Storage } from './storage.ts';
 
@@ -24,13 +25,16 @@ type BackupRef = Pick<Manifest, 'source' | 'id'>;
  * What changes a source's folder is called under the lock of that source, receipts excepted.
  */
 export interface Catalog {
-  /** Names of the folders that hold backups, whatever their state, sorted. */
+  /**
+   * Names of the folders that hold backups, whatever their state, sorted. One that cannot be read is among them where it
+   * is that of a source that is known: asking for its backups fails. It is a problem in any case.
+   */
   sources(): Promise<readonly string[]>;
   /** The backups of a source, newest first. @throws BackupdError `storage-unavailable` */
   entries(source: string): Promise<readonly CatalogEntry[]>;
   /** Why backups of a source are not among its entries: their manifests are damaged, of a newer format or of somebody else. */
   unreadable(source: string): Promise<readonly Error[]>;
-  /** The backups of all sources, source by source. */
+  /** The backups of all sources that can be read, source by source: what cannot be is a problem. */
   all(): Promise<readonly CatalogEntry[]>;
   /**
    * The backup whose id is, or begins with, what a user typed; `<source>/<id>` where one id is that of two sources.
@@ -39,7 +43,10 @@ export interface Catalog {
   find(typed: string): Promise<CatalogEntry>;
   /** The whole manifest. @throws BackupdError `backup-not-found`, `archive-corrupt`, `format-unsupported` */
   manifest(source: string, id: BackupId): Promise<Manifest>;
-  /** What is wrong with a backup's files at a glance: one is missing, or has another size than recorded; null: nothing. */
+  /**
+   * What is wrong with a backup's files at a glance: one is missing, or has another size than recorded; null: nothing.
+   * @throws BackupdError `storage-unavailable` where one cannot be looked at
+   */
   wrongFile(entry: CatalogEntry): Promise<string | null>;
   /** Where a file of a backup is. */
   path(backup: BackupRef, fileName: string): string;
@@ -78,7 +85,7 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
     async all() {
       const found: CatalogEntry[] = [];
       for (const source of await findSources(dir)) {
-        found.push(...(await entries(source)));
+        found.push(...((await orUnavailable(() => entries(source))) ?? []));
       }
       return found;
     },
@@ -87,7 +94,10 @@ export function openCatalog(storage: Pick<Storage, 'dir' | 'namespace'>): Catalo
       return choosePlace(typed, places);
     },
     manifest: (source, id) => readManifest(storage, { source, id }),
-    wrongFile: (entry) => findWrongFile(join(dir, entry.manifest.source, entry.manifest.id), entry),
+    wrongFile: (entry) => {
+      const folder = join(dir, entry.manifest.source, entry.manifest.id);
+      return onStorage(folder, () => findWrongFile(folder, entry));
+    },
     path: (backup, fileName) => join(dir, backup.source, backup.id, fileName),
     draft: (source, id) => openDraft(dir, source, id),
     download: (source, id) => openDownload(dir, source, id),
@@ -112,12 +122,27 @@ async function findSources(dir: string): Promise<readonly string[]> {
   return onStorage(dir, async () => {
     const sources: string[] = [];
     for (const folder of (await readFolderNames(dir)).filter(isSourceName).toSorted()) {
-      if ((await readNames(join(dir, folder))).some(isBackupId)) {
+      const path = join(dir, folder);
+      const names = await orUnavailable(() => onStorage(path, () => readNames(path)));
+      const isOne = names?.some(isBackupId) ?? (await sourcesWith(dir, 'sources')).includes(folder);
+      if (isOne) {
         sources.push(folder);
       }
     }
     return sources;
   });
+}
+
+/** Null where the file system refuses it. */
+async function orUnavailable<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (toFailure(error).code === 'storage-unavailable') {
+      return null;
+    }
+    throw error;
+  }
 }
 
 /** A backup, or why one of that id cannot be used. */

@@ -65,7 +65,7 @@ export async function readStates(folder: string): Promise<readonly unknown[]> {
 /** The sources that have a file of this kind, readable or not. */
 export async function sourcesWith(
   dir: string,
-  kind: 'journals' | 'owed',
+  kind: 'journals' | 'owed' | 'sources',
 ): Promise<readonly string[]> {
   const folder = join(dir, STATE_FOLDER, kind);
   const names = await onStorage(folder, () => readNames(folder));

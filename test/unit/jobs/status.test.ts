@@ -10,6 +10,7 @@ import { forgetSource, recordSource } from '../../../src/store/known-sources.ts'
 import { acquireLock } from '../../../src/store/lock.ts';
 import { containing } from '../../support/matchers.ts';
 import { backupId, SAMPLE_ARCHIVE } from '../../support/storage.ts';
+import { notRoot, unreadable } from '../../support/unreadable.ts';
 import { boundSource } from '../cli/paper-source.ts';
 import { fakeApp, type FakeApp } from '../cli/support.ts';
 
@@ -139,6 +140,24 @@ describe('problems', () => {
       healthy: true,
       problems: [],
     });
+  });
+
+  test('one whose backups cannot be read is unhealthy, and the others are known all the same', async () => {
+    using _user = notRoot();
+    await using world = await fakeApp();
+    await world.add();
+    await world.add({ source: 'web' });
+    const { dir } = world.app.context.storage;
+    await using _folder = await unreadable(join(dir, 'db'));
+    const sources = [boundSource('db'), boundSource('web')];
+    const report = await buildStatus(world.app, found({ sources }), NOW);
+    const health = report.sources.map(({ source, state, healthy }) => [source, state, healthy]);
+    expect(health).toEqual([
+      ['db', 'never', false],
+      ['web', 'ok', true],
+    ]);
+    expect(report.healthy).toBe(false);
+    expect(report.problems[0]?.message).toContain(`${join(dir, 'db')} cannot be used`);
   });
 
   test('a newest backup that is damaged is unhealthy, an older one is said', async () => {

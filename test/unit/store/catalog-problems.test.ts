@@ -1,7 +1,10 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { recordSource } from '../../../src/store/known-sources.ts';
 import { backupId, commitBackup, emptyCatalog, sampleManifest } from '../../support/storage.ts';
+import { notRoot, unreadable } from '../../support/unreadable.ts';
+import { boundSource } from '../cli/paper-source.ts';
 
 const AT = '2026-02-01T00:00:00.000Z';
 
@@ -111,5 +114,54 @@ describe('what is foreign or damaged', () => {
         [join(dir, 'db', damaged), `was found damaged at ${AT}: its hash differs`],
       ]),
     );
+  });
+});
+
+describe('what cannot be read', () => {
+  test('is a problem, and keeps nothing else from being seen', async () => {
+    using _user = notRoot();
+    await using fixture = await emptyCatalog();
+    const { catalog, dir } = fixture;
+    const other = join(dir, 'other');
+    const journals = join(dir, '.backupd', 'journals');
+    await commitBackup(catalog, { id: backupId(1) });
+    await mkdir(other);
+    await mkdir(journals, { recursive: true });
+    await writeFile(join(journals, 'db.json'), '');
+    await writeFile(join(journals, 'web.json'), '');
+    await using _folder = await unreadable(other);
+    await using _state = await unreadable(join(journals, 'db.json'));
+    const looped = join(dir, 'db', backupId(1), 'shop.dump.zst');
+    await rm(looped);
+    await symlink(looped, looped);
+
+    const problems = await catalog.problems();
+    expect(problems.map(({ path }) => path).toSorted()).toEqual(
+      [
+        join(dir, 'db', backupId(1)),
+        other,
+        join(journals, 'db.json'),
+        join(journals, 'web.json'),
+      ].toSorted(),
+    );
+    const [, second] = problems;
+    expect(second?.message).toContain('permission denied');
+    expect(second?.hint).toContain('Let the user');
+    expect(await catalog.all()).toHaveLength(1);
+    // Nothing says that it is ours.
+    expect(await catalog.sources()).toEqual(['db']);
+  });
+
+  test('is told to who asks for it where it is that of a source', async () => {
+    using _user = notRoot();
+    await using fixture = await emptyCatalog();
+    const { catalog, dir } = fixture;
+    await commitBackup(catalog, { id: backupId(1) });
+    await commitBackup(catalog, { id: backupId(2), source: 'web' });
+    await recordSource(dir, boundSource('db').job);
+    await using _folder = await unreadable(join(dir, 'db'));
+    expect(await catalog.sources()).toEqual(['db', 'web']);
+    await expect(catalog.entries('db')).rejects.toMatchObject({ code: 'storage-unavailable' });
+    expect((await catalog.all()).map(({ manifest }) => manifest.source)).toEqual(['web']);
   });
 });
