@@ -42,7 +42,7 @@ export function pingKey({ source }: Pick<Ping, 'source'>): string {
 }
 
 function pingOf(
-  { source, failing, lastAttempt, overdueSince }: SourceStatus,
+  { source, failing, lastAttempt, overdueSince, suspicious }: SourceStatus,
   nowMs: number,
 ): Ping | null {
   if (failing !== null) {
@@ -55,17 +55,26 @@ function pingOf(
     return null;
   }
   const { at } = lastAttempt;
+  if (suspicious !== null) {
+    const text = `backup of ${source} at ${at} is suspicious: the source had shrunk to next to nothing`;
+    return { tells: 'failure', source, text, mark: `${at} suspicious` };
+  }
   return { tells: 'success', source, text: `backup of ${source} succeeded at ${at}`, mark: at };
 }
 
-/** Success only where all are well; failure where anything is wrong that people are told of. */
+/** Whether it is wrong with what is saved: not a mistyped option, a channel, or a file of somebody else in the directory. */
+function isOfBackups({ event, code }: Incident): boolean {
+  return event !== 'config' && code !== 'storage-damaged';
+}
+
+/** Success only where all are well and nothing is wrong that people are told of; failure where anything is. */
 function pingOfAll({ report, incidents }: Heard): Ping | null {
   const runs = report.sources.flatMap(({ lastAttempt }) => lastAttempt?.at ?? []).toSorted();
   const last = runs.at(-1);
   if (last === undefined) {
     return null;
   }
-  if (report.healthy) {
+  if (report.healthy && !incidents.some((incident) => isOfBackups(incident))) {
     const text = `all ${report.sources.length} sources are backed up, the last one at ${last}`;
     return { tells: 'success', source: null, text, mark: `${last} well` };
   }

@@ -64,6 +64,15 @@ describe('a source with an address of its own', () => {
     expect(pings(sources, true, { a: 'an earlier one', b: mark })).toEqual(['a success']);
   });
 
+  test('has failed where what it saved is suspicious, and not any more once somebody says that it was meant', () => {
+    const at = '2026-01-01T03:00:00.000Z';
+    const suspicious = { ...status('a'), suspicious: { since: at, id: backupId(2) } };
+    expect(pings(heard([suspicious]), true)).toEqual(['a failure']);
+    const pinged = { a: `${at} suspicious` };
+    expect(pings(heard([suspicious]), true, pinged)).toEqual([]);
+    expect(pings(heard([status('a')]), true, pinged)).toEqual(['a success']);
+  });
+
   test('has not failed while it is tried again', () => {
     const retryAt = '2026-01-01T04:01:00.000Z';
     expect(pings(heard([status('a', { ...FAILED, retryAt })]), true)).toEqual([]);
@@ -85,6 +94,23 @@ describe('all together', () => {
     expect(pings(heard([status('a'), status('b')]), false)).toEqual(['all success']);
     const wrong = heard([status('a'), status('b', FAILED)], { incidents: [failure('b')] });
     expect(pings(wrong, false)).toEqual(['all failure']);
+  });
+
+  test('have failed where something is wrong that leaves every source healthy', () => {
+    const drill = failure('a', { event: 'drill', about: 'drill' });
+    expect(pings(heard([status('a')], { incidents: [drill] }), false)).toEqual(['all failure']);
+    // The disk has no room to spare yet.
+    const disk = failure('a', { event: 'disk', about: 'space', opens: false });
+    expect(pings(heard([status('a')], { incidents: [disk] }), false)).toEqual([]);
+  });
+
+  test('are well whatever is wrong with an option, a channel, or is not ours in the directory', () => {
+    const incidents = [
+      failure('a', { event: 'config', code: 'config-warning', graceMs: 60_000 }),
+      failure('a', { event: 'config', code: 'notify-failed', opens: true, graceMs: 0 }),
+      failure('a', { code: 'storage-damaged', graceMs: 120_000 }),
+    ];
+    expect(pings(heard([status('a')], { incidents }), false)).toEqual(['all success']);
   });
 
   test('are neither while one is tried again, or was never backed up yet', () => {
