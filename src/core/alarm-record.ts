@@ -136,13 +136,19 @@ function hasLasted({ seenAt, graceMs }: Followed, nowMs: number): boolean {
   return lastedMs >= graceMs || lastedMs < -CLOCK_MS;
 }
 
+/** Whether the channel was told of it, and not that it is over. */
+function isOn({ overAt, isTold }: Followed): boolean {
+  return overAt === null && isTold;
+}
+
 /** Nobody is told that something is over who does not want to be, or whose alarm goes on for another reason. */
 function withoutNeedless(
   followed: readonly Followed[],
   { kind, on, namespace }: Manner,
 ): readonly Followed[] {
+  // Of one that was not told yet nobody may ever hear: it can pass in its grace.
   const lasting = new Set(
-    followed.filter(({ overAt }) => overAt === null).map((each) => alarmKey(each, namespace)),
+    followed.filter((each) => isOn(each)).map((each) => alarmKey(each, namespace)),
   );
   return followed.filter((each) => {
     const isOver = each.overAt !== null && each.isTold;

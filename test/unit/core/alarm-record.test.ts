@@ -103,6 +103,15 @@ describe('one incident', () => {
   });
 });
 
+test('an alert is ended though another of the same key begins then, and passes in its grace', () => {
+  const { record } = look(NOTHING_TOLD, [failure('db')], ALERTS, 0);
+  const brief = failure('db', { about: 'verification', graceMs: 2 * MINUTE_MS });
+  const one = look(record, [brief], ALERTS, MINUTE_MS);
+  const other = look(one.record, [], ALERTS, 2 * MINUTE_MS);
+  expect([...one.sent, ...other.sent]).toEqual(['db over']);
+  expect(other.record.incidents).toEqual([]);
+});
+
 test('what is over is told with the backup that ended it', () => {
   const { record } = look(NOTHING_TOLD, [failure('db')], PEOPLE, 0);
   const lastSuccessAt = '2026-11-28T05:00:00.000Z';
