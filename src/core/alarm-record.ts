@@ -1,4 +1,5 @@
 import { backOffMs } from './back-off.ts';
+import { addRefusal, isHeldBack, keepRefusals, MOST_REFUSALS, type Refusals } from './refusals.ts';
 import type { SourceStatus } from './status.ts';
 import { alarmKey, incidentKey, type AlarmEvent, type Incident } from './incident.ts';
 
@@ -17,6 +18,8 @@ export interface ChannelRecord {
   /** Why the last one could not be sent; null: it was. */
   readonly failure: { readonly at: string; readonly message: string } | null;
   readonly tryAgainAt: string | null;
+  /** News that were not taken, though others may be, by their occurrence. */
+  readonly refused: Refusals;
 }
 
 /** An incident as a channel knows it. */
@@ -55,6 +58,7 @@ export const NOTHING_TOLD: ChannelRecord = {
   failedInRow: 0,
   failure: null,
   tryAgainAt: null,
+  refused: {},
 };
 
 /** So many news wait for a channel that is dead; more would fill the disk, and nobody would read them. */
@@ -95,7 +99,9 @@ export function follow(
   const incidents = withoutNeedless(followed, manner);
   const lasting = incidents.filter(({ overAt }) => overAt === null);
   const over = incidents.filter(({ overAt }) => overAt !== null).slice(-MOST_WAITING);
-  return { ...record, incidents: [...over, ...lasting] };
+  const occurrences = new Set([...over, ...lasting].map((each) => occurrenceKey(each)));
+  const refused = keepRefusals(record.refused, (each) => occurrences.has(each));
+  return { ...record, incidents: [...over, ...lasting], refused };
 }
 
 function begin(incident: Incident, others: readonly Followed[], now: string): Followed {
@@ -171,7 +177,10 @@ export function planMessages(
   { kind }: Pick<Manner, 'kind'>,
   nowMs: number,
 ): readonly (readonly News[])[] {
-  const due = record.incidents.flatMap((incident) => toNews(incident, kind, nowMs));
+  const due = record.incidents
+    .filter((incident) => !isHeldBack(record.refused, occurrenceKey(incident), nowMs))
+    .filter((incident) => kind !== 'alerts' || !isOverlaid(incident, record))
+    .flatMap((incident) => toNews(incident, kind, nowMs));
   if (kind !== 'digests') {
     return due.map((news) => [news]);
   }
@@ -188,6 +197,13 @@ function toNews(incident: Followed, kind: Manner['kind'], nowMs: number): readon
     return isTold || !hasLasted(incident, nowMs) ? [] : [{ incident, tells: 'open' }];
   }
   return [{ incident, tells: isTold ? 'over' : kind === 'digests' ? 'both' : 'open' }];
+}
+
+/** Whether another one of the same alert went before it: that it is over would end that one. */
+function isOverlaid(incident: Followed, { incidents }: ChannelRecord): boolean {
+  const key = alarmKey(incident, '');
+  const isOver = incident.overAt !== null && incident.isTold;
+  return isOver && incidents.some((each) => isOn(each) && alarmKey(each, '') === key);
 }
 
 function recent(sentAt: readonly string[], nowMs: number): readonly string[] {
@@ -210,7 +226,8 @@ export function markSent(
         ? [{ ...incident, isTold: true }]
         : [];
   });
-  return markArrived({ ...record, incidents }, nowMs);
+  const refused = keepRefusals(record.refused, (key) => !told.has(key));
+  return markArrived({ ...record, incidents, refused }, nowMs);
 }
 
 /** The record after anything has arrived. */
@@ -229,21 +246,45 @@ export function markArrived(record: ChannelRecord, nowMs: number): ChannelRecord
 /** Tried again after half a minute, then after twice as long each time, at least every hour. */
 const BACK_OFF = { leastMs: 30_000, mostMs: 3_600_000 };
 
+/** Why something did not arrive. */
+interface Failed {
+  readonly message: string;
+  readonly retryAfterMs: number | null;
+}
+
 /** The record after something did not arrive. */
-export function markFailed(
-  record: ChannelRecord,
-  failed: { readonly message: string; readonly retryAfterMs: number | null },
-  nowMs: number,
-): ChannelRecord {
+export function markFailed(record: ChannelRecord, failed: Failed, nowMs: number): ChannelRecord {
   const failedInRow = record.failedInRow + 1;
-  const askedMs = Math.min(BACK_OFF.mostMs, failed.retryAfterMs ?? 0);
-  const waitMs = Math.max(backOffMs(failedInRow, BACK_OFF), askedMs);
   return {
     ...record,
     failuresTotal: record.failuresTotal + 1,
     failedInRow,
     failure: { at: new Date(nowMs).toISOString(), message: failed.message },
-    tryAgainAt: new Date(nowMs + waitMs).toISOString(),
+    tryAgainAt: tryAgainAt(failedInRow, failed, nowMs),
+  };
+}
+
+function tryAgainAt(times: number, { retryAfterMs }: Failed, nowMs: number): string {
+  const askedMs = Math.min(BACK_OFF.mostMs, retryAfterMs ?? 0);
+  return new Date(nowMs + Math.max(backOffMs(times, BACK_OFF), askedMs)).toISOString();
+}
+
+/**
+ * The record after these news were refused. At first the channel is left alone as after any failure, since it may be what
+ * is wrong. Then only they are: one message that nobody takes keeps no other from being told.
+ */
+export function markRefused(
+  record: ChannelRecord,
+  news: readonly News[],
+  failed: Failed,
+  nowMs: number,
+): ChannelRecord {
+  const keys = news.map(({ incident }) => occurrenceKey(incident));
+  const { refusals, leastTimes } = addRefusal(record.refused, keys, nowMs);
+  return {
+    ...markFailed(record, failed, nowMs),
+    refused: refusals,
+    tryAgainAt: leastTimes < MOST_REFUSALS ? tryAgainAt(leastTimes, failed, nowMs) : null,
   };
 }
 

@@ -41,9 +41,15 @@ export class NotDelivered extends Error {
   override readonly name = 'NotDelivered';
   /** How long to wait, as they said; null: they did not. */
   readonly retryAfterMs: number | null;
+  /** Whether whoever gets it does not want this message, as far as they say: another one may be welcome. */
+  readonly isRefused: boolean;
 
-  constructor(message: string, options: { retryAfterMs?: number | null; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { retryAfterMs?: number | null; isRefused?: boolean; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs ?? null;
+    this.isRefused = options.isRefused ?? false;
   }
 }

@@ -5,6 +5,7 @@ import {
   isWaiting,
   markArrived,
   markFailed,
+  markRefused,
   markSent,
   NOTHING_TOLD,
   planMessages,
@@ -49,8 +50,9 @@ interface Delivery {
   /** For the log. */
   readonly what: readonly string[];
   send(): Promise<void>;
-  /** The record after it has arrived. */
+  /** The record after it has arrived, and after it has not. */
   arrived(record: ChannelRecord, nowMs: number): ChannelRecord;
+  failed(record: ChannelRecord, error: NotDelivered, nowMs: number): ChannelRecord;
 }
 
 export function teller(options: TellerOptions, signal: AbortSignal): Teller {
@@ -137,6 +139,7 @@ function planDelivery(channel: Channel, state: State, signal: AbortSignal): Deli
           send: () => channel.ping(ping, signal),
           arrived: (now, atMs) =>
             markArrived({ ...now, pinged: { ...now.pinged, [pingKey(ping)]: ping.mark } }, atMs),
+          failed: markFailed,
         };
   }
   const [news] = planMessages(record, channel, nowMs);
@@ -149,6 +152,8 @@ function planDelivery(channel: Channel, state: State, signal: AbortSignal): Deli
         ),
         send: () => channel.send({ type: 'news', news, at }, signal),
         arrived: (now, atMs) => markSent(now, news, atMs),
+        failed: (now, error, atMs) =>
+          error.isRefused ? markRefused(now, news, error, atMs) : markFailed(now, error, atMs),
       };
 }
 
@@ -166,7 +171,7 @@ async function deliver(
     if (signal.aborted || !(error instanceof NotDelivered)) {
       throw error;
     }
-    state.record = markFailed(state.record, error, Date.now());
+    state.record = delivery.failed(state.record, error, Date.now());
     const { tryAgainAt } = state.record;
     log.warn({ channel: channel.name, error: error.message, tryAgainAt }, 'alarm not sent');
     await save(options, state);

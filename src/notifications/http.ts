@@ -50,9 +50,13 @@ export async function post(request: Post, signal: AbortSignal): Promise<void> {
     const said = redact(text, secrets);
     throw new NotDelivered(`${host} answered ${statusCode}${said === '' ? '' : `: ${said}`}`, {
       retryAfterMs: retryAfterMs(response.headers['retry-after']),
+      isRefused: statusCode >= 400 && statusCode < 500 && !LATER.has(statusCode),
     });
   }
 }
+
+/** Answers that say nothing of a message but that it came too slowly, too early or too often. */
+const LATER: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /** What of an address nobody is to see: all but its host. */
 function secretParts(address: string): readonly string[] {

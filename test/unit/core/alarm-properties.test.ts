@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import {
   follow,
   markFailed,
+  markRefused,
   markSent,
   NOTHING_TOLD,
   occurrenceKey,
@@ -20,7 +21,7 @@ const MINUTE_MS = 60_000;
 /** What happens between two looks: which sources are wrong then, and what becomes of what is sent. */
 const round = fc.record({
   wrong: fc.subarray([...SOURCES]),
-  fate: fc.constantFrom('arrives', 'arrives', 'fails', 'dies'),
+  fate: fc.constantFrom('arrives', 'arrives', 'fails', 'refused', 'refused', 'dies'),
   minutes: fc.integer({ min: 1, max: 30 }),
 });
 const anyKind = fc.constantFrom<Manner['kind']>('digests', 'events', 'alerts');
@@ -45,6 +46,7 @@ function live(
   const got: Told[] = [];
   const atMs: number[] = [];
   const begun = new Set<string>();
+  let refusals = 0;
   const quiet = Array.from({ length: 4 }, () => ({ wrong: [], fate: 'arrives', minutes: 30 }));
   for (const { wrong, fate, minutes } of [...rounds, ...quiet]) {
     nowMs += minutes * MINUTE_MS;
@@ -57,6 +59,13 @@ function live(
       if (fate === 'fails') {
         record = markFailed(record, { message: 'no', retryAfterMs: null }, nowMs);
         break;
+      }
+      if (fate === 'refused') {
+        refusals += 1;
+        expect(refusals, 'refusals without an end').toBeLessThan(2000);
+        record = markRefused(record, next, { message: 'no', retryAfterMs: null }, nowMs);
+        [next] = planMessages(record, manner, nowMs);
+        continue;
       }
       expect(atMs.length, 'messages without an end').toBeLessThan(2000);
       got.push(...next.map(({ incident, tells }) => ({ key: occurrenceKey(incident), tells })));

@@ -3,6 +3,7 @@ import {
   follow,
   isWaiting,
   markFailed,
+  markRefused,
   markSent,
   NOTHING_TOLD,
   planMessages,
@@ -154,6 +155,52 @@ describe('a flood', () => {
     }
     expect(sent.length).toBeLessThanOrEqual(10);
     expect(sent.join(', ').split(', ')).toHaveLength(50);
+  });
+});
+
+describe('a message that is refused', () => {
+  const failed = { message: 'no', retryAfterMs: null };
+
+  /** Refuses what comes first, so many times. */
+  function refuse(record: ChannelRecord, times: number, manner: Manner, nowMs: number) {
+    let now = record;
+    for (let time = 0; time < times; time += 1) {
+      const [first = []] = planMessages(now, manner, nowMs);
+      now = markRefused(now, first, failed, nowMs);
+    }
+    return now;
+  }
+
+  test.each([PEOPLE, EVENTS, ALERTS])('keeps no other from being told: $kind', (manner) => {
+    const begun = follow(NOTHING_TOLD, [failure('db')], manner, 0);
+    // It may be the channel that is wrong.
+    const once = refuse(begun, 1, manner, 0);
+    expect([29_999, 30_000].map((ms) => isWaiting(once, ms))).toEqual([true, false]);
+    const thrice = refuse(once, 2, manner, 0);
+    expect(isWaiting(thrice, 0)).toBe(false);
+    expect(thrice).toMatchObject({ failuresTotal: 3, failedInRow: 3, failure: { message: 'no' } });
+
+    const found = [failure('db'), failure('web')];
+    const other = look(thrice, found, manner, MINUTE_MS);
+    expect(other.sent).toEqual(['web open']);
+    expect(look(other.record, found, manner, 59 * MINUTE_MS).sent).toEqual([]);
+    const later = look(other.record, found, manner, 60 * MINUTE_MS);
+    expect(later.sent).toEqual(['db open']);
+    expect(later.record.refused).toEqual({});
+  });
+
+  test('does not end an alert that went before it', () => {
+    const { record } = look(NOTHING_TOLD, [failure('db')], ALERTS, 0);
+    const refused = refuse(follow(record, [], ALERTS, 1), 3, ALERTS, 1);
+    const again = failure('db', { about: 'verification' });
+    const next = follow(refused, [again], ALERTS, 2);
+    const [[news] = []] = planMessages(next, ALERTS, 2);
+    expect(news).toMatchObject({ tells: 'open', incident: { about: 'verification' } });
+    const sent = markSent(next, news === undefined ? [] : [news], 2);
+    // Nobody looked since.
+    expect(planMessages(sent, ALERTS, 61 * MINUTE_MS)).toEqual([]);
+    expect(follow(sent, [again], ALERTS, 3).refused).toEqual({});
+    expect(look(sent, [], ALERTS, 4).sent).toEqual(['db over']);
   });
 });
 

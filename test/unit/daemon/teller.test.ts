@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { MessageChannel } from '../../../src/core/channel.ts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { NotDelivered, type MessageChannel } from '../../../src/core/channel.ts';
 import { ALARM_EVENTS } from '../../../src/core/incident.ts';
 import { troubleWith } from '../../../src/core/find-around.ts';
 import { teller, type Teller } from '../../../src/daemon/teller.ts';
@@ -21,14 +21,17 @@ beforeEach(async () => {
   sent = [];
   log = '';
 });
-afterEach(async () => folder[Symbol.asyncDispose]());
+afterEach(async () => {
+  vi.useRealTimers();
+  await folder[Symbol.asyncDispose]();
+});
 
-function telling(send: () => Promise<void> = () => Promise.resolve()): Teller {
+function telling(send: (about: string) => Promise<void> = () => Promise.resolve()): Teller {
   const channel: MessageChannel = {
     name: 'webhook',
     kind: 'events',
     async send(message) {
-      await send();
+      await send(message.type === 'test' ? '' : (message.news[0]?.incident.about ?? ''));
       sent.push(
         message.type === 'test'
           ? 'test'
@@ -78,6 +81,22 @@ test('what begins and ends while something is sent is told behind it', async () 
   held.resolve(undefined);
   await one.idle();
   expect(sent).toEqual(['backup open', 'verification open', 'verification over']);
+});
+
+test('what is refused again and again keeps no later news from being sent', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  const one = telling((about) =>
+    about === 'drill'
+      ? Promise.reject(new NotDelivered('it answered 422', { isRefused: true }))
+      : Promise.resolve(),
+  );
+  const drill = failure('db', { event: 'drill', about: 'drill' });
+  for (let minute = 0; minute < 4; minute += 1) {
+    one.hear({ report: REPORT, incidents: [drill, failure('db')], unseen: [] });
+    await one.idle();
+    vi.setSystemTime(Date.now() + 60_000);
+  }
+  expect(sent).toEqual(['backup open']);
 });
 
 test('a bug in a channel is logged, and tried again by the next look', async () => {

@@ -185,6 +185,19 @@ describe('who is asked', () => {
     }
   });
 
+  test.each([
+    [422, true],
+    [400, true],
+    [408, false],
+    [429, false],
+    [500, false],
+  ])('and says %d: this very message is not wanted: %s', async (status, isRefused) => {
+    sink.answer({ status });
+    for (const channel of channels(sink.url)) {
+      expect(await refusal(channel)).toMatchObject({ isRefused });
+    }
+  });
+
   test('and is busy until a certain time', async () => {
     const until = new Date(Date.now() + 3_600_000).toUTCString();
     sink.answer({ status: 503, headers: { 'retry-after': until } });
