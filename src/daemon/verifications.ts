@@ -13,6 +13,8 @@ import { failureFields, troubleFields } from './trouble.ts';
 const LOOK_EVERY_MS = 600_000;
 /** What could not be read, mended or sampled is tried again after this time. */
 const AGAIN_MS = 3_600_000;
+/** What cannot be mended, after this. */
+const NOT_MENDED_MS = 24 * AGAIN_MS;
 /** From the end of one reading to the next at least. */
 const REST_MS = 1000;
 
@@ -131,7 +133,8 @@ async function readBack(
 }
 
 const NOT_MENDED: Readonly<Record<Exclude<Healing, 'mended'>, string>> = {
-  'no-copy': 'no destination has a whole copy of it, or could be asked',
+  'no-copy': 'no destination has a whole copy of it',
+  'not-asked': 'a destination could not be asked, and no other has a whole copy of it',
   archived: 'its copy is in an archive, and has to be asked back: a restore of it does that',
   'nothing-to-mend': 'it is stored as it was written, so that its copies are no better',
 };
@@ -145,7 +148,10 @@ async function heal(
   const isFirst = !notBefore.has(healKey(backup));
   notBefore.set(healKey(backup), nowMs + AGAIN_MS);
   try {
-    const healing = await healBackup(backup, app.context, signal);
+    const healing = await healBackup(backup, app, signal);
+    if (healing === 'no-copy' || healing === 'nothing-to-mend') {
+      notBefore.set(healKey(backup), nowMs + NOT_MENDED_MS);
+    }
     if (healing === 'mended') {
       await verifyBackups({ source: null, id: `${source}/${id}` }, app, signal);
     } else if (isFirst) {

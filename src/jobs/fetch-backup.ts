@@ -22,9 +22,18 @@ export async function fetchBackup(
   context: JobContext,
   signal: AbortSignal,
 ): Promise<void> {
+  await fetchFiles(copy, await findMissing(copy, context, signal), context, signal);
+}
+
+/** The same where it is known which files are not whole here. */
+export async function fetchFiles(
+  copy: Copy,
+  missing: readonly ArchiveFile[],
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<void> {
   const { manifest, destination, entry } = copy;
   const { source, id } = manifest;
-  const missing = await findMissing(copy, context, signal);
   const download = await context.catalog.download(source, id);
   await checkSpace(missing, download, context);
   const progress = progressOf(copy, missing, context);

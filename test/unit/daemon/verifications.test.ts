@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, truncate, writeFile } from 'node:fs/promises';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { isDamaged, verifiedAt } from '../../../src/core/catalog-entry.ts';
@@ -8,6 +8,7 @@ import type { Manifest } from '../../../src/core/manifest.ts';
 import { verifier, type Verifier } from '../../../src/daemon/verifications.ts';
 import type { App } from '../../../src/jobs/context.ts';
 import { verifyBackups } from '../../../src/jobs/verify.ts';
+import { acquireLock } from '../../../src/store/lock.ts';
 import { copyStage, keyOf, type CopyStage } from '../../support/copy-stage.ts';
 import { containing, having } from '../../support/matchers.ts';
 
@@ -100,6 +101,96 @@ describe('the rotation', () => {
     expect(isDamaged(await entryOf(here, damaged))).toBe(false);
     const warned = logged().filter(({ msg }) => msg === 'damaged backup not mended');
     expect(warned).toHaveLength(1);
+  });
+
+  test('what cannot be mended is not read, holds up nobody, and is not asked for every hour', async () => {
+    await using here = await copyStage();
+    const damaged = await here.add(1, { isHere: true, bytes: 1_000_000 });
+    here.destination.lose(keyOf(damaged));
+    await truncate(here.path(damaged), 999_999);
+    let turns = 0;
+    const queue = {
+      async idle() {
+        turns += 1;
+        await Promise.resolve();
+      },
+    };
+    const { verifier, logged } = stage(here, queue);
+    const request = { command: 'restore', waitMs: 0 };
+    await using _lock = await acquireLock(here.dir, 'db', request, NEVER);
+    const nowMs = Date.now();
+    await verifier.next(nowMs, NEVER);
+    expect(turns).toBe(1);
+    expect(logged()).toContainEqual(having({ reason: containing('no destination') }));
+    const asked = here.destination.requests.length;
+    const { catalog } = here.app.context;
+    const at = new Date(nowMs).toISOString();
+    await catalog.addReceipt({ manifest: damaged }, { type: 'damaged', at, message: 'cut' });
+    await verifier.next(nowMs + 2 * HOUR_MS, NEVER);
+    expect(here.destination.requests).toHaveLength(asked);
+    await verifier.next(nowMs + 25 * HOUR_MS, NEVER);
+    expect(here.destination.requests.length).toBeGreaterThan(asked);
+  });
+
+  test('what is stored as it was written is not read again every hour', async () => {
+    await using here = await copyStage();
+    const manifest = await here.add(1, { isHere: true });
+    const at = new Date().toISOString();
+    const damaged = { type: 'damaged', at, depth: 'content', message: 'cut' } as const;
+    await here.app.context.catalog.addReceipt({ manifest }, damaged);
+    let turns = 0;
+    const queue = {
+      async idle() {
+        turns += 1;
+        await Promise.resolve();
+      },
+    };
+    const { verifier } = stage(here, queue);
+    const read: number[] = [];
+    for (const hours of [0, 2, 25]) {
+      turns = 0;
+      await verifier.next(Date.now() + hours * HOUR_MS, NEVER);
+      read.push(turns);
+    }
+    // The first turn is that of the look itself.
+    expect(read).toEqual([3, 1, 3]);
+  });
+
+  test('the source is free while it is found out what is to be mended, piece by piece', async () => {
+    await using here = await copyStage();
+    const manifest = await here.add(1, { isHere: true, bytes: 1_000_000 });
+    await truncate(here.path(manifest), 999_999);
+    let locked = 0;
+    const request = { command: 'backup', waitMs: 0 };
+    const { verifier } = stage(here, {
+      async idle() {
+        await using _lock = await acquireLock(here.dir, 'db', request, NEVER);
+        locked += 1;
+      },
+    });
+    await verifier.next(Date.now(), NEVER);
+    // Before the look; for four pieces and the end of the file, then; and for those once more when it is verified.
+    expect(locked).toBe(11);
+    expect(isDamaged(await entryOf(here, manifest))).toBe(false);
+    expect(here.app.events.map(({ type }) => type)).toContain('fetched');
+  });
+
+  test('one that retention removed while it was read does not come back', async () => {
+    await using here = await copyStage();
+    const manifest = await here.add(1, { isHere: true });
+    await truncate(here.path(manifest), 6);
+    let turns = 0;
+    const { verifier, logged } = stage(here, {
+      async idle() {
+        turns += 1;
+        if (turns === 2) {
+          await here.app.context.catalog.remove(manifest);
+        }
+      },
+    });
+    await verifier.next(Date.now(), NEVER);
+    expect(await here.app.context.catalog.entries('db')).toEqual([]);
+    expect(logged()).toContainEqual(having({ msg: 'damaged backup not mended' }));
   });
 
   test('a verification that passes takes the damage back', async () => {
