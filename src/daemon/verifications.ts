@@ -13,8 +13,8 @@ import { failureFields, troubleFields } from './trouble.ts';
 const LOOK_EVERY_MS = 600_000;
 /** What could not be read, mended or sampled is tried again after this time. */
 const AGAIN_MS = 3_600_000;
-/** What cannot be mended, after this. */
-const NOT_MENDED_MS = 24 * AGAIN_MS;
+/** What cannot be mended or sampled as things are, after this. */
+const SELDOM_MS = 24 * AGAIN_MS;
 /** From the end of one reading to the next at least. */
 const REST_MS = 1000;
 
@@ -150,7 +150,7 @@ async function heal(
   try {
     const healing = await healBackup(backup, app, signal);
     if (healing === 'no-copy' || healing === 'nothing-to-mend') {
-      notBefore.set(healKey(backup), nowMs + NOT_MENDED_MS);
+      notBefore.set(healKey(backup), nowMs + SELDOM_MS);
     }
     if (healing === 'mended') {
       await verifyBackups({ source: null, id: `${source}/${id}` }, app, signal);
@@ -175,6 +175,9 @@ async function sample(
     const candidates = samples.map(({ entry }) => entry);
     const verification = await sampleCopy(candidates, configured, app, signal);
     if (verification === null) {
+      const reason = 'those that are small enough are all archived, or not there';
+      log.info({ destination, copies: samples.length, reason }, 'copy not verified');
+      notBefore.set(destination, nowMs + SELDOM_MS);
       return;
     }
     const { source, id, failure } = verification;

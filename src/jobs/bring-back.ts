@@ -32,19 +32,30 @@ const TAKES: Readonly<Record<string, Readonly<Partial<Record<RetrievalTier, stri
 
 /** The files of a copy that cannot be read before they were asked back, or are on their way. @throws BackupdError */
 export async function findArchived(
-  { destination, entry, manifest }: Copy,
+  copy: Copy,
   signal: AbortSignal,
 ): Promise<readonly ObjectFacts[]> {
-  const archived: ObjectFacts[] = [];
+  return Array.fromAsync(eachArchived(copy, signal));
+}
+
+/** Whether there is such a file; asks no further than the first. @throws BackupdError */
+export async function isArchived(copy: Copy, signal: AbortSignal): Promise<boolean> {
+  const { done = false } = await eachArchived(copy, signal).next();
+  return !done;
+}
+
+async function* eachArchived(
+  { destination, entry, manifest }: Copy,
+  signal: AbortSignal,
+): AsyncGenerator<ObjectFacts> {
   for (const file of manifest.files) {
     const [version] = versionsOf(entry, file);
     const facts =
       version === undefined ? null : await destination.head(version.key, version.versionId, signal);
     if (facts !== null && facts.retrieval !== 'readable') {
-      archived.push(facts);
+      yield facts;
     }
   }
-  return archived;
 }
 
 /**

@@ -3,7 +3,7 @@ import { checkStored } from '../archive/read-archive.ts';
 import { toFailure } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
 import { acquireLock } from '../store/lock.ts';
-import { findArchived } from './bring-back.ts';
+import { isArchived } from './bring-back.ts';
 import { fetchFiles } from './fetch-backup.ts';
 import { searchCopies, type Copy } from './find-copy.ts';
 import type { BackupRef, VerifyApp } from './verify.ts';
@@ -40,7 +40,7 @@ export async function healBackup(
   if (copy === null) {
     return failures.length === 0 ? 'no-copy' : 'not-asked';
   }
-  if ((await findArchived(copy, signal)).length > 0) {
+  if (await isArchived(copy, signal)) {
     return 'archived';
   }
   const damage = await findStoredDamage(copy, app, signal);

@@ -1,16 +1,15 @@
 import type { CatalogEntry } from '../core/catalog-entry.ts';
-import { findArchived } from './bring-back.ts';
+import type { RemoteLook } from '../store/remote-catalog.ts';
+import { isArchived } from './bring-back.ts';
 import type { ConfiguredDestination } from './context.ts';
 import { lookAt, openCopy } from './find-copy.ts';
 import type { Verification, VerifyApp } from './verify.ts';
 import { verifyCopy, writeDown } from './verify-remote.ts';
 
-/** Archives give nothing back at once: no more of their copies than this are asked about. */
-const MOST_ASKED = 5;
-
 /**
  * Reads one copy at a destination back, the first of the candidates that can be read at once and for no extra money, and
- * writes down what it found: one that is not whole is lost, and sent again.
+ * writes down what it found: one that is not whole is lost, and sent again. All are gone through: where copies are moved to an
+ * archive at their age, those that were not read for longest are all there.
  * @returns null where there is none
  * @throws BackupdError what the destination throws, or the signal's reason
  */
@@ -22,16 +21,18 @@ export async function sampleCopy(
 ): Promise<Verification | null> {
   const { context } = app;
   const destination = await configured.open();
-  for (const { manifest } of candidates.slice(0, MOST_ASKED)) {
+  const looks = new Map<string, RemoteLook>();
+  for (const { manifest } of candidates) {
     const { source, id } = manifest;
-    const look = await lookAt(destination, source, context, signal);
+    const look = looks.get(source) ?? (await lookAt(destination, source, context, signal));
+    looks.set(source, look);
     const entry = look.entries.find((each) => each.manifest.id === id);
     // What is missing there is found by comparing lists, at the next upload.
     if (entry === undefined) {
       continue;
     }
     const copy = await openCopy(destination, entry, context, signal);
-    if ((await findArchived(copy, signal)).length === 0) {
+    if (!(await isArchived(copy, signal))) {
       await using ring = context.keys.ring();
       const verification = await verifyCopy(entry, destination, { ...app, ring }, signal);
       if (verification !== null) {

@@ -352,6 +352,49 @@ describe('samples of copies', () => {
     expect((await entryOf(here, archived)).receipts.at(-1)?.type).toBe('uploaded');
   });
 
+  test('are taken of the one that can be read, however many are archived or gone before it', async () => {
+    await using here = await copyStage();
+    const before: Manifest[] = [];
+    for (let number = 1; number <= 8; number += 1) {
+      before.push(await here.add(number, { isHere: true }));
+    }
+    const readable = await here.add(9, { isHere: true });
+    for (const manifest of [...before, readable]) {
+      await sent(here, manifest);
+    }
+    const [gone, ...archived] = before;
+    here.destination.lose(keyOf(gone ?? readable, 'manifest.json'));
+    for (const manifest of archived) {
+      here.destination.archive(keyOf(manifest));
+    }
+    const { verifier, logged } = stage(here);
+    const nowMs = Date.now();
+    // So many are read back here first.
+    for (let nextMs = nowMs; nextMs <= nowMs;) {
+      nextMs = await verifier.next(nowMs, NEVER);
+    }
+    expect(logged()).toContainEqual(having({ msg: 'copy verified', id: readable.id }));
+    const lists = here.destination.requests.filter(({ method }) => method === 'list');
+    expect(lists).toHaveLength(1);
+  });
+
+  test('are tried again after a day where there is none to be read', async () => {
+    await using here = await copyStage();
+    const manifest = await here.add(1, { isHere: true });
+    await sent(here, manifest);
+    here.destination.archive(keyOf(manifest));
+    const { verifier, logged } = stage(here);
+    const nowMs = Date.now();
+    await verifier.next(nowMs, NEVER);
+    expect(logged()).toContainEqual(
+      having({ msg: 'copy not verified', reason: containing('archived') }),
+    );
+    here.destination.returnAll();
+    expect(await verifier.next(nowMs + HOUR_MS, NEVER)).toBe(nowMs + DAY_MS);
+    await verifier.next(nowMs + DAY_MS, NEVER);
+    expect((await entryOf(here, manifest)).receipts.at(-1)?.type).toBe('sampled');
+  });
+
   test('are not taken of what is not here', async () => {
     await using here = await copyStage();
     const manifest = await here.add(1, { isHere: true });
