@@ -1,10 +1,8 @@
 import { rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BackupdError } from '../../../src/core/errors.ts';
 import { pinBackup } from '../../../src/jobs/pin.ts';
 import { upload } from '../../../src/jobs/upload.ts';
-import { recordSource } from '../../../src/store/known-sources.ts';
 import { acquireDestinationLock } from '../../../src/store/lock.ts';
 import { readPartialCopies } from '../../../src/store/partial-copies.ts';
 import { readUploads } from '../../../src/store/upload-journals.ts';
@@ -12,8 +10,6 @@ import { readUploadRecord } from '../../../src/store/upload-record.ts';
 import { configured, copiesStage, copyKeys, type CopiesStage } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { backupId, commitBackup, SAMPLE_ARCHIVE } from '../../support/storage.ts';
-import { notRoot, unreadable } from '../../support/unreadable.ts';
-import { boundSource } from '../cli/paper-source.ts';
 
 const OWNER = 'demo/.backupd/owner.json';
 const never = new AbortController().signal;
@@ -82,22 +78,6 @@ describe('what is sent', () => {
     const { sentBytes } = stage.place;
     expect(await sent(stage)).toEqual([]);
     expect(stage.place.sentBytes).toBe(sentBytes);
-  });
-
-  test('that of a source which cannot be read is a failure, and the others are sent', async () => {
-    using _user = notRoot();
-    await using stage = await copiesStage();
-    await stage.add(1);
-    await commitBackup(stage.app.context.catalog, { id: backupId(2), source: 'web' });
-    await recordSource(stage.dir, boundSource('db').job);
-    await using _folder = await unreadable(join(stage.dir, 'db'));
-    const { sendings, failures } = await stage.upload();
-    expect(sendings.map(({ id, ok }) => [id, ok])).toEqual([[backupId(2), true]]);
-    expect(failures.map(({ failure }) => failure.code)).toEqual(['storage-unavailable']);
-    expect(await readUploadRecord(stage.dir, 's3')).toMatchObject({
-      lastSuccessAt: null,
-      failure: { code: 'storage-unavailable' },
-    });
   });
 
   test('only what retention there would keep', async () => {
