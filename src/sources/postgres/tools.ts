@@ -63,8 +63,12 @@ export async function readTools(
       { hint: 'Run it by hand with "docker exec" to see why.' },
     );
   }
+  return parseTools(result.stdout);
+}
+
+function parseTools(said: string): Tools {
   const [version = '', firstProcess = '', zstd = '', psql = '', dump = '', restore = ''] =
-    result.stdout.split('\n');
+    said.split('\n');
   const [major] = /\d+/.exec(version.replace(/^[^)]*\)/, '')) ?? ['0'];
   const paths = { psql, pg_dump: dump, pg_restore: restore };
   return { version, major: Number(major), hasZstd: zstd !== '', firstProcess, paths };
