@@ -5,7 +5,7 @@ import { FormatError, plainName, type Format } from './formats.ts';
 
 /** Names of destinations; blanks, line ends and commas are between them. */
 export const destinationNames: Format<readonly string[]> = {
-  expected: `names separated by commas, each ${plainName.expected}`,
+  expected: `names separated by commas or blanks, each ${plainName.expected}`,
   parse(text) {
     const names = text.split(/[\s,]+/).filter((name) => name !== '');
     const wrong = names.find((name) => !isSourceName(name));

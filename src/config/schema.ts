@@ -161,7 +161,7 @@ export const globalSchema = {
     kind: duration,
   }),
   httpPort: option({
-    doc: 'The port of `/metrics`, `/healthz` and `/readyz`; it only ever shows, nothing can be changed through it. `off`: none.',
+    doc: 'The port of the status page (`/`), `/api/status`, `/metrics`, `/healthz` and `/readyz`; it only ever shows, nothing can be changed through it. `off`: none.',
     default: '9321',
     env: 'BACKUPD_HTTP_PORT',
     kind: portOrOff,

@@ -136,7 +136,7 @@ function describe({ source, id, encryption }: EncryptedBackup): string {
 function keyMissing(backup: EncryptedBackup, scheme: Scheme): BackupdError {
   const option = OPTIONS[scheme];
   return new BackupdError('key-missing', `${describe(backup)}, and no key is here to read it`, {
-    hint: `Give the secret key to this command alone: "docker exec -e ${option} ..." passes on what ${option} is where you type it, "docker exec -e ${option}_FILE=/path ..." names a file in the container. docs/keys.md has both in full.`,
+    hint: `Give the secret key to this command alone: "docker exec -e ${option} ..." passes on what ${option} is where you type it, "docker exec -e ${option}_FILE=/path ..." names a file in the container; with "docker run" the same, before the name of the image, and "-v /path/on/this/host:/run/key:ro" for the file. docs/keys.md has them in full.`,
   });
 }
 

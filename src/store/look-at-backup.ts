@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CatalogEntry } from '../core/catalog-entry.ts';
 import { BackupdError } from '../core/errors.ts';
-import { MANIFEST_FILE, RECEIPTS_FOLDER, type BackupId } from '../core/layout.ts';
+import { MANIFEST_FILE, RECEIPTS_FOLDER, STATE_FOLDER, type BackupId } from '../core/layout.ts';
 import { parseManifest, summariseManifest, type Manifest } from '../core/manifest.ts';
 import { hasErrorCode } from '../core/system-error.ts';
 import { readNames } from './folder.ts';
@@ -132,7 +132,9 @@ export async function readManifest(
     throw new BackupdError(
       'config-invalid',
       `${folder} belongs to the namespace "${manifest.namespace}", not to "${namespace}"`,
-      { hint: 'Move it to a directory of its own, and use that one with its namespace.' },
+      {
+        hint: `Where all of ${dir} should be "${manifest.namespace}", move the folders of backups of "${namespace}" away, remove ${join(dir, STATE_FOLDER, 'namespace')} and restart backupd. Where only this one is foreign, move it to a directory of its own.`,
+      },
     );
   }
   return manifest;

@@ -39,7 +39,11 @@ export function targetOf({ target }: Pick<Manifest, 'target'>): string {
 
 /** What a command has to be given so that it can read what is encrypted; empty where nothing is. */
 export function keyOption(latest: Manifest | null): string {
-  const options = { none: '', age: ' -e BACKUPD_AGE_IDENTITY', gpg: ' -e BACKUPD_GPG_SECRET_KEY' };
+  const options = {
+    none: '',
+    age: ' -e BACKUPD_AGE_IDENTITY',
+    gpg: ' -e BACKUPD_GPG_SECRET_KEY -e BACKUPD_GPG_PASSPHRASE',
+  };
   return options[latest?.encryption.scheme ?? 'none'];
 }
 

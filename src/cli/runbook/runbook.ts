@@ -85,6 +85,8 @@ function places(runbook: Runbook): readonly Block[] {
       ? [
           'Before a command that reads what is encrypted, in the same shell:',
           block('text', ['export BACKUPD_GPG_SECRET_KEY="$(cat backupd-secret.asc)"']),
+          'And where a passphrase protects it (nothing is shown while you type it):',
+          block('text', ['read -rs BACKUPD_GPG_PASSPHRASE; export BACKUPD_GPG_PASSPHRASE']),
         ]
       : []),
   ];

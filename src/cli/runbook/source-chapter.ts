@@ -3,6 +3,7 @@ import { specName } from '../../core/job.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import type { Runbook, RunbookDestination, RunbookSource } from '../../jobs/runbook.ts';
 import { formatInstant, formatOptionalSize } from '../format.ts';
+import { emptyTarget } from './empty-target.ts';
 import { block, code, quote, table, type Block } from './markdown.ts';
 import { elsewhere, keyOption, placesOf, targetOf } from './places.ts';
 import { loadCommands } from './stock-tools.ts';
@@ -80,35 +81,13 @@ function here(source: string, latest: Manifest, runbook: Runbook): readonly Bloc
   ];
 }
 
-/** How an empty server of each engine is started. */
-const FIRST_START: Readonly<Record<Exclude<Manifest['engine'], 'volume'>, string>> = {
-  postgres: '-e POSTGRES_PASSWORD=change-me',
-  mysql: '-e MYSQL_ROOT_PASSWORD=change-me',
-  mariadb: '-e MARIADB_ROOT_PASSWORD=change-me',
-  mongodb: '-e MONGO_INITDB_ROOT_USERNAME=root -e MONGO_INITDB_ROOT_PASSWORD=change-me',
-};
-
-/** The command that makes an empty target, and how that one is called. */
-function emptyTarget(
-  source: string,
-  { engine, target }: Manifest,
-  suffix: string,
-): { readonly name: string; readonly start: string } {
-  const name = `new-${source}-${suffix}`;
-  const start =
-    engine === 'volume' || 'volume' in target
-      ? `docker volume create ${name}`
-      : `docker run -d --name ${name} ${FIRST_START[engine]} ${quote(target.image)}`;
-  return { name, start };
-}
-
 function beside(source: string, latest: Manifest, runbook: Runbook): readonly Block[] {
   const { container } = placesOf(runbook);
   const { name, start } = emptyTarget(source, latest, 'look');
   return [
     `### ${source}: beside, into an empty one`,
     block('sh', [
-      start,
+      ...start,
       `docker exec -it${keyOption(latest)} ${container} restore ${source} --into ${name}`,
     ]),
   ];
@@ -129,7 +108,7 @@ function fromThere(
     `With the file \`${there}.env\` of [above](#destination-${there}).`,
     block('sh', [
       `${elsewhere(destination, places, runbook)} list ${source} --from ${there}`,
-      start,
+      ...start,
       `${run} restore ${source} --from ${there} --into ${name}`,
     ]),
   ];
@@ -139,38 +118,29 @@ function stockTools(source: string, latest: Manifest, runbook: Runbook): readonl
   const { backups } = placesOf(runbook);
   const { name, start } = emptyTarget(source, latest, 'stock');
   const variable = latest.engine === 'volume' ? 'VOLUME' : 'DB';
-  const tools = [
-    'docker',
-    'zstd',
-    ...(latest.encryption.scheme === 'none' ? [] : [latest.encryption.scheme]),
-  ];
+  const { scheme } = latest.encryption;
+  const tools = ['docker', 'zstd', ...(scheme === 'none' ? [] : [scheme])];
   return [
     `### ${source}: with stock tools alone`,
-    `No backupd, only ${tools.join(', ')}. Into an **empty** ${latest.engine === 'volume' ? 'volume' : 'server'}. For another backup put its id into the first line. From a destination: fetch the folder \`${runbook.namespace}/${source}/ID\` with any client, and begin at \`cd\`.`,
+    `No backupd, only ${tools.join(', ')}. Into an **empty** ${latest.engine === 'volume' ? 'volume' : 'server'}. For another backup put its id into the first line. From a destination: fetch the folder \`${runbook.namespace}/${source}/ID\` into this one with any client, and leave out the line that begins with \`docker run --rm\`.${KEY_FILE[scheme]}`,
     block('sh', [
       `ID=${latest.id}`,
       `${variable}=${name}`,
       `docker run --rm -v ${backups}:/backups:ro -v "$PWD":/out debian:trixie-slim sh -c "cp -r /backups/${source}/$ID /out && chown -R $(id -u):$(id -g) /out/$ID"`,
-      start,
+      ...start,
       'cd $ID',
       `sha256sum ${latest.files.map((file) => quote(file.name)).join(' ')}`,
       'grep sha256 manifest.json',
-      ...(latest.engine === 'volume' ? [] : [readiness(latest)]),
+      ...(scheme === 'gpg' ? ['gpg --import ../backupd-secret.asc'] : []),
       ...loadCommands(latest),
       'cd ..',
     ]),
   ];
 }
 
-/** A server that has just been made is not there at once. */
-function readiness({ engine }: Manifest): string {
-  const asked = {
-    postgres: 'psql -h 127.0.0.1 -U postgres -c "select 1"',
-    mysql: `sh -c 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysql -h 127.0.0.1 -e "select 1"'`,
-    mariadb: `sh -c 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb -h 127.0.0.1 -e "select 1"'`,
-    mongodb: `sh -c 'mongodump -u "$MONGO_INITDB_ROOT_USERNAME" -p "$MONGO_INITDB_ROOT_PASSWORD" -d none --archive >/dev/null'`,
-    volume: 'true',
-  }[engine];
-  const password = engine === 'postgres' ? ' -e PGPASSWORD=change-me' : '';
-  return `until docker exec${password} $DB ${asked}; do sleep 1; done`;
-}
+/** Where the commands look for the secret key. */
+const KEY_FILE: Readonly<Record<Manifest['encryption']['scheme'], string>> = {
+  none: '',
+  age: ' The secret key is in `backupd-key.txt`, in the folder where you begin.',
+  gpg: ' The secret key is in `backupd-secret.asc`, in the folder where you begin.',
+};

@@ -2,7 +2,7 @@ import type { ArchiveFile, Manifest } from '../../core/manifest.ts';
 import { quote } from './markdown.ts';
 
 const DECRYPT = {
-  age: 'age -d -i backupd-key.txt',
+  age: 'age -d -i ../backupd-key.txt',
   gpg: 'gpg -d',
 } as const;
 

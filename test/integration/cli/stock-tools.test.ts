@@ -59,7 +59,7 @@ beforeAll(async () => {
     'mkdir photos; head -c 300000 /dev/urandom > photos/one; ln photos/one two',
   );
   bucket = await stage.bucket();
-  sent = await sendBackups({ BACKUPD_AGE_RECIPIENTS: recipient });
+  sent = await sendBackups({ ...bucket.env, BACKUPD_AGE_RECIPIENTS: recipient });
 });
 afterAll(async () => {
   await started.disposeAsync();
@@ -67,7 +67,7 @@ afterAll(async () => {
 
 /** Backs up, all sources if none is named, and sends it. @returns the ids, by source */
 async function sendBackups(
-  encryption: Readonly<Record<string, string>>,
+  settings: Readonly<Record<string, string>>,
   ...only: readonly string[]
 ): Promise<Ids> {
   const sources = [
@@ -76,7 +76,7 @@ async function sendBackups(
     `documents=mongodb://${documents.name}/shop`,
     `uploads=volume://${uploads.name}`,
   ];
-  const env = { ...bucket.env, ...encryption, BACKUPD_SOURCES: sources.join(' ') };
+  const env = { ...settings, BACKUPD_SOURCES: sources.join(' ') };
   const made = await stage.origin.backupd(['backup', ...only, '--json'], { env });
   expect(made.exitCode, made.stdout + made.stderr).toBe(0);
   const upload = await stage.origin.backupd(['upload', '--json'], { env });
@@ -86,9 +86,9 @@ async function sendBackups(
 }
 
 /** A machine with the file `s3.env` and the secret key. */
-async function openMachine(): Promise<StockShell> {
+async function openMachine(env = bucket.env): Promise<StockShell> {
   const shell = await openStockShell();
-  const lines = Object.entries(bucket.env).map(([name, value]) => `${name}=${value}\n`);
+  const lines = Object.entries(env).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(join(shell.dir, 's3.env'), lines.join(''));
   await writeFile(join(shell.dir, 'backupd-key.txt'), `# a comment\n${identity}\n`);
   return shell;
@@ -171,15 +171,19 @@ test('a volume', async () => {
   expect(await fingerprintVolume(volume.name)).toEqual(await fingerprintVolume(uploads.name));
 });
 
-test('PostgreSQL by rclone and gpg', async () => {
-  await using machine = await openMachine();
+test('PostgreSQL by rclone and gpg, without a prefix', async () => {
+  const { BACKUPD_S3_PREFIX: _none, ...env } = bucket.env;
+  await using machine = await openMachine(env);
   await using tools = await startKeyTools(machine.dir);
   const { publicKey, secretKey } = await tools.makeGpgKey('backups');
   await writeFile(join(machine.dir, 'backupd-secret.asc'), secretKey);
-  const { orders } = await sendBackups({ BACKUPD_GPG_RECIPIENT_KEYS: publicKey }, 'orders');
+  const { orders } = await sendBackups({ ...env, BACKUPD_GPG_RECIPIENT_KEYS: publicKey }, 'orders');
   await using empty = await startPostgres({ env: { POSTGRES_DB: 'postgres' } });
-  const said = await follow(machine, `orders/${orders}`, empty.name, RCLONE, CHECK, GPG, POSTGRES);
-  expect(said).toContain(`shop/orders/${orders}/manifest.json`);
+  const backup = `orders/${orders}`;
+  const byAws = await follow(machine, backup, empty.name, LIST, FETCH, 'cd ..; rm -r fetched');
+  expect(byAws).toContain(` shop/${backup}/manifest.json`);
+  const said = await follow(machine, backup, empty.name, RCLONE, CHECK, GPG, POSTGRES);
+  expect(said).toContain(`shop/${backup}/manifest.json`);
   expect(said).toContain('whole: globals.sql.zst.gpg\nwhole: shop.dump.zst.gpg\n');
   expect(said).not.toContain('DAMAGED');
   expect(await empty.sql(ORDERS, 'shop')).toBe(await stage.server.sql(ORDERS));

@@ -49,7 +49,8 @@ describe('a runbook', () => {
     const text = await write(fake);
     expect(commands(text, '### db: here')).toContain('docker exec -it shop-backupd-1 restore db\n');
     expect(commands(text, '### db: beside, into an empty one')).toContain(
-      'docker run -d --name new-db-look -e POSTGRES_PASSWORD=change-me postgres:17\n',
+      'docker run -d --name new-db-look -e POSTGRES_PASSWORD=change-me postgres:17\n' +
+        'until docker exec new-db-look pg_isready -h 127.0.0.1; do sleep 1; done\n',
     );
     expect(commands(text, '### db: with stock tools alone')).toContain(
       '-v shop_backups:/backups:ro',
@@ -77,9 +78,18 @@ describe('a runbook', () => {
   });
 
   test.each([
-    ['age', 'age -d -i backupd-key.txt shop.dump.zst.age | zstd -dc | docker exec', 'AGE_IDENTITY'],
-    ['gpg', 'gpg -d shop.dump.zst.gpg | zstd -dc | docker exec', 'GPG_SECRET_KEY'],
-  ] as const)('gives the key of %s to what reads', async (scheme, command, variable) => {
+    [
+      'age',
+      // One folder up: what is taken apart is in a folder of its own.
+      'age -d -i ../backupd-key.txt shop.dump.zst.age | zstd -dc | docker exec',
+      '-e BACKUPD_AGE_IDENTITY',
+    ],
+    [
+      'gpg',
+      'gpg --import ../backupd-secret.asc\ngpg -d shop.dump.zst.gpg | zstd -dc | docker exec',
+      '-e BACKUPD_GPG_SECRET_KEY -e BACKUPD_GPG_PASSPHRASE',
+    ],
+  ] as const)('gives the key of %s to what reads', async (scheme, command, option) => {
     await using fake = await fakeApp();
     fake.discovery.sources.push(boundSource('db'));
     await fake.add({
@@ -89,10 +99,34 @@ describe('a runbook', () => {
     const text = await write(fake);
     expect(commands(text, '### db: with stock tools alone')).toContain(command);
     expect(commands(text, '### db: here')).toContain(
-      `docker exec -it -e BACKUPD_${variable} shop-backupd-1 restore db\n`,
+      `docker exec -it ${option} shop-backupd-1 restore db\n`,
     );
     expect(text).toContain('age1recipient');
   });
+
+  test.each(['postgres', 'mysql', 'mariadb', 'mongodb'] as const)(
+    'waits for a new server of %s before anything is loaded into it',
+    async (engine) => {
+      const place = { kind: 'directory', path: '/mnt/nas/copies' } as const;
+      const destination = configured(memoryDestination(), { name: 'nas', place });
+      await using fake = await fakeApp({ destinations: [destination] });
+      fake.discovery.sources.push(boundSource('db'));
+      await fake.add({ engine });
+      const text = await write(fake, {
+        settings: { ...fake.app.settings, dir: '/backups', destinations: [destination.settings] },
+      });
+      for (const [title, name] of [
+        ['beside, into an empty one', 'new-db-look'],
+        ['on another host, from nas', 'new-db-nas'],
+        ['with stock tools alone', 'new-db-stock'],
+      ] as const) {
+        const lines = commands(text, `### db: ${title}`).split('\n');
+        const start = lines.findIndex((line) => line.startsWith(`docker run -d --name ${name} `));
+        expect(start).toBeGreaterThanOrEqual(0);
+        expect(lines[start + 1]).toMatch(new RegExp(`^until docker exec ${name} .*; done$`));
+      }
+    },
+  );
 
   test('quotes names of databases for shell and server', async () => {
     await using fake = await fakeApp();

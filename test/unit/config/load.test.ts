@@ -216,6 +216,7 @@ describe('loadConfig', () => {
     const path = new URL('../../../config/backupd.example.yml', import.meta.url).pathname;
     const config = await loadConfig({ BACKUPD_CONFIG: path });
     expect(config.problems).toEqual([]);
-    expect(config.settings.namespace).toBe('shop');
+    const keep = config.options.find(({ name }) => name === 'BACKUPD_KEEP');
+    expect(keep?.from).toBe(`file ${path}`);
   });
 });
