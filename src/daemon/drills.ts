@@ -48,7 +48,8 @@ async function runIfDue(job: Job, loops: Loops, signal: AbortSignal): Promise<nu
   }
   const known = await readDrillSchedule(dir, source);
   const state = followClock(drill, known ?? { firstSeenAtMs: nowMs, handledUntilMs: null }, nowMs);
-  if (known === null) {
+  if (state !== known) {
+    // Also where the clock was set back: seen from a state that is ahead still, each occurrence would be one of before.
     await saveDrillSchedule(dir, source, state);
   }
   const due = dueRun(drill, state, nowMs);
