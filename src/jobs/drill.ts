@@ -8,7 +8,7 @@ import { openCatalog } from '../store/catalog.ts';
 import { openDrillStorage, type DrillStorage } from '../store/drill-storage.ts';
 import { readDrills, recordDrill } from '../store/drills.ts';
 import { acquireDrillLock } from '../store/lock.ts';
-import { chooseForDrill, type DrillSubject } from './choose-drill.ts';
+import { chooseForDrill, chooseInstead, type DrillSubject } from './choose-drill.ts';
 import type { App, JobContext } from './context.ts';
 import { restoreIntoScratch, type DrillOutcome } from './drill-restore.ts';
 
@@ -84,19 +84,41 @@ interface Attempt {
   readonly own: DrillStorage;
 }
 
+/** The one whose turn it is; the newest one in the place of an old copy that cannot be tried here. */
 async function attempt(
-  { report, job, app, own }: Attempt,
+  attempted: Attempt,
   signal: AbortSignal,
   onChosen: (report: DrillReport) => void,
 ): Promise<DrillReport> {
+  const { job, app } = attempted;
   const { context, scratches } = app;
   const { source } = job;
   await scratches.sweep(source, signal);
   const record = await readDrills(context.storage.dir, source);
   const subject = await chooseForDrill(source, record, context, signal);
+  try {
+    return await tryOne(attempted, subject, signal, onChosen);
+  } catch (error) {
+    signal.throwIfAborted();
+    const isOld = subject.copy !== null && error instanceof CannotDrill;
+    const other = isOld ? await chooseInstead(subject, error, context) : null;
+    if (other === null) {
+      throw error;
+    }
+    await scratches.sweep(source, signal);
+    return tryOne(attempted, other, signal, onChosen);
+  }
+}
+
+async function tryOne(
+  { report, job, app: { context, scratches }, own }: Attempt,
+  subject: DrillSubject,
+  signal: AbortSignal,
+  onChosen: (report: DrillReport) => void,
+): Promise<DrillReport> {
   const chosen = describeSubject(report, subject);
   onChosen(chosen);
-  context.emit({ type: 'drill-started', source, id: subject.manifest.id });
+  context.emit({ type: 'drill-started', source: job.source, id: subject.manifest.id });
   const isOwn = subject.copy !== null || (await own.hold(subject.manifest));
   const place = isOwn ? within(context, own) : context;
   try {

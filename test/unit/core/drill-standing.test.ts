@@ -75,6 +75,11 @@ describe('how drills stand', () => {
     expect(judge([], { drill: { ...MONTHLY, patterns: [] } }).drill.maxAgeSeconds).toBeNull();
     expect(judge([skippedFor('key-missing')]).drill.maxAgeSeconds).toBeNull();
   });
+
+  test('is too old one day where only the key of an old copy is elsewhere', () => {
+    const { drill } = judge([{ ...skippedFor('key-missing'), from: 's3' }]);
+    expect(drill.maxAgeSeconds).toBe(3_888_000);
+  });
 });
 
 describe('what is asked for', () => {

@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { CannotDrill, type DrillReport } from '../../../src/core/drill.ts';
+import { BackupdError } from '../../../src/core/errors.ts';
+import type { Manifest } from '../../../src/core/manifest.ts';
+import type { Scratches } from '../../../src/core/scratch.ts';
+import { drillSource } from '../../../src/jobs/drill.ts';
+import { readDrills, recordDrill } from '../../../src/store/drills.ts';
+import { copyStage, type CopyStage } from '../../support/copy-stage.ts';
+import { NO_SCRATCHES, sampleJob } from '../../support/storage.ts';
+
+const PASSED: DrillReport = {
+  at: '2026-11-22T04:00:00.000Z',
+  source: 'db',
+  id: null,
+  from: null,
+  ok: true,
+  recoveryMs: 1,
+  integrity: 1,
+  differences: [],
+  notCompared: [],
+  checks: [],
+  notes: [],
+  skipped: null,
+  failure: null,
+};
+
+/** As the fourth drill, which is the turn of the oldest copy. */
+async function drillFourth(
+  { dir, app }: CopyStage,
+  open: (manifest: Manifest) => ReturnType<Scratches['open']>,
+): Promise<DrillReport> {
+  for (let number = 0; number < 3; number += 1) {
+    await recordDrill(dir, PASSED);
+  }
+  const scratches: Scratches = { ...NO_SCRATCHES, open: ({ manifest }) => open(manifest) };
+  return drillSource(
+    sampleJob(),
+    { ...app, scratches },
+    { waitMs: 0 },
+    AbortSignal.timeout(20_000),
+  );
+}
+
+const WITHOUT_KEY = new CannotDrill('key-missing', 'no key for it');
+const FAILED = new BackupdError('restore-failed', 'it ended with 1');
+
+test('an old copy that cannot be tried leaves its turn to the newest backup', async () => {
+  await using here = await copyStage();
+  const old = await here.add(1);
+  const newest = await here.add(2, { isHere: true });
+  const report = await drillFourth(here, ({ id }) =>
+    Promise.reject(id === old.id ? WITHOUT_KEY : FAILED),
+  );
+  expect(report).toMatchObject({ id: newest.id, from: null, skipped: null });
+  expect(report.notes.join()).toContain('it could not be tried: no key for it');
+  expect((await readDrills(here.dir, 'db')).verdicts).toBe(4);
+});
+
+test('an old copy that cannot be tried is skipped where there is no other backup', async () => {
+  await using here = await copyStage();
+  const only = await here.add(1, { isHere: true });
+  const report = await drillFourth(here, () => Promise.reject(WITHOUT_KEY));
+  expect(report).toMatchObject({ id: only.id, from: 's3', skipped: 'no key for it' });
+});
