@@ -1,4 +1,4 @@
-import { CannotDrill, judge, type DrillReport } from '../core/drill.ts';
+import { CannotDrill, judge, judgeThrown, type DrillReport } from '../core/drill.ts';
 import { formatDuration } from '../core/duration.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
@@ -48,7 +48,7 @@ export async function drillSource(
   } catch (error) {
     signal.throwIfAborted();
     lock.lost.throwIfAborted();
-    report = concludeFailure(report, limit.aborted ? tookTooLong(job) : error);
+    report = concludeFailure(report, limit.aborted ? tookTooLong(job) : judgeThrown(error));
   } finally {
     report = await removeScratch(report, app);
   }
@@ -98,8 +98,9 @@ async function attempt(
   const subject = await chooseForDrill(source, record, context, signal);
   try {
     return await tryOne(attempted, subject, signal, onChosen);
-  } catch (error) {
+  } catch (thrown) {
     signal.throwIfAborted();
+    const error = judgeThrown(thrown);
     const isOld = subject.copy !== null && error instanceof CannotDrill;
     const other = isOld ? await chooseInstead(subject, error, context) : null;
     if (other === null) {

@@ -5,7 +5,7 @@ import type { Manifest } from '../../../src/core/manifest.ts';
 import type { Scratches } from '../../../src/core/scratch.ts';
 import { drillSource } from '../../../src/jobs/drill.ts';
 import { readDrills, recordDrill } from '../../../src/store/drills.ts';
-import { copyStage, type CopyStage } from '../../support/copy-stage.ts';
+import { copyStage, keyOf, type CopyStage } from '../../support/copy-stage.ts';
 import { NO_SCRATCHES, sampleJob } from '../../support/storage.ts';
 
 const PASSED: DrillReport = {
@@ -62,3 +62,36 @@ test('an old copy that cannot be tried is skipped where there is no other backup
   const report = await drillFourth(here, () => Promise.reject(WITHOUT_KEY));
   expect(report).toMatchObject({ id: only.id, from: 's3', skipped: 'no key for it' });
 });
+
+/** Comes up, and is nothing that anything could be restored into. */
+const SCRATCH = { source: {}, target: {}, notes: [], explain: () => Promise.resolve(null) };
+
+test.each(['away', 'without room', 'without the archive'])(
+  'a copy that cannot be fetched is no verdict: %s',
+  async (how) => {
+    await using here = await copyStage();
+    const { destination, app } = here;
+    const old = await here.add(1);
+    if (how === 'without the archive') {
+      destination.onRequest = ({ method }) => {
+        if (method === 'read') {
+          destination.lose(keyOf(old));
+        }
+      };
+    } else if (how === 'away') {
+      destination.onRequest = ({ method }) => {
+        if (method === 'read') {
+          throw new BackupdError('destination-unavailable', 'reset');
+        }
+      };
+    } else {
+      const space = (): Promise<{ freeBytes: number; sizeBytes: number }> =>
+        Promise.resolve({ freeBytes: 0, sizeBytes: 1 });
+      Object.assign(app.context.storage, { space });
+    }
+    const report = await drillFourth(here, () => Promise.resolve(SCRATCH as never));
+    expect(report).toMatchObject({ id: old.id, from: 's3' });
+    expect(report.skipped).not.toBeNull();
+    expect((await readDrills(here.dir, 'db')).verdicts).toBe(3);
+  },
+);

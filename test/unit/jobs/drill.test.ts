@@ -70,6 +70,14 @@ describe('a drill', () => {
     ]);
   });
 
+  test('without Docker is skipped', async () => {
+    await commitBackup(app.context.catalog, { id: ID });
+    const away = new BackupdError('target-unavailable', 'no Docker socket');
+    const report = await drill({ sweep: () => Promise.reject(away) });
+    expect(report).toMatchObject({ skipped: 'no Docker socket', failure: { hint: null } });
+    expect((await readDrills(folder.dir, 'db')).verdicts).toBe(0);
+  });
+
   test('says what could not be removed, whatever came of it', async () => {
     let sweeps = 0;
     const report = await drill({
@@ -80,6 +88,46 @@ describe('a drill', () => {
     });
     expect(report.notes.join()).toContain('could not be removed: Docker is away');
     expect(app.events.map(({ type }) => type)).toContain('recovery-postponed');
+  });
+});
+
+describe('a restore that fails', () => {
+  const ended = new BackupdError('restore-failed', 'the scratch container ended with 139');
+  const away = new BackupdError('target-unavailable', 'no Docker socket');
+  const stopped = new CannotDrill('target-unavailable', 'it was stopped');
+
+  /** What comes of it where loading throws this, and the scratch explains itself so. */
+  async function failing(
+    thrown: BackupdError,
+    explain: () => Promise<BackupdError | null>,
+  ): Promise<string> {
+    await commitBackup(app.context.catalog, { id: ID });
+    const restorer = {
+      preflight: () => Promise.resolve({ problems: [], existing: [] }),
+      build: () => Promise.reject(thrown),
+    };
+    const scratch = { source: { restorer }, target: {}, notes: [], explain };
+    const { skipped, failure } = await drill({ open: () => Promise.resolve(scratch as never) });
+    return `${skipped === null ? 'failed' : 'skipped'}: ${failure?.message}`;
+  }
+
+  test.each([
+    ['the tool failed', ended, null, 'failed: the scratch container ended with 139'],
+    ['its server ended by itself', away, ended, 'failed: the scratch container ended with 139'],
+    ['its server was stopped', ended, stopped, 'skipped: it was stopped'],
+    ['Docker was away for a moment', away, null, 'skipped: no Docker socket'],
+    [
+      'the backup is damaged',
+      new BackupdError('archive-corrupt', 'SHA-256 differs'),
+      stopped,
+      'failed: SHA-256 differs',
+    ],
+  ])('is a verdict only where it is no fault of the host: %s', async (_, thrown, fate, what) => {
+    expect(await failing(thrown, () => Promise.resolve(fate))).toBe(what);
+  });
+
+  test('is no verdict where Docker is gone', async () => {
+    expect(await failing(ended, () => Promise.reject(away))).toBe('skipped: no Docker socket');
   });
 });
 
