@@ -1,3 +1,4 @@
+import type { Receipt } from '../core/catalog-entry.ts';
 import { CannotDrill, judge, judgeThrown, type DrillReport } from '../core/drill.ts';
 import { formatDuration } from '../core/duration.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
@@ -209,10 +210,26 @@ async function writeDown(report: DrillReport, context: JobContext): Promise<void
   }
   try {
     await context.catalog.addReceipt(entry, { type: 'drilled', at, ok, integrity, recoveryMs });
+    const damage = damageOf(report);
+    if (damage !== null) {
+      await context.catalog.addReceipt(entry, damage);
+    }
   } catch (error) {
     // Retention may have removed it in this moment.
     if (toFailure(error).code !== 'backup-not-found') {
       throw error;
     }
   }
+}
+
+/** As `verify` writes it down: a damaged backup is not `latest` any more, and a copy that is lost is sent again. */
+function damageOf({ from, failure }: DrillReport): Receipt | null {
+  if (failure?.code !== 'archive-corrupt') {
+    return null;
+  }
+  const at = new Date().toISOString();
+  const { message } = failure;
+  return from === null
+    ? { type: 'damaged', at, depth: 'content', message }
+    : { type: 'lost', at, destination: from, message };
 }

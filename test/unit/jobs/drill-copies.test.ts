@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { isDamaged } from '../../../src/core/catalog-entry.ts';
+import { lastCopy } from '../../../src/core/copies.ts';
 import { CannotDrill, type DrillReport } from '../../../src/core/drill.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import type { Manifest } from '../../../src/core/manifest.ts';
@@ -95,3 +97,31 @@ test.each(['away', 'without room', 'without the archive'])(
     expect((await readDrills(here.dir, 'db')).verdicts).toBe(3);
   },
 );
+
+test('a copy that is found altered is lost, so that it is sent again, and what is here is not', async () => {
+  await using here = await copyStage();
+  const old = await here.add(1, { isHere: true, bytes: 100 });
+  here.destination.alter(keyOf(old), Buffer.alloc(100));
+  const report = await drillFourth(here, () => Promise.resolve(SCRATCH as never));
+  expect(report).toMatchObject({ skipped: null, failure: { code: 'archive-corrupt' } });
+  const entry = await here.app.context.catalog.find(old.id);
+  expect(lastCopy(entry, 's3')).toMatchObject({ type: 'lost', message: report.failure?.message });
+  expect(isDamaged(entry)).toBe(false);
+});
+
+test('a backup here that is found damaged is not good any more', async () => {
+  await using here = await copyStage();
+  const { id } = await here.add(1, { isHere: true });
+  const damaged = new BackupdError('archive-corrupt', 'SHA-256 differs');
+  const restorer = { preflight: () => Promise.reject(damaged) };
+  const scratches: Scratches = {
+    ...NO_SCRATCHES,
+    open: () => Promise.resolve({ ...SCRATCH, source: { restorer } } as never),
+  };
+  const never = AbortSignal.timeout(20_000);
+  const report = await drillSource(sampleJob(), { ...here.app, scratches }, { waitMs: 0 }, never);
+  expect(report).toMatchObject({ from: null, skipped: null, failure: { code: 'archive-corrupt' } });
+  const entry = await here.app.context.catalog.find(id);
+  expect(isDamaged(entry)).toBe(true);
+  expect(lastCopy(entry, 's3')).toBeNull();
+});
