@@ -54,9 +54,10 @@ export async function drillSource(
     report = await removeScratch(report, app);
   }
   reach('scratch-removed');
+  // Told first: where the directory is full, a verdict cannot be written down.
+  context.emit({ type: 'drill-finished', source, report });
   await writeDown(report, context);
   reach('drill-recorded');
-  context.emit({ type: 'drill-finished', source, report });
   return report;
 }
 

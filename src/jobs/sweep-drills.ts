@@ -1,7 +1,10 @@
 import { toFailure } from '../core/errors.ts';
 import { listDrillStorages, removeDrillStorage } from '../store/drill-storage.ts';
 import { acquireDrillLock } from '../store/lock.ts';
+import { readDrillLock } from '../store/read-lock.ts';
 import type { DrillApp } from './drill.ts';
+
+const CLEARING = 'clearing up after drills';
 
 /**
  * Removes what drills left that died, of every source of this `/backups`; one that runs is spared.
@@ -16,7 +19,7 @@ export async function sweepDrills(
   await Promise.all(
     [...left].map(async (source) => {
       try {
-        const request = { command: `${context.command}: clearing up`, waitMs: 0 };
+        const request = { command: `${context.command}: ${CLEARING}`, waitMs: 0 };
         await using _lock = await acquireDrillLock(dir, source, request, signal);
         const removed = await scratches.sweep(source, signal);
         await removeDrillStorage(dir, source);
@@ -31,4 +34,10 @@ export async function sweepDrills(
       }
     }),
   );
+}
+
+/** Whether a source is drilled at this moment: not by who only clears up, which takes the same lock. */
+export async function isDrilled(dir: string, source: string): Promise<boolean> {
+  const holder = await readDrillLock(dir, source);
+  return holder?.alive === true && !holder.command.endsWith(CLEARING);
 }

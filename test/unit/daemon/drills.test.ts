@@ -4,18 +4,22 @@ import type { Job } from '../../../src/core/job.ts';
 import { keepDrills } from '../../../src/daemon/drills.ts';
 import type { Loops } from '../../../src/daemon/loops.ts';
 import { readDrillSchedule, saveDrillSchedule } from '../../../src/jobs/schedule-record.ts';
+import { acquireDrillLock, type Lock } from '../../../src/store/lock.ts';
 import { sampleApp, type SampleApp } from '../../support/app.ts';
 import { emptyCatalog, sampleJob, type CatalogFixture } from '../../support/storage.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
+const OFTEN = { patterns: ['* * * * * *'], timezone: 'UTC', catchUpMs: 3_600_000 };
 const YEARLY = { patterns: ['0 0 1 1 *'], timezone: 'UTC', catchUpMs: 0 };
 
 let here: CatalogFixture;
 let app: SampleApp;
+let logged: string;
 
 beforeEach(async () => {
   here = await emptyCatalog();
   app = sampleApp(here);
+  logged = '';
 });
 afterEach(async () => {
   await here[Symbol.asyncDispose]();
@@ -28,7 +32,8 @@ async function follow(
   isSo: () => boolean | Promise<boolean>,
 ): Promise<void> {
   const sources = [{ job: sampleJob({ drill: YEARLY, ...changes }) }];
-  const loops = { app, log: pino({ level: 'silent' }), seen: { sources } } as unknown as Loops;
+  const log = pino({ base: null }, { write: (line: string) => (logged += line) });
+  const loops = { app, log, seen: { sources } } as unknown as Loops;
   const ending = new AbortController();
   const ended = keepDrills(loops, ending.signal);
   try {
@@ -53,4 +58,32 @@ test.each([
   const first = await readDrillSchedule(dir, 'db');
   expect(first?.handledUntilMs).toBeGreaterThanOrEqual(before);
   expect(first?.firstSeenAtMs).toBeLessThanOrEqual(first?.handledUntilMs ?? 0);
+});
+
+/** Of a source that is due, while this command has the lock of its drills. */
+async function dueWhile(command: string): Promise<number | null> {
+  const { dir } = here;
+  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null });
+  const request = { command, waitMs: 0 };
+  await using _lock: Lock = await acquireDrillLock(dir, 'db', request, AbortSignal.timeout(5000));
+  await follow({ drill: OFTEN }, 'drill', () => logged.includes('drill not made'));
+  return (await readDrillSchedule(dir, 'db'))?.handledUntilMs ?? null;
+}
+
+test('a drill that somebody makes by hand at that moment is the one of the schedule', async () => {
+  expect(await dueWhile('drill db')).not.toBeNull();
+});
+
+test('a drill that could not be begun stays due: who only clears up has the lock for a moment', async () => {
+  expect(await dueWhile('drill: clearing up after drills')).toBeNull();
+});
+
+test('a drill that says why it cannot be tried is done with', async () => {
+  const { dir } = here;
+  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null });
+  await follow({ drill: OFTEN }, 'drill', async () => {
+    const { handledUntilMs } = (await readDrillSchedule(dir, 'db')) ?? {};
+    return (handledUntilMs ?? 0) > 0;
+  });
+  expect(app.events.at(0)).toMatchObject({ report: { failure: { code: 'backup-not-found' } } });
 });

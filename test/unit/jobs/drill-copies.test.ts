@@ -87,9 +87,8 @@ test.each(['away', 'without room', 'without the archive'])(
         }
       };
     } else {
-      const space = (): Promise<{ freeBytes: number; sizeBytes: number }> =>
-        Promise.resolve({ freeBytes: 0, sizeBytes: 1 });
-      Object.assign(app.context.storage, { space });
+      const full = { freeBytes: 0, sizeBytes: 1 };
+      Object.assign(app.context.storage, { space: () => Promise.resolve(full) });
     }
     const report = await drillFourth(here, () => Promise.resolve(SCRATCH as never));
     expect(report).toMatchObject({ id: old.id, from: 's3' });

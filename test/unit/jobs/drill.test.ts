@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CannotDrill } from '../../../src/core/drill.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
@@ -68,6 +70,18 @@ describe('a drill', () => {
     expect((await app.context.catalog.entries('db'))[0]?.receipts).toMatchObject([
       { type: 'drilled', ok: false },
     ]);
+  });
+
+  test('that cannot be written down is told all the same', async () => {
+    await commitBackup(app.context.catalog, { id: ID });
+    const drilled = drill({
+      async open() {
+        await writeFile(join(folder.dir, '.backupd', 'drills'), '');
+        throw new BackupdError('restore-failed', 'it ended with 1');
+      },
+    });
+    await expect(drilled).rejects.toMatchObject({ code: 'storage-unavailable' });
+    expect(app.events.at(-1)).toMatchObject({ type: 'drill-finished', report: { id: ID } });
   });
 
   test('without Docker is skipped', async () => {
