@@ -179,7 +179,7 @@ export async function removeScratches(
   for (const { Name } of volumes) {
     // Nobody else knows its name: what holds it was made for the drill.
     await removeAll(docker, await findContainers(docker, { volume: [Name] }, signal), signal);
-    await ifThere(async () =>
+    await tolerate([404], async () =>
       callDocker(
         docker,
         { name: 'DELETE /volumes/{name}' },
@@ -244,7 +244,8 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<void> {
   for (const { Id } of containers) {
-    await ifThere(async () =>
+    // 409: it is being removed already.
+    await tolerate([404, 409], async () =>
       callDocker(
         docker,
         { name: 'DELETE /containers/{id}', container: Id.slice(0, 12) },
@@ -257,11 +258,11 @@ async function removeAll(
 }
 
 /** One that is gone is fine. */
-async function ifThere(work: () => Promise<unknown>): Promise<void> {
+async function tolerate(statuses: readonly number[], work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (dockerStatus(error) !== 404) {
+    if (!statuses.includes(dockerStatus(error) ?? 0)) {
       throw error;
     }
   }

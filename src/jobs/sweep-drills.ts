@@ -7,8 +7,9 @@ import type { DrillApp } from './drill.ts';
 const CLEARING = 'clearing up after drills';
 
 /**
- * Removes what drills left that died, of every source of this `/backups`; one that runs is spared.
- * @throws BackupdError `target-unavailable`, `storage-unavailable`
+ * Removes what drills left that died, of every source of this `/backups`; one that runs is spared. What cannot be removed
+ * is told, and stays for the next time.
+ * @throws BackupdError `target-unavailable`, `storage-unavailable` where it cannot be listed, or the signal's reason
  */
 export async function sweepDrills(
   { context, scratches }: DrillApp,
@@ -28,8 +29,12 @@ export async function sweepDrills(
           context.emit({ type: 'recovered', source, what });
         }
       } catch (error) {
-        if (toFailure(error).code !== 'locked') {
-          throw error;
+        signal.throwIfAborted();
+        const { code, message } = toFailure(error);
+        if (code !== 'locked') {
+          // What stays of one source keeps no other from being drilled.
+          const reason = `what a drill left could not be removed: ${message}`;
+          context.emit({ type: 'recovery-postponed', source, reason });
         }
       }
     }),

@@ -160,3 +160,22 @@ test('a drill that runs is spared, and what is left of others is removed', async
   await sweepDrills({ ...app, scratches }, AbortSignal.timeout(30_000));
   expect(swept).toEqual(['wiki']);
 });
+
+test('what cannot be removed of one source is told, and keeps the others from nothing', async () => {
+  const swept: string[] = [];
+  const scratches: Scratches = {
+    ...NO_SCRATCHES,
+    left: () => Promise.resolve(['db', 'wiki']),
+    sweep(source) {
+      if (source === 'db') {
+        return Promise.reject(new BackupdError('target-unavailable', 'device busy'));
+      }
+      swept.push(source);
+      return Promise.resolve(1);
+    },
+  };
+  await sweepDrills({ ...app, scratches }, AbortSignal.timeout(30_000));
+  expect(swept).toEqual(['wiki']);
+  const reason = 'what a drill left could not be removed: device busy';
+  expect(app.events).toContainEqual({ type: 'recovery-postponed', source: 'db', reason });
+});
