@@ -11,6 +11,8 @@ import { attempt, LONGEST_SLEEP_MS, type Loops } from './loops.ts';
 /** Of a drill of which nothing could be said, not even that it cannot be tried. */
 const BACK_OFF = { leastMs: 60_000, mostMs: 4 * 3_600_000 };
 
+const SWEEP_EVERY_MS = 3_600_000;
+
 /** How often such a drill was begun in a row, and when it is tried again. */
 interface Tries {
   readonly failures: number;
@@ -22,21 +24,21 @@ interface DrillLoop extends Loops {
 }
 
 /**
- * Drills each source when its time has come, one after the other, until the signal aborts; first removes what those left
- * that died. One that the signal cuts off is made up for by the next life.
+ * Drills each source when its time has come, one after the other, until the signal aborts; at first and every hour removes
+ * what those left that died, commands too. One that the signal cuts off is made up for by the next life.
  */
 export async function keepDrills(loops: Loops, signal: AbortSignal): Promise<void> {
   const { app } = loops;
   const pause = alarm();
   const tries = new Map<string, Tries>();
-  let isSwept = false;
+  let sweptAtMs = -Infinity;
   while (!signal.aborted) {
     let sleepMs = LONGEST_SLEEP_MS;
     async function look(): Promise<void> {
-      if (!isSwept) {
+      if (performance.now() - sweptAtMs > SWEEP_EVERY_MS) {
         // What a dead process left in the same container is known at once, elsewhere after some seconds.
         await sweepDrills(app, signal);
-        isSwept = true;
+        sweptAtMs = performance.now();
       }
       for (const { job } of loops.seen.sources) {
         const nextMs = await runIfDue(job, { ...loops, tries }, signal);

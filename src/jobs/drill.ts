@@ -185,7 +185,7 @@ function tookTooLong({ source, timeoutMs }: Job): BackupdError {
   );
 }
 
-/** That something stays for now changes no verdict: the next start of anything removes it. */
+/** That something stays for now changes no verdict: the next `sweepDrills` removes it. */
 async function removeScratch(
   report: DrillReport,
   { scratches, context }: DrillApp,

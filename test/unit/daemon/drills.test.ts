@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Job } from '../../../src/core/job.ts';
 import { keepDrills } from '../../../src/daemon/drills.ts';
 import type { Loops } from '../../../src/daemon/loops.ts';
@@ -86,4 +86,28 @@ test('a drill that says why it cannot be tried is done with', async () => {
     return (handledUntilMs ?? 0) > 0;
   });
   expect(app.events.at(0)).toMatchObject({ report: { failure: { code: 'backup-not-found' } } });
+});
+
+test('what drills leave that die meanwhile is removed every hour', async () => {
+  let looks = 0;
+  Object.assign(app, {
+    scratches: {
+      ...app.scratches,
+      left() {
+        looks += 1;
+        return Promise.resolve([]);
+      },
+    },
+  });
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    await follow({ drill: OFTEN }, 'second look', () => {
+      if (looks === 1) {
+        vi.advanceTimersByTime(3_600_001);
+      }
+      return looks === 2;
+    });
+  } finally {
+    vi.useRealTimers();
+  }
 });
