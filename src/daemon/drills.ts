@@ -1,12 +1,19 @@
 import { backOffMs } from '../core/back-off.ts';
 import { toFailure } from '../core/errors.ts';
-import { dueRun, followClock, nextRunAt, type ScheduleState } from '../core/schedule.ts';
+import { dueRun, followClock, nextRunAt } from '../core/schedule.ts';
 import type { Job } from '../core/job.ts';
 import { drillSource } from '../jobs/drill.ts';
-import { readDrillSchedule, saveDrillSchedule } from '../jobs/schedule-record.ts';
+import {
+  readDrillSchedule,
+  saveDrillSchedule,
+  type DrillSchedule,
+} from '../jobs/schedule-record.ts';
 import { isDrilled, sweepDrills } from '../jobs/sweep-drills.ts';
 import { alarm } from './alarm.ts';
 import { attempt, LONGEST_SLEEP_MS, type Loops } from './loops.ts';
+
+/** After so many in a row that were cut off, one is left to the schedule: it may be what ends us. */
+const MOST_CUT_OFF = 3;
 
 /** Of a drill of which nothing could be said, not even that it cannot be tried. */
 const BACK_OFF = { leastMs: 60_000, mostMs: 4 * 3_600_000 };
@@ -34,6 +41,7 @@ export async function keepDrills(loops: Loops, signal: AbortSignal): Promise<voi
   let sweptAtMs = -Infinity;
   while (!signal.aborted) {
     let sleepMs = LONGEST_SLEEP_MS;
+    const loop = { ...loops, tries };
     async function look(): Promise<void> {
       if (performance.now() - sweptAtMs > SWEEP_EVERY_MS) {
         // What a dead process left in the same container is known at once, elsewhere after some seconds.
@@ -41,7 +49,10 @@ export async function keepDrills(loops: Loops, signal: AbortSignal): Promise<voi
         sweptAtMs = performance.now();
       }
       for (const { job } of loops.seen.sources) {
-        const nextMs = await runIfDue(job, { ...loops, tries }, signal);
+        const { due, nextMs } = await findDue(job, loop);
+        if (due !== null && !signal.aborted) {
+          await make(due, loop, signal);
+        }
         sleepMs = Math.min(sleepMs, Math.max(0, (nextMs ?? Infinity) - Date.now()));
       }
       if (loops.seen.sources.length === 0) {
@@ -56,27 +67,36 @@ export async function keepDrills(loops: Loops, signal: AbortSignal): Promise<voi
 /** Before the sources were looked at for the first time nothing is known of them. */
 const FIRST_LOOK_MS = 2000;
 
-/** @returns when the next one is; null: never */
-async function runIfDue(job: Job, loop: DrillLoop, signal: AbortSignal): Promise<number | null> {
-  const { dir } = loop.app.context.storage;
+/** A drill whose time has come. */
+interface Due {
+  readonly job: Job;
+  readonly state: DrillSchedule;
+  readonly atMs: number;
+}
+
+/** @returns the drill that is due, and when the next one is; null: none, never */
+async function findDue(
+  job: Job,
+  { app, tries }: DrillLoop,
+): Promise<{ readonly due: Due | null; readonly nextMs: number | null }> {
+  const { dir } = app.context.storage;
   const { source, drill } = job;
   const nowMs = Date.now();
-  if (drill.patterns.length === 0 || signal.aborted) {
-    return null;
+  if (drill.patterns.length === 0) {
+    return { due: null, nextMs: null };
   }
   const known = await readDrillSchedule(dir, source);
-  const state = followClock(drill, known ?? { firstSeenAtMs: nowMs, handledUntilMs: null }, nowMs);
-  if (state !== known) {
+  const state = { begun: 0, ...followClock(drill, known ?? newState(nowMs), nowMs) };
+  if (state.handledUntilMs !== known?.handledUntilMs) {
     // Also where the clock was set back: seen from a state that is ahead still, each occurrence would be one of before.
     await saveDrillSchedule(dir, source, state);
   }
-  const due = dueRun(drill, state, nowMs);
-  if (due !== null && !isPutOff(loop.tries.get(source), nowMs)) {
-    if (await run(job, loop, signal)) {
-      await saveDrillSchedule(dir, source, handled(state, due.atMs));
-    }
-  }
-  return nextRunAt(drill, Math.max(nowMs, due?.atMs ?? nowMs));
+  const run = dueRun(drill, state, nowMs);
+  const isDue = run !== null && !isPutOff(tries.get(source), nowMs);
+  return {
+    due: isDue ? { job, state, atMs: run.atMs } : null,
+    nextMs: nextRunAt(drill, Math.max(nowMs, run?.atMs ?? nowMs)),
+  };
 }
 
 /** Whether the next try is yet to come; not where the clock was set back meanwhile. */
@@ -85,21 +105,37 @@ function isPutOff(tries: Tries | undefined, nowMs: number): boolean {
   return againAtMs > nowMs && againAtMs - nowMs <= BACK_OFF.mostMs;
 }
 
-/** @returns whether there is a report of it; without one it is tried again as long as it may be made up for */
-async function run(job: Job, loop: DrillLoop, signal: AbortSignal): Promise<boolean> {
+/** Drills a source; without a report it is tried again as long as it may be made up for. */
+async function make(due: Due, loop: DrillLoop, signal: AbortSignal): Promise<void> {
+  const { app, log } = loop;
+  const { job, state, atMs } = due;
+  const { source } = job;
+  const isHopeless = state.begun >= MOST_CUT_OFF;
+  if (isHopeless) {
+    log.error({ source, begun: state.begun }, 'drill left out: none of the last came to an end');
+  }
+  const isDone = isHopeless || (await run(due, loop, signal));
+  const handled = { ...state, handledUntilMs: atMs, begun: 0 };
+  await saveDrillSchedule(app.context.storage.dir, source, isDone ? handled : state);
+}
+
+/** @returns whether there is a report of it */
+async function run({ job, state }: Due, loop: DrillLoop, signal: AbortSignal): Promise<boolean> {
   const { app, tries } = loop;
+  const { dir } = app.context.storage;
   const { source } = job;
   const { failures = 0 } = tries.get(source) ?? {};
   let isDone = false;
 
   async function drill(): Promise<void> {
+    await saveDrillSchedule(dir, source, { ...state, begun: state.begun + 1 });
     try {
       await drillSource(job, app, { waitMs: 0 }, signal);
       isDone = true;
     } catch (error) {
       // Somebody who drills it by hand at this moment does what is wanted.
       const { code } = toFailure(error);
-      isDone = code === 'locked' && (await isDrilled(app.context.storage.dir, source));
+      isDone = code === 'locked' && (await isDrilled(dir, source));
       throw error;
     }
   }
@@ -114,6 +150,6 @@ async function run(job: Job, loop: DrillLoop, signal: AbortSignal): Promise<bool
   return isDone;
 }
 
-function handled(state: ScheduleState, untilMs: number): ScheduleState {
-  return { ...state, handledUntilMs: untilMs };
+function newState(nowMs: number): DrillSchedule {
+  return { firstSeenAtMs: nowMs, handledUntilMs: null, begun: 0 };
 }

@@ -45,8 +45,11 @@ async function follow(
 }
 
 test.each([
-  ['handled', { firstSeenAtMs: 0, handledUntilMs: Date.parse('2300-01-01T00:00:00Z') }],
-  ['seen first', { firstSeenAtMs: Date.parse('2300-01-01T00:00:00Z'), handledUntilMs: null }],
+  ['handled', { firstSeenAtMs: 0, handledUntilMs: Date.parse('2300-01-01T00:00:00Z'), begun: 0 }],
+  [
+    'seen first',
+    { firstSeenAtMs: Date.parse('2300-01-01T00:00:00Z'), handledUntilMs: null, begun: 0 },
+  ],
 ])('what a clock far ahead has %s is forgotten, once', async (_, state) => {
   const { dir } = here;
   await saveDrillSchedule(dir, 'db', state);
@@ -63,7 +66,7 @@ test.each([
 /** Of a source that is due, while this command has the lock of its drills. */
 async function dueWhile(command: string): Promise<number | null> {
   const { dir } = here;
-  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null });
+  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null, begun: 0 });
   const request = { command, waitMs: 0 };
   await using _lock: Lock = await acquireDrillLock(dir, 'db', request, AbortSignal.timeout(5000));
   await follow({ drill: OFTEN }, 'drill', () => logged.includes('drill not made'));
@@ -80,7 +83,7 @@ test('a drill that could not be begun stays due: who only clears up has the lock
 
 test('a drill that says why it cannot be tried is done with', async () => {
   const { dir } = here;
-  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null });
+  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null, begun: 0 });
   await follow({ drill: OFTEN }, 'drill', async () => {
     const { handledUntilMs } = (await readDrillSchedule(dir, 'db')) ?? {};
     return (handledUntilMs ?? 0) > 0;
@@ -110,4 +113,32 @@ test('what drills leave that die meanwhile is removed every hour', async () => {
   } finally {
     vi.useRealTimers();
   }
+});
+
+/** Of a source that is due, and was begun so often without coming to an end. */
+async function dueAfter(begun: number, ask: () => Promise<void>): Promise<void> {
+  const { dir } = here;
+  await saveDrillSchedule(dir, 'db', { firstSeenAtMs: 0, handledUntilMs: null, begun });
+  const left = { left: () => Promise.resolve([]) };
+  Object.assign(app, { scratches: { ...app.scratches, ...left, sweep: ask } });
+  await follow({ drill: OFTEN }, 'drill', async () => {
+    const { handledUntilMs } = (await readDrillSchedule(dir, 'db')) ?? {};
+    return (handledUntilMs ?? 0) > 0;
+  });
+}
+
+test('a drill is written down before it begins, and is as if it had never begun once it ended', async () => {
+  const begun: unknown[] = [];
+  await dueAfter(2, async () => {
+    begun.push((await readDrillSchedule(here.dir, 'db'))?.begun);
+  });
+  expect(begun[0]).toBe(3);
+  expect((await readDrillSchedule(here.dir, 'db'))?.begun).toBe(0);
+  expect(logged).not.toContain('left out');
+});
+
+test('a drill that ended with the daemon three times in a row is left to the schedule', async () => {
+  await dueAfter(3, () => Promise.resolve());
+  expect(logged).toContain('drill left out');
+  expect((await readDrillSchedule(here.dir, 'db'))?.begun).toBe(0);
 });
