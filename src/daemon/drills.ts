@@ -48,15 +48,20 @@ export async function keepDrills(loops: Loops, signal: AbortSignal): Promise<voi
         await sweepDrills(app, signal);
         sweptAtMs = performance.now();
       }
+      // Before the first one begins: how late one is does not count what those before it take.
+      const due: Due[] = [];
       for (const { job } of loops.seen.sources) {
-        const { due, nextMs } = await findDue(job, loop);
-        if (due !== null && !signal.aborted) {
-          await make(due, loop, signal);
-        }
+        const { due: one, nextMs } = await findDue(job, loop);
+        due.push(...(one === null ? [] : [one]));
         sleepMs = Math.min(sleepMs, Math.max(0, (nextMs ?? Infinity) - Date.now()));
       }
       if (loops.seen.sources.length === 0) {
         sleepMs = FIRST_LOOK_MS;
+      }
+      for (const one of due) {
+        if (!signal.aborted) {
+          await make(one, loop, signal);
+        }
       }
     }
     await attempt(loops, 'drills not looked at', look, signal);

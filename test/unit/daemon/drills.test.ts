@@ -30,8 +30,10 @@ async function follow(
   changes: Partial<Job>,
   what: string,
   isSo: () => boolean | Promise<boolean>,
+  others: readonly string[] = [],
 ): Promise<void> {
-  const sources = [{ job: sampleJob({ drill: YEARLY, ...changes }) }];
+  const job = sampleJob({ drill: YEARLY, ...changes });
+  const sources = [{ job }, ...others.map((source) => ({ job: { ...job, source } }))];
   const log = pino({ base: null }, { write: (line: string) => (logged += line) });
   const loops = { app, log, seen: { sources } } as unknown as Loops;
   const ending = new AbortController();
@@ -141,4 +143,30 @@ test('a drill that ended with the daemon three times in a row is left to the sch
   await dueAfter(3, () => Promise.resolve());
   expect(logged).toContain('drill left out');
   expect((await readDrillSchedule(here.dir, 'db'))?.begun).toBe(0);
+});
+
+test('a drill that waits for those before it is not too late', async () => {
+  const { dir } = here;
+  const state = { firstSeenAtMs: 0, handledUntilMs: null, begun: 0 };
+  await saveDrillSchedule(dir, 'db', state);
+  await saveDrillSchedule(dir, 'wiki', state);
+  const second = Promise.withResolvers<boolean>();
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2026-11-01T04:00:01Z') });
+  try {
+    const scratches = {
+      ...app.scratches,
+      sweep(source: string) {
+        if (source === 'wiki') {
+          second.resolve(true);
+        }
+        vi.setSystemTime(Date.parse('2026-11-01T06:00:00Z'));
+        return Promise.resolve(0);
+      },
+    };
+    Object.assign(app, { scratches });
+    const drill = { ...YEARLY, patterns: ['0 4 1 * *'] };
+    await follow({ drill }, 'drill of the second', () => second.promise, ['wiki']);
+  } finally {
+    vi.useRealTimers();
+  }
 });
