@@ -38,7 +38,7 @@ export async function drillSource(
     { command: context.command, waitMs },
     signal,
   );
-  await using own = await openDrillStorage(context.storage, source);
+  await using own = await openDrillStorage(context.storage, source, lock.lost);
   const limit = AbortSignal.timeout(job.timeoutMs);
   const running = AbortSignal.any([signal, lock.lost, limit]);
   let report = notYet(source);
@@ -51,7 +51,8 @@ export async function drillSource(
     lock.lost.throwIfAborted();
     report = concludeFailure(report, limit.aborted ? tookTooLong(job) : judgeThrown(error));
   } finally {
-    report = await removeScratch(report, app);
+    // Whoever took the lock over has removed what was there, and what is there now is theirs.
+    report = lock.lost.aborted ? report : await removeScratch(report, app);
   }
   reach('scratch-removed');
   // Told first: where the directory is full, a verdict cannot be written down.

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { copyFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CannotDrill } from '../../../src/core/drill.ts';
@@ -103,6 +104,28 @@ describe('a drill', () => {
     expect(report.notes.join()).toContain('could not be removed: Docker is away');
     expect(app.events.map(({ type }) => type)).toContain('recovery-postponed');
   });
+});
+
+test('a drill that lost its lock removes nothing: it may be of who has it now', async () => {
+  await commitBackup(app.context.catalog, { id: ID });
+  const drilling = join(folder.dir, '.backupd', 'drilling', 'db');
+  const swept: string[] = [];
+  const drilled = drill({
+    sweep(source) {
+      swept.push(source);
+      return Promise.resolve(0);
+    },
+    async open(_, signal) {
+      // As who takes it over leaves it; the next beat of this one sees it.
+      const lock = join(folder.dir, '.backupd', 'locks', 'drill-db');
+      await copyFile(`${lock}.1.json`, `${lock}.2.json`);
+      await once(signal, 'abort');
+      throw signal.reason;
+    },
+  });
+  await expect(drilled).rejects.toMatchObject({ code: 'locked' });
+  expect(swept).toEqual(['db']);
+  expect(await readdir(drilling)).not.toEqual([]);
 });
 
 describe('a restore that fails', () => {
