@@ -71,8 +71,9 @@ function describe({
   differences,
   ...rest
 }: DrillReport): LastDrill {
-  const { checks, failure } = rest;
-  return { at, ok, id, from, recoveryMs, integrity, differences, checks, failure };
+  const { notCompared, notes, checks, failure } = rest;
+  const compared = { integrity, differences, notCompared, notes };
+  return { at, ok, id, from, recoveryMs, ...compared, checks, failure };
 }
 
 function measure(targetMs: number | null, measuredMs: number | null): Measured {

@@ -60,6 +60,17 @@ describe('how drills stand', () => {
     });
   });
 
+  test('says what was not compared, and what else is to be known', () => {
+    const notes = ['the image that the backup is of is gone'];
+    const notCompared = ['anything of "shop": no facts were recorded'];
+    expect(judge([{ ...PASSED, integrity: null, notCompared, notes }]).lastDrill).toMatchObject({
+      ok: true,
+      integrity: null,
+      notCompared,
+      notes,
+    });
+  });
+
   test('is the last verdict, whatever was skipped since', () => {
     expect(judge([PASSED, skippedFor('no-space')])).toMatchObject({
       lastDrill: { at: AT, ok: true, recoveryMs: 90_000 },
