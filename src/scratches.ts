@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { bindScratch, type BindParts } from './bind-sources.ts';
 import { CannotDrill, isYes, type DrillCheck } from './core/drill.ts';
-import { BackupdError } from './core/errors.ts';
 import type { Manifest } from './core/manifest.ts';
 import type { Scratch, ScratchRequest, Scratches } from './core/scratch.ts';
 import { reach } from './core/steps.ts';
@@ -12,14 +11,14 @@ import type { ScratchModel } from './docker/scratch-spec.ts';
 import {
   createScratch,
   listOwners,
-  readEnd,
+  readScratch,
   removeScratches,
   startScratch,
-  type ScratchEnd,
 } from './docker/scratch.ts';
 import { chooseImage, findModel, refuseOlder } from './scratch-image.ts';
 import { loadEngine } from './sources/engines.ts';
 import { newRun } from './sources/runs.ts';
+import { explainState } from './sources/scratch-fate.ts';
 import { waitUntilReady } from './sources/scratch-ready.ts';
 import type { ScratchPlace, ScratchRecipe } from './sources/scratch-recipe.ts';
 import { openVolumeScratch } from './volume-scratch.ts';
@@ -118,39 +117,9 @@ async function openServer(
     source,
     target,
     notes: note === null ? [] : [note],
-    explain: async (limit) => explainEnd(await readEnd(docker, id, limit), memoryBytes),
+    explain: async (limit) => explainState(await readScratch(docker, id, limit), memoryBytes),
     ask: async (check, limit) => askServer(place, { recipe, manifest, check }, limit),
   };
-}
-
-/** Exit codes of a server that somebody ended, such as the engine when it stops; by itself it ends with another one. */
-const ENDED_BY_OTHERS = [0, 128 + 9, 128 + 15];
-
-function explainEnd(end: ScratchEnd | null, memoryBytes: number): BackupdError | null {
-  if (end === null) {
-    return null;
-  }
-  if (end.outOfMemory) {
-    const limit = `${megabytes(memoryBytes)} MB`;
-    return new CannotDrill(
-      'no-space',
-      `the scratch container needs more than its ${limit} of memory`,
-      {
-        hint: 'Give its source a higher memory limit, which is that of the scratch container, too.',
-      },
-    );
-  }
-  return ENDED_BY_OTHERS.includes(end.exitCode)
-    ? new CannotDrill('target-unavailable', 'the scratch container was stopped while it was used', {
-        hint: 'Was the Docker engine restarted? Drill again: "docker events" says who stops a container.',
-      })
-    : new BackupdError(
-        'restore-failed',
-        `the scratch container ended with ${end.exitCode} while it was used: ${end.said}`,
-        {
-          hint: 'Restore it by hand elsewhere (--into), and see whether the server ends there as well.',
-        },
-      );
 }
 
 function memoryFor(model: ScratchModel | null): number {

@@ -115,28 +115,31 @@ export async function startScratch(
   );
 }
 
-/** Why a scratch container does not run. */
-export interface ScratchEnd {
+/** How a scratch container is. */
+export interface ScratchState {
+  readonly runs: boolean;
   readonly exitCode: number;
+  /** Whether a process in it was ended for lack of memory, the first one or another. */
   readonly outOfMemory: boolean;
-  /** The end of what it said. */
+  /** The end of what it said, where it does not run. */
   readonly said: string;
 }
 
-/** Null while it runs. @throws BackupdError `target-unavailable` */
-export async function readEnd(
+/** @throws BackupdError `target-unavailable` */
+export async function readScratch(
   docker: Docker,
   id: string,
   signal: AbortSignal,
-): Promise<ScratchEnd | null> {
+): Promise<ScratchState> {
   const { State } = await callDocker(
     docker,
     { name: 'GET /containers/{id}/json' },
     async (abortSignal) => docker.getContainer(id).inspect({ abortSignal }),
     signal,
   );
-  if (State.Running) {
-    return null;
+  const { Running: runs, ExitCode: exitCode, OOMKilled: outOfMemory } = State;
+  if (runs) {
+    return { runs, exitCode, outOfMemory, said: '' };
   }
   const log = await callDocker(
     docker,
@@ -148,11 +151,7 @@ export async function readEnd(
     signal,
   );
   const lines = framesOf(log).trim().replaceAll(/\s+/g, ' ');
-  return {
-    exitCode: State.ExitCode,
-    outOfMemory: State.OOMKilled,
-    said: lines.slice(-SHOWN_CHARACTERS),
-  };
+  return { runs, exitCode, outOfMemory, said: lines.slice(-SHOWN_CHARACTERS) };
 }
 
 /** The text of a log that comes in frames: eight bytes of head before each. */

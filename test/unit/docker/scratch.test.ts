@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { connectDocker } from '../../../src/docker/connect.ts';
-import { removeScratches } from '../../../src/docker/scratch.ts';
+import { readScratch, removeScratches } from '../../../src/docker/scratch.ts';
 import { temporaryFolder } from '../../support/storage.ts';
 
 const NEVER = new AbortController().signal;
@@ -41,4 +41,15 @@ test('a container that is being removed already is as good as gone', async () =>
       : { status: call.endsWith('/one') ? 409 : 404, body: { message: 'removal in progress' } };
   });
   expect(await removeScratches(here.docker, 'id/db', NEVER)).toBe(2);
+});
+
+test('a container of which the kernel ended a process runs on, and is known to lack memory', async () => {
+  const State = { Running: true, OOMKilled: true, ExitCode: 0 };
+  await using here = await dockerSaying(() => ({ status: 200, body: { State } }));
+  expect(await readScratch(here.docker, 'one', NEVER)).toEqual({
+    runs: true,
+    exitCode: 0,
+    outOfMemory: true,
+    said: '',
+  });
 });
