@@ -11,13 +11,14 @@ import type { ScratchModel } from './docker/scratch-spec.ts';
 import {
   createScratch,
   listOwners,
-  readEnd,
+  readScratch,
   removeScratches,
   startScratch,
 } from './docker/scratch.ts';
 import { chooseImage, findModel, refuseOlder } from './scratch-image.ts';
 import { loadEngine } from './sources/engines.ts';
 import { newRun } from './sources/runs.ts';
+import { explainState } from './sources/scratch-fate.ts';
 import { waitUntilReady } from './sources/scratch-ready.ts';
 import type { ScratchPlace, ScratchRecipe } from './sources/scratch-recipe.ts';
 import { openVolumeScratch } from './volume-scratch.ts';
@@ -116,12 +117,7 @@ async function openServer(
     source,
     target,
     notes: note === null ? [] : [note],
-    async explain(limit) {
-      const end = await readEnd(docker, id, limit);
-      return end?.outOfMemory === true
-        ? `the scratch container needs more than its ${megabytes(memoryBytes)} MB of memory`
-        : null;
-    },
+    explain: async (limit) => explainState(await readScratch(docker, id, limit), memoryBytes),
     ask: async (check, limit) => askServer(place, { recipe, manifest, check }, limit),
   };
 }

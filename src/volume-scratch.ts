@@ -1,11 +1,12 @@
 import { bindScratch, helperImageOf, type BindParts } from './bind-sources.ts';
+import { CannotDrill } from './core/drill.ts';
 import { BackupdError } from './core/errors.ts';
 import type { Scratch, ScratchRequest } from './core/scratch.ts';
 import { reach } from './core/steps.ts';
 import { runCommand } from './docker/command.ts';
 import { startHelper } from './docker/helper.ts';
 import { SCRATCH_LABEL } from './docker/scratch-spec.ts';
-import { createVolume } from './docker/volumes.ts';
+import { createVolume, inspectVolume } from './docker/volumes.ts';
 import { newRun } from './sources/runs.ts';
 
 interface Opening {
@@ -41,7 +42,11 @@ export async function openVolumeScratch(
     source,
     target,
     notes: [],
-    explain: () => Promise.resolve(null),
+    async explain(limit) {
+      return (await inspectVolume(docker, name, limit)) === null
+        ? new CannotDrill('target-unavailable', 'the scratch volume was removed while it was used')
+        : null;
+    },
     async ask(check, limit) {
       if (check.kind === 'statement') {
         throw new BackupdError('verification-failed', 'a volume answers no statement', {

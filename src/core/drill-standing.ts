@@ -24,8 +24,6 @@ export function judgeDrills(
   const skipped = skippedLast(record);
   const nextMs = nextRunAt(job.drill, Math.max(nowMs, schedule?.handledUntilMs ?? nowMs));
   const interval = intervalMs(job.drill, nowMs);
-  // Without its key a backup cannot be restored here: that is how it is meant to be.
-  const cannotBe = skipped?.failure.code === 'key-missing';
   return {
     lastDrill: lastVerdict === null ? null : describe(lastVerdict),
     drill: {
@@ -33,7 +31,9 @@ export function judgeDrills(
       skipped,
       nextRunAt: nextMs === null ? null : new Date(nextMs).toISOString(),
       maxAgeSeconds:
-        interval === null || cannotBe ? null : Math.round((interval * MAX_INTERVALS) / 1000),
+        interval === null || isWithoutKey(record)
+          ? null
+          : Math.round((interval * MAX_INTERVALS) / 1000),
     },
     recovery: {
       rpo: measure(
@@ -51,6 +51,16 @@ function skippedLast({ last }: DrillRecord): SourceStatus['drill']['skipped'] {
     : { at: last.at, failure: last.failure };
 }
 
+/** Without its key a backup cannot be restored here: that is how it is meant to be. Of an old copy it says nothing. */
+function isWithoutKey({ last }: DrillRecord): boolean {
+  return (
+    last !== null &&
+    last.from === null &&
+    last.skipped !== null &&
+    last.failure?.code === 'key-missing'
+  );
+}
+
 function describe({
   at,
   ok,
@@ -61,8 +71,9 @@ function describe({
   differences,
   ...rest
 }: DrillReport): LastDrill {
-  const { checks, failure } = rest;
-  return { at, ok, id, from, recoveryMs, integrity, differences, checks, failure };
+  const { notCompared, notes, checks, failure } = rest;
+  const compared = { integrity, differences, notCompared, notes };
+  return { at, ok, id, from, recoveryMs, ...compared, checks, failure };
 }
 
 function measure(targetMs: number | null, measuredMs: number | null): Measured {

@@ -1,5 +1,5 @@
 import { isGood, lastDrilled, type CatalogEntry } from './catalog-entry.ts';
-import { BackupdError, type Failure, type FailureCode } from './errors.ts';
+import { BackupdError, toFailure, type Failure, type FailureCode } from './errors.ts';
 import type { Comparison, Difference } from './facts.ts';
 import type { BackupId } from './layout.ts';
 
@@ -76,6 +76,24 @@ export class CannotDrill extends BackupdError {
   ) {
     super(code, message, options);
   }
+}
+
+/** What is the matter is with this host, its Docker, its network or a store: the backup may be as good as any. */
+const NOT_OF_BACKUP: ReadonlySet<FailureCode> = new Set([
+  'key-missing',
+  'target-unavailable',
+  'destination-unavailable',
+  'destination-denied',
+  'retrieval-pending',
+  'no-space',
+]);
+
+/** What was thrown in a drill; a CannotDrill where it says nothing about the backup. */
+export function judgeThrown(thrown: unknown): unknown {
+  const { code, message, hint } = toFailure(thrown);
+  return thrown instanceof CannotDrill || !NOT_OF_BACKUP.has(code)
+    ? thrown
+    : new CannotDrill(code, message, { cause: thrown, ...(hint === null ? {} : { hint }) });
 }
 
 /** Which backup to restore, and why it. */

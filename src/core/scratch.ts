@@ -1,4 +1,5 @@
 import type { DrillCheck } from './drill.ts';
+import type { BackupdError } from './errors.ts';
 import type { Job } from './job.ts';
 import type { Manifest } from './manifest.ts';
 import type { Source } from './source.ts';
@@ -17,8 +18,12 @@ export interface Scratch {
   readonly target: TargetRef;
   /** What is not as it was when the backup was made. */
   readonly notes: readonly string[];
-  /** Why it is of no use any more through no fault of the backup, such as too little memory; null where that is not so. */
-  explain(signal: AbortSignal): Promise<string | null>;
+  /**
+   * Why it is of no use any more: CannotDrill where that is no fault of the backup, such as too little memory; `restore-failed`
+   * where its server ended by itself. Null where it is as it should be.
+   * @throws BackupdError `target-unavailable` where Docker cannot be asked
+   */
+  explain(signal: AbortSignal): Promise<BackupdError | null>;
   /** The first value that a statement gives, or the end of what a command printed. @throws BackupdError where it fails */
   ask(
     check: DrillCheck,

@@ -27,8 +27,11 @@ export interface LastDrill {
   /** The destination whose copy was restored; null: what is here. */
   readonly from: string | null;
   readonly recoveryMs: number | null;
+  /** Null where nothing could be compared, which is less than it passes for. */
   readonly integrity: number | null;
   readonly differences: readonly Difference[];
+  readonly notCompared: readonly string[];
+  readonly notes: readonly string[];
   readonly checks: readonly CheckVerdict[];
   readonly failure: Failure | null;
 }

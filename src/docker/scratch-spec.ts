@@ -33,6 +33,8 @@ export interface ScratchServer {
   readonly keptVariables: readonly string[];
   /** Folders and files in which it finds its configuration unasked. */
   readonly configPlaces: readonly string[];
+  /** Options of the model, with their values, that make it a part of something which is not there. */
+  readonly droppedOptions: readonly string[];
   /** Arguments after all others. */
   readonly options: readonly string[];
 }
@@ -62,7 +64,9 @@ export function scratchOptions(spec: ScratchSpec): Docker.ContainerCreateOptions
   return {
     name,
     Image: image.id,
-    ...(model === null || model.entrypoint === null ? {} : { Entrypoint: [...model.entrypoint] }),
+    ...(model === null || model.entrypoint === null
+      ? {}
+      : { Entrypoint: [...alone(model.entrypoint, server)] }),
     Cmd: [...commandOf(spec)],
     ...(model === null || model.user === '' ? {} : { User: model.user }),
     Env: [...environmentOf(spec)],
@@ -124,7 +128,16 @@ function commandOf({ image, model, server }: ScratchSpec): readonly string[] {
   const [first = ''] = command;
   const isServer =
     first === '' || first.startsWith('-') || server.programs.includes(basename(first));
-  return isServer ? [...command, ...server.options] : command;
+  return isServer ? [...alone(command, server), ...server.options] : command;
+}
+
+/** Without what is dropped, each as `--name value`, `--name=value`, or a flag before another option. */
+function alone(argv: readonly string[], { droppedOptions }: ScratchServer): readonly string[] {
+  return argv.filter((argument, index) => {
+    const before = argv[index - 1] ?? '';
+    const isValue = droppedOptions.includes(before) && !argument.startsWith('-');
+    return !isValue && !droppedOptions.includes(argument.replace(/=.*$/s, ''));
+  });
 }
 
 /** What the image has, Docker adds; a name alone takes it out: a password in a file would contradict ours. */

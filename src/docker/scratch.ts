@@ -115,28 +115,31 @@ export async function startScratch(
   );
 }
 
-/** Why a scratch container does not run. */
-export interface ScratchEnd {
+/** How a scratch container is. */
+export interface ScratchState {
+  readonly runs: boolean;
   readonly exitCode: number;
+  /** Whether a process in it was ended for lack of memory, the first one or another. */
   readonly outOfMemory: boolean;
-  /** The end of what it said. */
+  /** The end of what it said, where it does not run. */
   readonly said: string;
 }
 
-/** Null while it runs. @throws BackupdError `target-unavailable` */
-export async function readEnd(
+/** @throws BackupdError `target-unavailable` */
+export async function readScratch(
   docker: Docker,
   id: string,
   signal: AbortSignal,
-): Promise<ScratchEnd | null> {
+): Promise<ScratchState> {
   const { State } = await callDocker(
     docker,
     { name: 'GET /containers/{id}/json' },
     async (abortSignal) => docker.getContainer(id).inspect({ abortSignal }),
     signal,
   );
-  if (State.Running) {
-    return null;
+  const { Running: runs, ExitCode: exitCode, OOMKilled: outOfMemory } = State;
+  if (runs) {
+    return { runs, exitCode, outOfMemory, said: '' };
   }
   const log = await callDocker(
     docker,
@@ -148,11 +151,7 @@ export async function readEnd(
     signal,
   );
   const lines = framesOf(log).trim().replaceAll(/\s+/g, ' ');
-  return {
-    exitCode: State.ExitCode,
-    outOfMemory: State.OOMKilled,
-    said: lines.slice(-SHOWN_CHARACTERS),
-  };
+  return { runs, exitCode, outOfMemory, said: lines.slice(-SHOWN_CHARACTERS) };
 }
 
 /** The text of a log that comes in frames: eight bytes of head before each. */
@@ -179,7 +178,7 @@ export async function removeScratches(
   for (const { Name } of volumes) {
     // Nobody else knows its name: what holds it was made for the drill.
     await removeAll(docker, await findContainers(docker, { volume: [Name] }, signal), signal);
-    await ifThere(async () =>
+    await tolerate([404], async () =>
       callDocker(
         docker,
         { name: 'DELETE /volumes/{name}' },
@@ -244,7 +243,8 @@ async function removeAll(
   signal: AbortSignal,
 ): Promise<void> {
   for (const { Id } of containers) {
-    await ifThere(async () =>
+    // 409: it is being removed already.
+    await tolerate([404, 409], async () =>
       callDocker(
         docker,
         { name: 'DELETE /containers/{id}', container: Id.slice(0, 12) },
@@ -257,11 +257,11 @@ async function removeAll(
 }
 
 /** One that is gone is fine. */
-async function ifThere(work: () => Promise<unknown>): Promise<void> {
+async function tolerate(statuses: readonly number[], work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (dockerStatus(error) !== 404) {
+    if (!statuses.includes(dockerStatus(error) ?? 0)) {
       throw error;
     }
   }

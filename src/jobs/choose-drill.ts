@@ -49,13 +49,39 @@ export async function chooseForDrill(
       notes.push(`${name} could not be asked for its oldest backup: ${toFailure(error).message}`);
     }
   }
-  const choice = chooseNewest(await context.catalog.entries(source));
-  if (choice === null) {
+  const newest = await newestHere(source, notes, context);
+  if (newest === null) {
     throw new CannotDrill('backup-not-found', `there is no good backup of "${source}" here`, {
       hint: `Make one with "backupd backup ${source}".`,
     });
   }
-  const manifest = await context.catalog.manifest(source, choice.entry.manifest.id);
+  return newest;
+}
+
+/**
+ * What is drilled in the place of an old copy that cannot be tried: else the turn of the old one would never end, and no
+ * newer backup be drilled again. Null where there is nothing else.
+ */
+export async function chooseInstead(
+  { manifest: { source, id }, notes }: DrillSubject,
+  why: CannotDrill,
+  context: JobContext,
+): Promise<DrillSubject | null> {
+  const said = [...notes, `it could not be tried: ${why.message}`];
+  const newest = await newestHere(source, said, context);
+  return newest?.manifest.id === id ? null : newest;
+}
+
+async function newestHere(
+  source: string,
+  notes: readonly string[],
+  { catalog }: JobContext,
+): Promise<DrillSubject | null> {
+  const choice = chooseNewest(await catalog.entries(source));
+  if (choice === null) {
+    return null;
+  }
+  const manifest = await catalog.manifest(source, choice.entry.manifest.id);
   return { manifest, copy: null, notes: [...notes, choice.reason] };
 }
 

@@ -1,5 +1,6 @@
 import {
   CannotDrill,
+  judgeThrown,
   parseCheck,
   sumUp,
   type CheckVerdict,
@@ -38,7 +39,7 @@ const NO_JOURNAL: Journal = { write: () => Promise.resolve() };
 /**
  * Makes a scratch, restores into it, compares, asks the user's check. The time that counts begins here, with the decision.
  * The caller removes the scratch, however this ends.
- * @throws CannotDrill where it cannot be tried here; BackupdError where the restore fails
+ * @throws CannotDrill, or what `judgeThrown` makes one of, where it cannot be tried here; BackupdError where the restore fails
  */
 export async function restoreIntoScratch(
   { subject, job, scratches, context }: Drilling,
@@ -47,8 +48,8 @@ export async function restoreIntoScratch(
   const began = performance.now();
   const { manifest, copy } = subject;
   await using ring = context.keys.ring();
-  const decrypt = await ring.open(manifest, signal).catch(withoutKey);
-  const scratch = await scratches.open({ manifest, job }, signal).catch(notMade);
+  const decrypt = await ring.open(manifest, signal);
+  const scratch = await scratches.open({ manifest, job }, signal);
   try {
     if (copy !== null) {
       await fetchBackup(copy, context, signal);
@@ -60,27 +61,36 @@ export async function restoreIntoScratch(
     return { ...compared, recoveryMs, checks, notes: scratch.notes };
   } catch (error) {
     signal.throwIfAborted();
-    const why = await scratch.explain(signal).catch(() => null);
-    if (why !== null) {
-      throw new CannotDrill('no-space', why, { cause: error });
-    }
-    throw error;
+    throw await explained(error, scratch, signal);
   }
 }
 
-function withoutKey(error: unknown): never {
-  const { code, message, hint } = toFailure(error);
-  throw code === 'key-missing'
-    ? new CannotDrill(code, message, { cause: error, ...(hint === null ? {} : { hint }) })
-    : error;
+/**
+ * What a failure comes from once the scratch was looked at again. One whose server ended by itself is not a host on which
+ * nothing can be tried: it may be the backup that ended it.
+ */
+async function explained(error: unknown, scratch: Scratch, signal: AbortSignal): Promise<unknown> {
+  if (toFailure(error).code === 'archive-corrupt') {
+    return error;
+  }
+  const fate = await lookAgain(scratch, signal);
+  if (fate instanceof CannotDrill) {
+    return new CannotDrill(fate.code, fate.message, {
+      cause: error,
+      ...(fate.hint === null ? {} : { hint: fate.hint }),
+    });
+  }
+  return fate !== null && judgeThrown(error) instanceof CannotDrill ? fate : error;
 }
 
-/** What keeps Docker from making it says nothing about the backup. */
-function notMade(error: unknown): never {
-  const { code, message, hint } = toFailure(error);
-  throw code === 'target-unavailable'
-    ? new CannotDrill(code, message, { cause: error, ...(hint === null ? {} : { hint }) })
-    : error;
+/** As the scratch explains itself; CannotDrill where Docker cannot be asked. */
+async function lookAgain(scratch: Scratch, signal: AbortSignal): Promise<BackupdError | null> {
+  try {
+    return await scratch.explain(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return judgeThrown(error) as BackupdError;
+  }
 }
 
 function planFor(
@@ -109,8 +119,8 @@ async function lookAhead(
     return;
   }
   const { code, message, hint } = problem;
-  // Too little disk, and an image that is not the recorded one, are matters of this host.
-  const isOfHost = code === 'no-space' || (code === 'format-unsupported' && notes.length > 0);
+  // An image that is not the recorded one is a matter of this host.
+  const isOfHost = code === 'format-unsupported' && notes.length > 0;
   throw isOfHost
     ? new CannotDrill(code, message, { hint })
     : new BackupdError(code, message, { hint });
@@ -147,7 +157,7 @@ async function askChecks(
     return [{ check: drillCheck, ok, found }];
   } catch (error) {
     signal.throwIfAborted();
-    if ((await scratch.explain(signal).catch(() => null)) !== null) {
+    if ((await lookAgain(scratch, signal)) instanceof CannotDrill) {
       throw error;
     }
     return [{ check: drillCheck, ok: false, found: toFailure(error).message }];

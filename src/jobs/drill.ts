@@ -1,4 +1,5 @@
-import { CannotDrill, judge, type DrillReport } from '../core/drill.ts';
+import type { Receipt } from '../core/catalog-entry.ts';
+import { CannotDrill, judge, judgeThrown, type DrillReport } from '../core/drill.ts';
 import { formatDuration } from '../core/duration.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
@@ -8,7 +9,7 @@ import { openCatalog } from '../store/catalog.ts';
 import { openDrillStorage, type DrillStorage } from '../store/drill-storage.ts';
 import { readDrills, recordDrill } from '../store/drills.ts';
 import { acquireDrillLock } from '../store/lock.ts';
-import { chooseForDrill, type DrillSubject } from './choose-drill.ts';
+import { chooseForDrill, chooseInstead, type DrillSubject } from './choose-drill.ts';
 import type { App, JobContext } from './context.ts';
 import { restoreIntoScratch, type DrillOutcome } from './drill-restore.ts';
 
@@ -37,7 +38,7 @@ export async function drillSource(
     { command: context.command, waitMs },
     signal,
   );
-  await using own = await openDrillStorage(context.storage, source);
+  await using own = await openDrillStorage(context.storage, source, lock.lost);
   const limit = AbortSignal.timeout(job.timeoutMs);
   const running = AbortSignal.any([signal, lock.lost, limit]);
   let report = notYet(source);
@@ -48,14 +49,16 @@ export async function drillSource(
   } catch (error) {
     signal.throwIfAborted();
     lock.lost.throwIfAborted();
-    report = concludeFailure(report, limit.aborted ? tookTooLong(job) : error);
+    report = concludeFailure(report, limit.aborted ? tookTooLong(job) : judgeThrown(error));
   } finally {
-    report = await removeScratch(report, app);
+    // Whoever took the lock over has removed what was there, and what is there now is theirs.
+    report = lock.lost.aborted ? report : await removeScratch(report, app);
   }
   reach('scratch-removed');
+  // Told first: where the directory is full, a verdict cannot be written down.
+  context.emit({ type: 'drill-finished', source, report });
   await writeDown(report, context);
   reach('drill-recorded');
-  context.emit({ type: 'drill-finished', source, report });
   return report;
 }
 
@@ -84,19 +87,42 @@ interface Attempt {
   readonly own: DrillStorage;
 }
 
+/** The one whose turn it is; the newest one in the place of an old copy that cannot be tried here. */
 async function attempt(
-  { report, job, app, own }: Attempt,
+  attempted: Attempt,
   signal: AbortSignal,
   onChosen: (report: DrillReport) => void,
 ): Promise<DrillReport> {
+  const { job, app } = attempted;
   const { context, scratches } = app;
   const { source } = job;
   await scratches.sweep(source, signal);
   const record = await readDrills(context.storage.dir, source);
   const subject = await chooseForDrill(source, record, context, signal);
+  try {
+    return await tryOne(attempted, subject, signal, onChosen);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = judgeThrown(thrown);
+    const isOld = subject.copy !== null && error instanceof CannotDrill;
+    const other = isOld ? await chooseInstead(subject, error, context) : null;
+    if (other === null) {
+      throw error;
+    }
+    await scratches.sweep(source, signal);
+    return tryOne(attempted, other, signal, onChosen);
+  }
+}
+
+async function tryOne(
+  { report, job, app: { context, scratches }, own }: Attempt,
+  subject: DrillSubject,
+  signal: AbortSignal,
+  onChosen: (report: DrillReport) => void,
+): Promise<DrillReport> {
   const chosen = describeSubject(report, subject);
   onChosen(chosen);
-  context.emit({ type: 'drill-started', source, id: subject.manifest.id });
+  context.emit({ type: 'drill-started', source: job.source, id: subject.manifest.id });
   const isOwn = subject.copy !== null || (await own.hold(subject.manifest));
   const place = isOwn ? within(context, own) : context;
   try {
@@ -160,7 +186,7 @@ function tookTooLong({ source, timeoutMs }: Job): BackupdError {
   );
 }
 
-/** That something stays for now changes no verdict: the next start of anything removes it. */
+/** That something stays for now changes no verdict: the next `sweepDrills` removes it. */
 async function removeScratch(
   report: DrillReport,
   { scratches, context }: DrillApp,
@@ -186,10 +212,26 @@ async function writeDown(report: DrillReport, context: JobContext): Promise<void
   }
   try {
     await context.catalog.addReceipt(entry, { type: 'drilled', at, ok, integrity, recoveryMs });
+    const damage = damageOf(report);
+    if (damage !== null) {
+      await context.catalog.addReceipt(entry, damage);
+    }
   } catch (error) {
     // Retention may have removed it in this moment.
     if (toFailure(error).code !== 'backup-not-found') {
       throw error;
     }
   }
+}
+
+/** As `verify` writes it down: a damaged backup is not `latest` any more, and a copy that is lost is sent again. */
+function damageOf({ from, failure }: DrillReport): Receipt | null {
+  if (failure?.code !== 'archive-corrupt') {
+    return null;
+  }
+  const at = new Date().toISOString();
+  const { message } = failure;
+  return from === null
+    ? { type: 'damaged', at, depth: 'content', message }
+    : { type: 'lost', at, destination: from, message };
 }

@@ -2,20 +2,28 @@ import type { ScheduleState } from '../core/schedule.ts';
 import {
   readScheduleState,
   writeScheduleState,
-  type ScheduleKind,
+  type StoredScheduleState,
 } from '../store/schedule-state.ts';
+
+/** How far the drills of a source have been dealt with. */
+export interface DrillSchedule extends ScheduleState {
+  /** How often the one that is due was begun without coming to an end: it may be what ends the daemon. */
+  readonly begun: number;
+}
 
 /** What the scheduler noted of a source; null where it never saw it. */
 export async function readSchedule(dir: string, source: string): Promise<ScheduleState | null> {
-  return read(dir, 'schedule', source);
+  const stored = await readScheduleState(dir, source, 'schedule');
+  return stored === null ? null : toState(stored);
 }
 
 /** The same of its drills. */
 export async function readDrillSchedule(
   dir: string,
   source: string,
-): Promise<ScheduleState | null> {
-  return read(dir, 'drill-schedule', source);
+): Promise<DrillSchedule | null> {
+  const stored = await readScheduleState(dir, source, 'drill-schedule');
+  return stored === null ? null : { ...toState(stored), begun: stored.begun ?? 0 };
 }
 
 /** Notes it for `status` and for the next life. @throws BackupdError `no-space`, `storage-unavailable` */
@@ -24,40 +32,29 @@ export async function saveSchedule(
   source: string,
   state: ScheduleState,
 ): Promise<void> {
-  await save(dir, { kind: 'schedule', source }, state);
+  await writeScheduleState(dir, source, toStored(state), 'schedule');
 }
 
 /** The same of its drills. */
 export async function saveDrillSchedule(
   dir: string,
   source: string,
-  state: ScheduleState,
+  { begun, ...state }: DrillSchedule,
 ): Promise<void> {
-  await save(dir, { kind: 'drill-schedule', source }, state);
+  const stored = { ...toStored(state), ...(begun === 0 ? {} : { begun }) };
+  await writeScheduleState(dir, source, stored, 'drill-schedule');
 }
 
-async function read(
-  dir: string,
-  kind: ScheduleKind,
-  source: string,
-): Promise<ScheduleState | null> {
-  const stored = await readScheduleState(dir, source, kind);
-  return stored === null
-    ? null
-    : {
-        firstSeenAtMs: Date.parse(stored.firstSeenAt),
-        handledUntilMs: stored.handledUntil === null ? null : Date.parse(stored.handledUntil),
-      };
+function toState({ firstSeenAt, handledUntil }: StoredScheduleState): ScheduleState {
+  return {
+    firstSeenAtMs: Date.parse(firstSeenAt),
+    handledUntilMs: handledUntil === null ? null : Date.parse(handledUntil),
+  };
 }
 
-async function save(
-  dir: string,
-  { kind, source }: { readonly kind: ScheduleKind; readonly source: string },
-  { firstSeenAtMs, handledUntilMs }: ScheduleState,
-): Promise<void> {
-  const state = {
+function toStored({ firstSeenAtMs, handledUntilMs }: ScheduleState): StoredScheduleState {
+  return {
     firstSeenAt: new Date(firstSeenAtMs).toISOString(),
     handledUntil: handledUntilMs === null ? null : new Date(handledUntilMs).toISOString(),
   };
-  await writeScheduleState(dir, source, state, kind);
 }

@@ -3,7 +3,7 @@ import { CannotDrill } from '../core/drill.ts';
 import { BackupdError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import { runExec } from '../docker/run-exec.ts';
-import { readEnd } from '../docker/scratch.ts';
+import { readScratch } from '../docker/scratch.ts';
 import type { ScratchPlace, ScratchRecipe } from './scratch-recipe.ts';
 
 /** A server that was started with new data may take long on a busy host, but not for ever. */
@@ -46,8 +46,8 @@ async function isAlive(
   { docker, containerId }: ScratchPlace,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const end = await readEnd(docker, containerId, signal);
-  if (end === null) {
+  const end = await readScratch(docker, containerId, signal);
+  if (end.runs) {
     return true;
   }
   if (end.outOfMemory) {

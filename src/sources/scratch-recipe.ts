@@ -23,7 +23,7 @@ export interface ScratchRecipe extends ScratchServer {
   ): Readonly<Record<string, string>>;
   /** Whether a query over TCP is answered: while data is made new, only the socket is. */
   answers(place: ScratchPlace, manifest: Manifest, signal: AbortSignal): Promise<boolean>;
-  /** What a statement prints. @throws BackupdError `restore-failed` where it fails */
+  /** What a statement prints. @throws BackupdError `verification-failed` where it fails */
   ask(
     place: ScratchPlace,
     query: {

@@ -33,8 +33,16 @@ export interface DrillStorage extends AsyncDisposable {
   hold(backup: Manifest): Promise<boolean>;
 }
 
-/** Made empty. The caller holds the lock of the source's drills. @throws BackupdError */
-export async function openDrillStorage(storage: Storage, source: string): Promise<DrillStorage> {
+/**
+ * Made empty. The caller holds the lock of the source's drills.
+ * @param lost aborts where that lock is lost: then it is left to whoever has it now
+ * @throws BackupdError
+ */
+export async function openDrillStorage(
+  storage: Storage,
+  source: string,
+  lost: AbortSignal,
+): Promise<DrillStorage> {
   await removeDrillStorage(storage.dir, source);
   const parent = join(storage.dir, STATE_FOLDER, FOLDER);
   const dir = join(parent, source);
@@ -46,7 +54,11 @@ export async function openDrillStorage(storage: Storage, source: string): Promis
   return {
     storage: { ...storage, dir },
     hold: (backup) => onStorage(dir, () => hold(backup, storage.dir, dir)),
-    [Symbol.asyncDispose]: async () => removeDrillStorage(storage.dir, source),
+    async [Symbol.asyncDispose]() {
+      if (!lost.aborted) {
+        await removeDrillStorage(storage.dir, source);
+      }
+    },
   };
 }
 

@@ -18,6 +18,11 @@ export async function readDestinationLock(
   return readHolder(lockPlace(dir, 'destination', destination));
 }
 
+/** Who drills a source, or clears up after one that died, as {@link readLock}. */
+export async function readDrillLock(dir: string, source: string): Promise<SeenHolder | null> {
+  return readHolder(lockPlace(dir, 'drill', source));
+}
+
 type SeenHolder = LockHolder & { readonly alive: boolean };
 
 async function readHolder(place: LockPlace): Promise<SeenHolder | null> {

@@ -6,6 +6,8 @@ export interface StoredScheduleState {
   readonly firstSeenAt: string;
   /** Occurrences up to here are done with; null where none was. */
   readonly handledUntil: string | null;
+  /** Of drills: how often the one that is due was begun without coming to an end; absent: never. */
+  readonly begun?: number;
 }
 
 /** The schedule of backups, and that of drills. */

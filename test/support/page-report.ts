@@ -61,6 +61,8 @@ export function pageSource(changes: Partial<PageSource> = {}): PageSource {
       recoveryMs: 48_000,
       integrity: 1,
       differences: [],
+      notCompared: [],
+      notes: [],
       checks: [],
       failure: null,
     },

@@ -148,9 +148,12 @@ function verdict({ ok, skipped }: Result): Exclude<Line, readonly unknown[]> {
     : { text: 'skipped', format: 'yellow' };
 }
 
-function integrity({ integrity: part }: Result): string {
+function integrity({ ok, integrity: part }: Result): string {
   // Rounded down: what is not all is not 100 %.
-  return part === null ? '' : `, ${Math.floor(part * 1000) / 10} % as it was dumped`;
+  if (part === null) {
+    return ok ? ', nothing compared' : '';
+  }
+  return `, ${Math.floor(part * 1000) / 10} % as it was dumped`;
 }
 
 function describeResult({ failure, ...result }: Result): Readonly<Record<string, unknown>> {

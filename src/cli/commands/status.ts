@@ -86,10 +86,11 @@ function drillText(
   if (lastDrill === null) {
     return drill.skipped === null ? '-' : { text: 'skipped', format: 'yellow' };
   }
-  const { ok, at, recoveryMs } = lastDrill;
+  const { ok, at, recoveryMs, integrity } = lastDrill;
+  const compared = ok && integrity === null ? ', nothing compared' : '';
   const took = recoveryMs === null ? '' : `, took ${formatDuration(recoveryMs)}`;
   return {
-    text: `${ok ? 'ok' : 'failed'} ${formatAge(at, nowMs)} ago${took}`,
+    text: `${ok ? 'ok' : 'failed'} ${formatAge(at, nowMs)} ago${compared}${took}`,
     format: ok ? 'green' : 'red',
   };
 }

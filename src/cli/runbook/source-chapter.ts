@@ -57,9 +57,10 @@ function drilled({ lastDrill }: RunbookSource['status']): string {
   if (lastDrill === null) {
     return 'never';
   }
-  const { at, ok, recoveryMs } = lastDrill;
+  const { at, ok, recoveryMs, integrity } = lastDrill;
   const took = recoveryMs === null ? '' : `, took ${formatDuration(recoveryMs)}`;
-  return `${formatInstant(at)}, ${ok ? 'passed' : '**failed**'}${took}`;
+  const compared = ok && integrity === null ? ', nothing compared' : '';
+  return `${formatInstant(at)}, ${ok ? 'passed' : '**failed**'}${compared}${took}`;
 }
 
 function maxAge({ maxAgeSeconds }: RunbookSource['status']): string {

@@ -144,11 +144,12 @@ function drill({ lastDrill, drill: { skipped, nextRunAt } }: PageSource, times: 
     const none = nextRunAt === null ? 'none' : html`none yet, next ${times.ahead(nextRunAt)}`;
     return missed ?? none;
   }
-  const { at, ok, recoveryMs, failure } = lastDrill;
+  const { at, ok, recoveryMs, integrity, failure } = lastDrill;
   const took = recoveryMs === null ? null : html`, restored in ${formatDuration(recoveryMs)}`;
   const why = failure === null ? null : html`<p>${failure.message}</p>`;
   return html`${badge(ok ? 'good' : 'bad', ok ? 'passed' : 'failed')}
-    <span>${times.ago(at)}${took}</span>${why}${missed}`;
+    <span>${times.ago(at)}${took}${ok && integrity === null ? ', nothing compared' : null}</span
+    >${why}${missed}`;
 }
 
 /** What was asked for beside what was measured; null where nothing was asked for. */

@@ -45,7 +45,7 @@ function serverProblems(
           {
             code: 'target-unavailable' as const,
             message: `the server in "${container}" takes no writes`,
-            hint: 'It is a secondary of a replica set: restore into the primary (--into).',
+            hint: 'It is a secondary of a replica set, or of one that was never initiated: restore into the primary (--into). In a drill: its configuration file names a replica set.',
           },
         ]),
     ...(is.localeCompare(was, 'en', { numeric: true }) >= 0

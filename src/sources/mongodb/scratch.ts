@@ -20,6 +20,8 @@ export const MONGODB_SCRATCH: ScratchRecipe = {
   programs: ['mongod'],
   keptVariables: ['LANG', 'LC_ALL', 'TZ'],
   configPlaces: [],
+  // A member of a replica set takes no writes before somebody initiates the set.
+  droppedOptions: ['--replSet', '--keyFile', '--clusterAuthMode', '--shardsvr', '--configsvr'],
   options: [],
 
   // With accounts where the server asks for them.

@@ -15,6 +15,7 @@ function recipe(variable: 'MYSQL_ROOT_PASSWORD' | 'MARIADB_ROOT_PASSWORD'): Scra
       'TZ',
     ],
     configPlaces: ['/etc/mysql', '/etc/my.cnf', '/etc/my.cnf.d'],
+    droppedOptions: [],
     // Events that were restored must not begin to work.
     options: ['--event-scheduler=OFF', '--skip-networking=OFF', '--bind-address=127.0.0.1'],
 

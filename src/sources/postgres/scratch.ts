@@ -10,6 +10,7 @@ export const POSTGRES_SCRATCH: ScratchRecipe = {
   programs: ['postgres'],
   keptVariables: ['PGDATA', 'POSTGRES_INITDB_ARGS', 'LANG', 'LC_ALL', 'TZ'],
   configPlaces: [],
+  droppedOptions: [],
   options: [
     ['listen_addresses', LOOPBACK],
     // A file with the key is not there, and nobody is on the way.

@@ -7,6 +7,7 @@ import { configured } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { blocks, section } from '../../support/documents.ts';
 import { boundSource } from './paper-source.ts';
+import { recordDrill } from '../../../src/store/drills.ts';
 import { fakeApp, run, type FakeApp } from './support.ts';
 
 const OWN: OwnContainer = {
@@ -184,5 +185,14 @@ describe('a runbook', () => {
     fake.discovery.sources.push(boundSource('db'));
     await fake.add({ id: backupId(1) });
     expect(section(await write(fake), '## db')).toContain('| Last restore test | never |');
+
+    const at = '2026-11-01T04:00:00.000Z';
+    const how = { at, source: 'db', id: null, from: null, ok: true, recoveryMs: 48_000 } as const;
+    const none = { differences: [], notCompared: [], checks: [], notes: [], failure: null };
+    const report = { ...how, ...none, integrity: null, skipped: null };
+    await recordDrill(fake.app.context.storage.dir, report);
+    const words = 'passed, nothing compared, took 48s |';
+    expect(section(await write(fake), '## db')).toContain(words);
+    expect((await run(fake, 'status')).out).toContain('ago, nothing compared, took 48s');
   });
 });

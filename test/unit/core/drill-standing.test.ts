@@ -60,6 +60,17 @@ describe('how drills stand', () => {
     });
   });
 
+  test('says what was not compared, and what else is to be known', () => {
+    const notes = ['the image that the backup is of is gone'];
+    const notCompared = ['anything of "shop": no facts were recorded'];
+    expect(judge([{ ...PASSED, integrity: null, notCompared, notes }]).lastDrill).toMatchObject({
+      ok: true,
+      integrity: null,
+      notCompared,
+      notes,
+    });
+  });
+
   test('is the last verdict, whatever was skipped since', () => {
     expect(judge([PASSED, skippedFor('no-space')])).toMatchObject({
       lastDrill: { at: AT, ok: true, recoveryMs: 90_000 },
@@ -74,6 +85,11 @@ describe('how drills stand', () => {
   test('is never too old where they are off, or the key is elsewhere on purpose', () => {
     expect(judge([], { drill: { ...MONTHLY, patterns: [] } }).drill.maxAgeSeconds).toBeNull();
     expect(judge([skippedFor('key-missing')]).drill.maxAgeSeconds).toBeNull();
+  });
+
+  test('is too old one day where only the key of an old copy is elsewhere', () => {
+    const { drill } = judge([{ ...skippedFor('key-missing'), from: 's3' }]);
+    expect(drill.maxAgeSeconds).toBe(3_888_000);
   });
 });
 

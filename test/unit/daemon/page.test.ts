@@ -151,6 +151,13 @@ describe('the page', () => {
     }
   });
 
+  test('says where a drill passed and nothing was compared', () => {
+    const { lastDrill } = pageSource();
+    const source = pageSource({ lastDrill: lastDrill && { ...lastDrill, integrity: null } });
+    const text = textOf(renderPage(pageReport({ sources: [source] })));
+    expect(text).toContain('Drill passed 27d ago 1 Nov, 12:14, restored in 48s, nothing compared');
+  });
+
   test('says who is at work', () => {
     const text = textOf(
       renderPage(

@@ -41,6 +41,7 @@ function specOf(model: ScratchModel | null, changes: Partial<ScratchSpec> = {}):
       programs: ['postgres'],
       keptVariables: ['PGDATA', 'TZ'],
       configPlaces: [],
+      droppedOptions: ['--replSet', '--keyFile', '--shardsvr'],
       options: ['-c', 'archive_mode=off'],
     },
     variables: { POSTGRES_PASSWORD: 'random' },
@@ -117,5 +118,30 @@ describe('a scratch container', () => {
     ],
   ])('is called as the model, with the last word: %s', (command, called) => {
     expect(scratchOptions(specOf({ ...MODEL, command })).Cmd).toEqual(called);
+  });
+
+  test.each([
+    [
+      ['postgres', '--replSet', 'rs0', '-c', 'x=1'],
+      ['postgres', '-c', 'x=1'],
+    ],
+    [['--replSet=rs0', '--keyFile=/key', '--bind_ip_all'], ['--bind_ip_all']],
+    [
+      ['postgres', '--shardsvr', '--port', '27017'],
+      ['postgres', '--port', '27017'],
+    ],
+    [['postgres', '--keyFile', '/key'], ['postgres']],
+  ])('belongs to no set of servers: %j', (command, called) => {
+    const { Cmd } = scratchOptions(specOf({ ...MODEL, command }));
+    expect(Cmd).toEqual([...called, '-c', 'archive_mode=off']);
+  });
+
+  test('belongs to no set of servers where the entrypoint is the server, and a script is left as it is', () => {
+    const entrypoint = ['/usr/bin/postgres', '--replSet', 'rs0'];
+    const command = ['sh', '-c', 'exec postgres --replSet rs0'];
+    expect(scratchOptions(specOf({ ...MODEL, entrypoint, command }))).toMatchObject({
+      Entrypoint: ['/usr/bin/postgres'],
+      Cmd: command,
+    });
   });
 });

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { copyFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CannotDrill } from '../../../src/core/drill.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
@@ -70,6 +73,26 @@ describe('a drill', () => {
     ]);
   });
 
+  test('that cannot be written down is told all the same', async () => {
+    await commitBackup(app.context.catalog, { id: ID });
+    const drilled = drill({
+      async open() {
+        await writeFile(join(folder.dir, '.backupd', 'drills'), '');
+        throw new BackupdError('restore-failed', 'it ended with 1');
+      },
+    });
+    await expect(drilled).rejects.toMatchObject({ code: 'storage-unavailable' });
+    expect(app.events.at(-1)).toMatchObject({ type: 'drill-finished', report: { id: ID } });
+  });
+
+  test('without Docker is skipped', async () => {
+    await commitBackup(app.context.catalog, { id: ID });
+    const away = new BackupdError('target-unavailable', 'no Docker socket');
+    const report = await drill({ sweep: () => Promise.reject(away) });
+    expect(report).toMatchObject({ skipped: 'no Docker socket', failure: { hint: null } });
+    expect((await readDrills(folder.dir, 'db')).verdicts).toBe(0);
+  });
+
   test('says what could not be removed, whatever came of it', async () => {
     let sweeps = 0;
     const report = await drill({
@@ -80,6 +103,68 @@ describe('a drill', () => {
     });
     expect(report.notes.join()).toContain('could not be removed: Docker is away');
     expect(app.events.map(({ type }) => type)).toContain('recovery-postponed');
+  });
+});
+
+test('a drill that lost its lock removes nothing: it may be of who has it now', async () => {
+  await commitBackup(app.context.catalog, { id: ID });
+  const drilling = join(folder.dir, '.backupd', 'drilling', 'db');
+  const swept: string[] = [];
+  const drilled = drill({
+    sweep(source) {
+      swept.push(source);
+      return Promise.resolve(0);
+    },
+    async open(_, signal) {
+      // As who takes it over leaves it; the next beat of this one sees it.
+      const lock = join(folder.dir, '.backupd', 'locks', 'drill-db');
+      await copyFile(`${lock}.1.json`, `${lock}.2.json`);
+      await once(signal, 'abort');
+      throw signal.reason;
+    },
+  });
+  await expect(drilled).rejects.toMatchObject({ code: 'locked' });
+  expect(swept).toEqual(['db']);
+  expect(await readdir(drilling)).not.toEqual([]);
+});
+
+describe('a restore that fails', () => {
+  const ended = new BackupdError('restore-failed', 'the scratch container ended with 139');
+  const away = new BackupdError('target-unavailable', 'no Docker socket');
+  const stopped = new CannotDrill('target-unavailable', 'it was stopped');
+
+  /** What comes of it where loading throws this, and the scratch explains itself so. */
+  async function failing(
+    thrown: BackupdError,
+    explain: () => Promise<BackupdError | null>,
+  ): Promise<string> {
+    await commitBackup(app.context.catalog, { id: ID });
+    const restorer = {
+      preflight: () => Promise.resolve({ problems: [], existing: [] }),
+      build: () => Promise.reject(thrown),
+    };
+    const scratch = { source: { restorer }, target: {}, notes: [], explain };
+    const { skipped, failure } = await drill({ open: () => Promise.resolve(scratch as never) });
+    return `${skipped === null ? 'failed' : 'skipped'}: ${failure?.message}`;
+  }
+
+  test.each([
+    ['the tool failed', ended, null, 'failed: the scratch container ended with 139'],
+    ['its server ended by itself', away, ended, 'failed: the scratch container ended with 139'],
+    ['its server was stopped', ended, stopped, 'skipped: it was stopped'],
+    ['Docker was away for a moment', away, null, 'skipped: no Docker socket'],
+    [
+      'the backup is damaged',
+      new BackupdError('archive-corrupt', 'SHA-256 differs'),
+      stopped,
+      'failed: SHA-256 differs',
+    ],
+  ])('is a verdict only where it is no fault of the host: %s', async (_, thrown, fate, what) => {
+    expect(await failing(thrown, () => Promise.resolve(fate))).toBe(what);
+  });
+
+  test('is no verdict where Docker is gone', async () => {
+    expect(await failing(ended, () => Promise.reject(away))).toBe('skipped: no Docker socket');
   });
 });
 
@@ -97,4 +182,23 @@ test('a drill that runs is spared, and what is left of others is removed', async
   await using _drill = await acquireDrillLock(folder.dir, 'db', request, AbortSignal.timeout(5000));
   await sweepDrills({ ...app, scratches }, AbortSignal.timeout(30_000));
   expect(swept).toEqual(['wiki']);
+});
+
+test('what cannot be removed of one source is told, and keeps the others from nothing', async () => {
+  const swept: string[] = [];
+  const scratches: Scratches = {
+    ...NO_SCRATCHES,
+    left: () => Promise.resolve(['db', 'wiki']),
+    sweep(source) {
+      if (source === 'db') {
+        return Promise.reject(new BackupdError('target-unavailable', 'device busy'));
+      }
+      swept.push(source);
+      return Promise.resolve(1);
+    },
+  };
+  await sweepDrills({ ...app, scratches }, AbortSignal.timeout(30_000));
+  expect(swept).toEqual(['wiki']);
+  const reason = 'what a drill left could not be removed: device busy';
+  expect(app.events).toContainEqual({ type: 'recovery-postponed', source: 'db', reason });
 });
