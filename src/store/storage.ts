@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { BackupdError } from '../core/errors.ts';
 import { isBackupId, isSourceName, MANIFEST_FILE, STATE_FOLDER } from '../core/layout.ts';
 import { parseManifest } from '../core/manifest.ts';
+import { isSystemError } from '../core/system-error.ts';
 import { ensureFolder, readText, writeFileAtomically } from './atomic-file.ts';
 import { acquireStateLock } from './lock.ts';
 import { readFolderNames } from './folder.ts';
@@ -94,12 +95,7 @@ async function makeRecords(dir: string, options: StorageOptions): Promise<Record
 async function findNamespace(dir: string): Promise<string | null> {
   const found = new Set<string>();
   for (const source of (await readFolderNames(dir)).filter(isSourceName)) {
-    const [newest] = (await readFolderNames(join(dir, source)))
-      .filter(isBackupId)
-      .toSorted()
-      .toReversed();
-    const text =
-      newest === undefined ? null : await readText(join(dir, source, newest, MANIFEST_FILE));
+    const text = await readNewestManifest(join(dir, source));
     if (text !== null) {
       found.add(namespaceOf(text));
     }
@@ -107,6 +103,20 @@ async function findNamespace(dir: string): Promise<string | null> {
   found.delete('');
   const [only, another] = found;
   return another === undefined ? (only ?? null) : null;
+}
+
+/** Null where there is none. What cannot be read says nothing here; the catalog reports it. */
+async function readNewestManifest(folder: string): Promise<string | null> {
+  try {
+    const ids = (await readFolderNames(folder)).filter(isBackupId);
+    const newest = ids.toSorted().at(-1);
+    return newest === undefined ? null : await readText(join(folder, newest, MANIFEST_FILE));
+  } catch (error) {
+    if (isSystemError(error) || error instanceof BackupdError) {
+      return null;
+    }
+    throw error;
+  }
 }
 
 function namespaceOf(manifest: string): string {

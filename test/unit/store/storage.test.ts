@@ -5,6 +5,7 @@ import { openCatalog } from '../../../src/store/catalog.ts';
 import { openStorage, type StorageOptions } from '../../../src/store/storage.ts';
 import { runStoreProcess } from '../../support/run-store-process.ts';
 import { backupId, commitBackup, temporaryFolder } from '../../support/storage.ts';
+import { notRoot, unreadable } from '../../support/unreadable.ts';
 
 function options(changes: Partial<StorageOptions> = {}): StorageOptions {
   return {
@@ -63,6 +64,17 @@ describe('opened for writing', () => {
       expect((await openStorage(folder.dir, options({ access }))).namespace).toBe('shop');
     }
     expect(await readFile(path, 'utf8')).toBe('shop\n');
+  });
+
+  test('is opened though something in it cannot be read', async () => {
+    using _user = notRoot();
+    await using folder = await temporaryFolder();
+    const catalog = openCatalog({ dir: folder.dir, namespace: 'shop' });
+    await commitBackup(catalog, { id: backupId(1), namespace: 'shop' });
+    const closed = join(folder.dir, 'closed');
+    await mkdir(closed);
+    await using _closed = await unreadable(closed);
+    expect((await openStorage(folder.dir, options())).namespace).toBe('shop');
   });
 
   test('one that lost its identity keeps its namespace', async () => {
