@@ -170,20 +170,6 @@ async function renderedSeries(): Promise<ReadonlyMap<string, string>> {
   );
 }
 
-/** What looks at a source while it is backed up; other warnings are those of a restore. */
-const WARNING_FILES = [
-  'core/shrinkage.ts',
-  'encryption/gpg.ts',
-  'jobs/describe-backup.ts',
-  'sources/mongodb/accounts.ts',
-  'sources/mongodb/dump.ts',
-  'sources/mysql/dump.ts',
-  'sources/mysql/privileges.ts',
-  'sources/postgres/dump.ts',
-  'sources/postgres/globals.ts',
-  'sources/volume/dump.ts',
-];
-
 interface AlertRule {
   readonly alert: string;
   readonly labels: { readonly severity: string };
@@ -202,19 +188,6 @@ describe('metrics', () => {
       .filter((match) => match !== null)
       .map(([, name = '', labels = '']) => [name, labels] as const);
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(await renderedSeries()));
-  });
-
-  test('every warning of a backup is explained', async () => {
-    const texts = await Promise.all(
-      WARNING_FILES.map(async (file) => readFile(join(ROOT, 'src', file), 'utf8')),
-    );
-    const codes = texts
-      .flatMap((text) => [...text.matchAll(/\bcode: '([a-z-]+)'/g)])
-      .map(([, code = '']) => code)
-      .filter((code) => !Object.hasOwn(FAILURES, code));
-    const [, table = ''] = documentAt('docs/metrics.md').split('Codes of warnings:\n');
-    const [, ...explained] = rows(table).map(([cell = '']) => cell.replaceAll('`', ''));
-    expect(sorted(explained)).toEqual(sorted(codes));
   });
 
   test('no document and no alert names a series that does not exist', async () => {
