@@ -179,6 +179,19 @@ test('what cannot be tried is skipped, says why, and moves no verdict', async ()
   expect(scratchesOf(owner())).toEqual([]);
 });
 
+test('a scratch that somebody ends while it is loaded is no verdict on the backup', async () => {
+  const before = await readDrills(live.dir, 'db');
+  using _stop = whenReached('beside-created', () => {
+    const [container = ''] = scratchesOf(owner());
+    execFileSync('docker', ['kill', container]);
+  });
+  const report = await drill();
+  expect(report).toMatchObject({ ok: false, failure: { code: 'target-unavailable' } });
+  expect(report.skipped).toContain('was stopped while it was used');
+  expect((await readDrills(live.dir, 'db')).verdicts).toBe(before.verdicts);
+  expect(scratchesOf(owner())).toEqual([]);
+});
+
 test('a backup that retention removes meanwhile is held to the end of its drill', async () => {
   const { id } = await live.backedUp('db');
   let removed = false;
