@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { StoredAt } from '../archive/read-archive.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
 import type { Destination } from '../core/destination.ts';
 import type { KeyRing } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
-import { resolveId } from '../core/layout.ts';
-import type { ArchiveFile } from '../core/manifest.ts';
+import { MANIFEST_FILE, resolveId } from '../core/layout.ts';
+import type { ArchiveFile, Manifest } from '../core/manifest.ts';
 import {
   findRemoteSources,
   readRemoteManifest,
@@ -101,11 +102,28 @@ export async function verifyCopy(
 
   try {
     const manifest = await readRemoteManifest(destination, entry, signal);
+    if (await differsFromHere(manifest, app.context.catalog)) {
+      const message = `${id} at ${destination.name}: its ${MANIFEST_FILE} differs from the one here`;
+      return notRead(source, id, { code: 'archive-corrupt', message, hint: FLAW_HINT });
+    }
     return await readBackup(manifest, { ...app, at }, signal);
   } catch (error) {
     signal.throwIfAborted();
     const failure = toFailure(error);
     return failure.code === 'backup-not-found' ? null : notRead(source, id, failure);
+  }
+}
+
+/** What says of the files what they are can be told from another one only where the backup is here, too. */
+async function differsFromHere(
+  there: Manifest,
+  catalog: VerifyApp['context']['catalog'],
+): Promise<boolean> {
+  try {
+    return !isDeepStrictEqual(await catalog.manifest(there.source, there.id), there);
+  } catch {
+    // It is not here, or is damaged itself, which a verification here tells.
+    return false;
   }
 }
 

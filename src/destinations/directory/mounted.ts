@@ -25,7 +25,11 @@ export async function isInUse(root: DirectoryRoot): Promise<boolean> {
     return true;
   }
   if (await root.memory.wasUsed()) {
-    throw notMounted(root, 'it has not the mark that backupd left in it');
+    throw notMounted(
+      root,
+      'it has not the mark that backupd left in it',
+      `Where a new disk takes the place of the old one, mark it: docker exec backupd sh -c 'mkdir -p "${ownFolder(root.path)}" && touch "${markerOf(root)}"'. All copies are sent to it then.`,
+    );
   }
   return false;
 }
@@ -75,10 +79,17 @@ async function statOrNull(path: string): Promise<Awaited<ReturnType<typeof stat>
   }
 }
 
-function notMounted({ name, path }: DirectoryRoot, why: string): BackupdError {
+function notMounted({ name, path }: DirectoryRoot, why: string, otherwise?: string): BackupdError {
   return new BackupdError(
     'destination-unavailable',
     `destination "${name}": ${path} is not mounted: ${why}`,
-    { hint: 'Mount the disk or the NAS there, on the host and in the container of backupd.' },
+    {
+      hint: [
+        'Mount the disk or the NAS there, on the host and in the container of backupd.',
+        otherwise,
+      ]
+        .filter((sentence) => sentence !== undefined)
+        .join(' '),
+    },
   );
 }

@@ -120,3 +120,26 @@ test('show and cat go to a copy where the backup is not here, and list tells of 
     code: 'backup-not-found',
   });
 });
+
+test('a copy whose manifest was altered is not whole where the backup is here to tell', async () => {
+  await using here = await goldenCatalog();
+  const { destination, app } = withCopies(here);
+  const manifest = await here.add(1);
+  await putCopy(destination, here.dir, manifest);
+  expect(await verifyCopies(ALL, app, NEVER)).toMatchObject([{ ok: true }]);
+  const altered = { ...manifest, finishedAt: '2026-01-01T09:00:00.000Z' };
+  const bytes = Buffer.from(`${JSON.stringify(altered)}\n`);
+  await destination.put(`demo/db/${manifest.id}/manifest.json`, bytes, { ifAbsent: false }, NEVER);
+  expect(await verifyCopies(ALL, app, NEVER)).toMatchObject([
+    {
+      id: manifest.id,
+      ok: false,
+      failure: {
+        code: 'archive-corrupt',
+        message: `${manifest.id} at s3: its manifest.json differs from the one here`,
+      },
+    },
+  ]);
+  const [entry] = await app.context.catalog.entries('db');
+  expect(entry?.receipts.at(-1)).toMatchObject({ type: 'lost', destination: 's3' });
+});
