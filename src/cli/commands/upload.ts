@@ -92,7 +92,15 @@ function sendingLines({
 
 /** Retention that fails does not make an upload a failure: the copies are there. */
 function retentionLines({ retention }: UploadResult): readonly Line[] {
+  const removed = Map.groupBy(
+    retention.backups.filter((verdict) => verdict.removed),
+    ({ source, where }) => `of ${source} at ${where}`,
+  );
   return [
+    ...[...removed].map(
+      ([of, { length }]): Line =>
+        `removed ${length} ${length === 1 ? 'backup' : 'backups'} ${of} that no rule keeps there`,
+    ),
     ...retention.failures
       .filter((failed) => !isRefusal(failed))
       .map(({ source, where, failure }) =>

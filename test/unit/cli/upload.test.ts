@@ -3,6 +3,8 @@ import { BackupdError } from '../../../src/core/errors.ts';
 import { configured } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { bucketSettings } from '../../support/s3-server.ts';
+import { backupId } from '../../support/storage.ts';
+import { policy } from '../core/retention-samples.ts';
 import { fakeApp, run } from './support.ts';
 
 describe('upload', () => {
@@ -47,6 +49,17 @@ describe('upload', () => {
     ]);
     const said = await run(world, 'upload');
     expect(said.err).toContain('error: s3: s3:PutObject was denied\nhint: Allow it.');
+  });
+
+  test('what retention removes there is told', async () => {
+    const place = memoryDestination();
+    const keep = policy({ last: 1 });
+    await using world = await fakeApp({ destinations: [configured(place, { keep })] });
+    await world.add({ id: backupId(1) });
+    await run(world, 'upload');
+    await world.add({ id: backupId(2) });
+    const { exitCode, err } = await run(world, 'upload');
+    expect([exitCode, err]).toEqual([0, 'removed 1 backup of db at s3 that no rule keeps there\n']);
   });
 
   test('retention that fails there is a warning: the copies are there', async () => {
