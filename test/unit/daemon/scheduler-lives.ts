@@ -17,6 +17,8 @@ export interface Life {
   readonly troubles: string[];
   /** Follows what the world has now and offers what is due; resolves when the runs ended that may end. */
   at(instant: string): Promise<readonly string[]>;
+  /** Resolves when all that was offered has ended. */
+  idle(): Promise<void>;
   /** Takes nothing more and cuts off what runs; resolves when that has ended. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export function startLife(world: FakeApp, options: LifeOptions = {}): Life {
       }
       return runs.slice(before);
     },
+    idle: () => queue.idle(),
     async stop() {
       queue.close();
       stopping.abort();
