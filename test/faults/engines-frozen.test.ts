@@ -9,7 +9,7 @@ import { waitFor } from '../support/wait-for.ts';
 interface Frozen {
   readonly image: string;
   readonly engine: string;
-  /** The name of its process. */
+  /** The dump among its processes; that the tool is there is asked before. */
   readonly tool: RegExp;
   /** With so much data, or a lock, that a dump is not over in a moment. */
   readonly start: () => Promise<TestContainer>;
@@ -19,16 +19,16 @@ const ENGINES: readonly Frozen[] = [
   {
     image: 'mysql:9.7',
     engine: 'mysql',
-    tool: /mysqldump/,
+    tool: /mysqldump.*--single-transaction/,
     start: async () => startLocked('mysql:9.7'),
   },
   {
     image: 'mariadb:11.8',
     engine: 'mariadb',
-    tool: /mariadb-dump|mysqldump/,
+    tool: /mariadb-dump.*--single-transaction/,
     start: async () => startLocked('mariadb:11.8'),
   },
-  { image: 'mongodb', engine: 'mongodb', tool: /mongodump/, start: startLarge },
+  { image: 'mongodb', engine: 'mongodb', tool: /mongodump.*--archive/, start: startLarge },
 ];
 
 /** A session holds a table until the server is frozen, and a little longer. */
