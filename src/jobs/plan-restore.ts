@@ -15,7 +15,7 @@ import { chooseRestore } from './choose-restore.ts';
 import type { Wish } from './chosen.ts';
 import type { App, JobContext } from './context.ts';
 import type { Copy } from './find-copy.ts';
-import { recodeDumpFailed } from './recode.ts';
+import { asTargetFailure } from './target-failure.ts';
 
 export interface RestoreRequest extends Wish {
   /** Empty: all of the backup. */
@@ -74,7 +74,7 @@ export async function planRestore(
   app: App,
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
-  return recodeDumpFailed('target-unavailable', () => decide(request, app, signal));
+  return asTargetFailure(() => decide(request, app, signal));
 }
 
 async function decide(

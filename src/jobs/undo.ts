@@ -10,7 +10,7 @@ import { readPrevious, recordPrevious, removePrevious } from '../store/previous.
 import type { App } from './context.ts';
 import { noted } from './note-restore.ts';
 import { findRunning } from './plan-restore.ts';
-import { recodeDumpFailed } from './recode.ts';
+import { asTargetFailure } from './target-failure.ts';
 import type { RestoreReport } from './restore.ts';
 import { recordInterrupted, resumeByJournal } from './recover.ts';
 import { resumeOwn } from './resume.ts';
@@ -235,9 +235,7 @@ async function findAllKept(
     return [];
   }
   const target = await own.locate(signal);
-  const known = await recodeDumpFailed('target-unavailable', () =>
-    own.restorer.previous(target, signal),
-  );
+  const known = await asTargetFailure(() => own.restorer.previous(target, signal));
   return known.map((previous) => ({ source: own, previous }));
 }
 
@@ -263,9 +261,7 @@ async function keptNow(
   { source, previous }: Undoable,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, NonNullable<PreviousDatabase['kept']>>> {
-  const known = await recodeDumpFailed('target-unavailable', () =>
-    source.restorer.previous(previous.target, signal),
-  );
+  const known = await asTargetFailure(() => source.restorer.previous(previous.target, signal));
   return new Map(
     known.flatMap(({ databases }) =>
       databases.flatMap(({ kept }) => (kept === null ? [] : [[kept.id, kept] as const])),

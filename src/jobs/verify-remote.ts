@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { StoredAt } from '../archive/read-archive.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
+import { sentFiles } from '../core/copies.ts';
 import type { Destination } from '../core/destination.ts';
 import type { KeyRing } from '../core/encryption.ts';
 import { BackupdError, toFailure, type Failure } from '../core/errors.ts';
@@ -102,8 +103,8 @@ export async function verifyCopy(
 
   try {
     const manifest = await readRemoteManifest(destination, entry, signal);
-    if (await differsFromHere(manifest, app.context.catalog)) {
-      const message = `${id} at ${destination.name}: its ${MANIFEST_FILE} differs from the one here`;
+    if (await wasAltered(manifest, { entry, destination }, app.context.catalog)) {
+      const message = `${id} at ${destination.name}: its ${MANIFEST_FILE} was altered or replaced there`;
       return notRead(source, id, { code: 'archive-corrupt', message, hint: FLAW_HINT });
     }
     return await readBackup(manifest, { ...app, at }, signal);
@@ -114,16 +115,33 @@ export async function verifyCopy(
   }
 }
 
-/** What says of the files what they are can be told from another one only where the backup is here, too. */
-async function differsFromHere(
+/**
+ * Whether a manifest is not the one that was sent: what says of the files what they are is held against nothing else. Told
+ * only where the backup is here, too, and by both: other marks than it was sent with are those of a disk that was copied, and
+ * other content alone may be that of the manifest here.
+ */
+async function wasAltered(
   there: Manifest,
+  { entry, destination }: { readonly entry: RemoteEntry; readonly destination: Destination },
   catalog: VerifyApp['context']['catalog'],
 ): Promise<boolean> {
-  try {
-    return !isDeepStrictEqual(await catalog.manifest(there.source, there.id), there);
-  } catch {
-    // It is not here, or is damaged itself, which a verification here tells.
+  const { source, id } = there;
+  const here = (await catalog.entries(source)).find(({ manifest }) => manifest.id === id);
+  if (here === undefined) {
     return false;
+  }
+  const sent = sentFiles(here, destination.name).find(({ name }) => name === MANIFEST_FILE);
+  if (sent === undefined || sent.etag === entry.manifestVersion.etag) {
+    return false;
+  }
+  try {
+    return !isDeepStrictEqual(await catalog.manifest(source, id), there);
+  } catch (error) {
+    if (error instanceof BackupdError) {
+      // What is wrong with the one here is found by a verification here, and says nothing of the copy.
+      return false;
+    }
+    throw error;
   }
 }
 

@@ -46,18 +46,18 @@ async function isAlive(
   { docker, containerId }: ScratchPlace,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const end = await readScratch(docker, containerId, signal);
-  if (end.runs) {
+  const state = await readScratch(docker, containerId, signal);
+  if (state.runs) {
     return true;
   }
-  if (end.outOfMemory) {
+  if (state.outOfMemory) {
     throw new CannotDrill('no-space', 'the scratch container ran out of memory while it started', {
       hint: 'Give its source a higher memory limit, which is that of the scratch container, too.',
     });
   }
   throw new BackupdError(
     'restore-failed',
-    `the scratch container ended with ${end.exitCode} before it answered: ${end.said}`,
+    `the scratch container ended with ${state.exitCode} before it answered: ${state.said}`,
     {
       hint: 'A drill starts the image of the source with its command, new data and no network. Where it needs more than that, set backupd.drill=off and say so in an issue.',
     },

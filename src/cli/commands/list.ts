@@ -1,7 +1,7 @@
-import { hintOfNames } from '../../core/source-names.ts';
 import { listCopies } from '../../core/copies.ts';
 import { BackupdError } from '../../core/errors.ts';
 import { dumpBytes, storedBytes } from '../../core/manifest.ts';
+import { hintOfNames } from '../../core/source-names.ts';
 import {
   drilledAt,
   isDamaged,

@@ -28,7 +28,7 @@ export async function isInUse(root: DirectoryRoot): Promise<boolean> {
     throw notMounted(
       root,
       'it has not the mark that backupd left in it',
-      `Where a new disk takes the place of the old one, mark it: docker exec backupd sh -c 'mkdir -p "${ownFolder(root.path)}" && touch "${markerOf(root)}"'. All copies are sent to it then.`,
+      `${MOUNT_HINT} Where a new disk takes the place of the old one, mark it: docker exec backupd sh -c 'mkdir -p "${ownFolder(root.path)}" && touch "${markerOf(root)}"'. All copies are sent to it then.`,
     );
   }
   return false;
@@ -79,17 +79,12 @@ async function statOrNull(path: string): Promise<Awaited<ReturnType<typeof stat>
   }
 }
 
-function notMounted({ name, path }: DirectoryRoot, why: string, otherwise?: string): BackupdError {
+const MOUNT_HINT = 'Mount the disk or the NAS there, on the host and in the container of backupd.';
+
+function notMounted({ name, path }: DirectoryRoot, why: string, hint = MOUNT_HINT): BackupdError {
   return new BackupdError(
     'destination-unavailable',
     `destination "${name}": ${path} is not mounted: ${why}`,
-    {
-      hint: [
-        'Mount the disk or the NAS there, on the host and in the container of backupd.',
-        otherwise,
-      ]
-        .filter((sentence) => sentence !== undefined)
-        .join(' '),
-    },
+    { hint },
   );
 }

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Manifest } from '../../../src/core/manifest.ts';
@@ -13,6 +13,7 @@ import { memoryDestination, type MemoryDestination } from '../../support/memory-
 import { backupId } from '../../support/storage.ts';
 
 const NEVER = new AbortController().signal;
+const AT = '2026-01-01T09:00:00.000Z';
 const ALL = { source: null, id: null, from: 's3' };
 
 interface Stage {
@@ -121,25 +122,51 @@ test('show and cat go to a copy where the backup is not here, and list tells of 
   });
 });
 
-test('a copy whose manifest was altered is not whole where the backup is here to tell', async () => {
+test('a copy whose manifest is not the one that was sent is not whole', async () => {
   await using here = await goldenCatalog();
   const { destination, app } = withCopies(here);
   const manifest = await here.add(1);
   await putCopy(destination, here.dir, manifest);
+  const key = `demo/db/${manifest.id}/manifest.json`;
+
+  async function putThere(text: string): Promise<void> {
+    await destination.put(key, Buffer.from(text), { ifAbsent: false }, NEVER);
+  }
+
+  const sent = await destination.head(key, null, NEVER);
+  const files = [{ name: 'manifest.json', bytes: 0, etag: sent?.etag ?? '', versionId: null }];
+  const uploaded = { type: 'uploaded', at: AT, destination: 's3', files } as const;
+  await app.context.catalog.addReceipt({ manifest }, uploaded);
   expect(await verifyCopies(ALL, app, NEVER)).toMatchObject([{ ok: true }]);
-  const altered = { ...manifest, finishedAt: '2026-01-01T09:00:00.000Z' };
-  const bytes = Buffer.from(`${JSON.stringify(altered)}\n`);
-  await destination.put(`demo/db/${manifest.id}/manifest.json`, bytes, { ifAbsent: false }, NEVER);
+  // Put there anew by whatever copied it: other marks, the same content.
+  await putThere(`${JSON.stringify(manifest, null, 1)}\n`);
+  expect(await verifyCopies(ALL, app, NEVER)).toMatchObject([{ ok: true }]);
+
+  await putThere(JSON.stringify({ ...manifest, finishedAt: AT }));
   expect(await verifyCopies(ALL, app, NEVER)).toMatchObject([
     {
       id: manifest.id,
       ok: false,
       failure: {
         code: 'archive-corrupt',
-        message: `${manifest.id} at s3: its manifest.json differs from the one here`,
+        message: `${manifest.id} at s3: its manifest.json was altered or replaced there`,
       },
     },
   ]);
   const [entry] = await app.context.catalog.entries('db');
   expect(entry?.receipts.at(-1)).toMatchObject({ type: 'lost', destination: 's3' });
+});
+
+test('a copy is not taken for altered where the manifest here is what was altered', async () => {
+  await using here = await goldenCatalog();
+  const { destination, app } = withCopies(here);
+  const manifest = await here.add(1);
+  await putCopy(destination, here.dir, manifest);
+  const sent = await destination.head(`demo/db/${manifest.id}/manifest.json`, null, NEVER);
+  const files = [{ name: 'manifest.json', bytes: 0, etag: sent?.etag ?? '', versionId: null }];
+  const uploaded = { type: 'uploaded', at: AT, destination: 's3', files } as const;
+  await app.context.catalog.addReceipt({ manifest }, uploaded);
+  const altered = JSON.stringify({ ...manifest, finishedAt: AT });
+  await writeFile(here.path(manifest, 'manifest.json'), altered);
+  expect(await verifyCopies(ALL, app, NEVER)).toMatchObject([{ ok: true }]);
 });
