@@ -3,27 +3,14 @@ import { describeDrills, judgeDrills } from '../../../src/core/drill-standing.ts
 import { addDrill, NO_DRILLS, type DrillReport } from '../../../src/core/drill.ts';
 import type { Job } from '../../../src/core/job.ts';
 import type { SourceStatus } from '../../../src/core/status.ts';
+import { drillReport } from '../../support/drill-report.ts';
 import { sampleJob } from '../../support/storage.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00.000Z');
 const AT = '2026-11-22T04:00:00.000Z';
 const MONTHLY = { patterns: ['0 4 1 * *'], timezone: 'UTC', catchUpMs: 0 };
 
-const PASSED: DrillReport = {
-  at: AT,
-  source: 'db',
-  id: null,
-  from: null,
-  ok: true,
-  recoveryMs: 90_000,
-  integrity: 1,
-  differences: [],
-  notCompared: [],
-  checks: [],
-  notes: [],
-  skipped: null,
-  failure: null,
-};
+const PASSED = drillReport({ at: AT, recoveryMs: 90_000 });
 
 function judge(
   reports: readonly DrillReport[],

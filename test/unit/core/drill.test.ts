@@ -10,9 +10,9 @@ import {
   oldestFirst,
   parseCheck,
   sumUp,
-  type DrillReport,
 } from '../../../src/core/drill.ts';
 import type { Manifest } from '../../../src/core/manifest.ts';
+import { drillReport } from '../../support/drill-report.ts';
 import { sampleManifest } from '../../support/storage.ts';
 
 const AT = '2026-11-22T04:00:00.000Z';
@@ -104,21 +104,7 @@ describe('what was compared', () => {
 });
 
 describe('the record', () => {
-  const report: DrillReport = {
-    at: AT,
-    source: 'db',
-    id: entry(7).manifest.id,
-    from: null,
-    ok: true,
-    recoveryMs: 1000,
-    integrity: 1,
-    differences: [],
-    notCompared: [],
-    checks: [],
-    notes: [],
-    skipped: null,
-    failure: null,
-  };
+  const report = drillReport({ at: AT, id: entry(7).manifest.id });
 
   test('is not moved by what was skipped', () => {
     const passed = addDrill(NO_DRILLS, report);

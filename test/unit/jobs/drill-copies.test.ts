@@ -7,24 +7,11 @@ import type { Manifest } from '../../../src/core/manifest.ts';
 import type { Scratches } from '../../../src/core/scratch.ts';
 import { drillSource } from '../../../src/jobs/drill.ts';
 import { readDrills, recordDrill } from '../../../src/store/drills.ts';
+import { drillReport } from '../../support/drill-report.ts';
 import { copyStage, keyOf, type CopyStage } from '../../support/copy-stage.ts';
 import { NO_SCRATCHES, sampleJob } from '../../support/storage.ts';
 
-const PASSED: DrillReport = {
-  at: '2026-11-22T04:00:00.000Z',
-  source: 'db',
-  id: null,
-  from: null,
-  ok: true,
-  recoveryMs: 1,
-  integrity: 1,
-  differences: [],
-  notCompared: [],
-  checks: [],
-  notes: [],
-  skipped: null,
-  failure: null,
-};
+const PASSED = drillReport();
 
 /** As the fourth drill, which is the turn of the oldest copy. */
 async function drillFourth(
