@@ -12,7 +12,12 @@ interface Frozen {
   /** The dump among its processes; that the tool is there is asked before. */
   readonly tool: RegExp;
   /** With so much data, or a lock, that a dump is not over in a moment. */
-  readonly start: () => Promise<TestContainer>;
+  readonly start: () => Promise<Held>;
+}
+
+interface Held extends TestContainer {
+  /** Lets a dump come to its end. */
+  readonly release: () => Promise<unknown>;
 }
 
 const ENGINES: readonly Frozen[] = [
@@ -31,27 +36,28 @@ const ENGINES: readonly Frozen[] = [
   { image: 'mongodb', engine: 'mongodb', tool: /mongodump.*--archive/, start: startLarge },
 ];
 
-/** A session holds a table until the server is frozen, and a little longer. */
-async function startLocked(image: string): Promise<TestContainer> {
+/** A session holds a table until it is ended. */
+async function startLocked(image: string): Promise<Held> {
   const server = await startMysql({ image });
   await server.sql('create table orders (id int primary key); insert into orders values (1), (2)');
-  // It ends by itself, or with the server.
-  server.sql('lock tables orders write; do sleep(25)').catch(() => null);
-  await waitFor('lock', async () => {
-    const locking = `select count(*) from information_schema.processlist where info like 'do sleep%'`;
-    return (await server.sql(locking)) === '1';
-  });
-  return server;
+  const holder = `from information_schema.processlist where info like 'do sleep%'`;
+  // It fails when it is ended, or with the server.
+  server.sql('lock tables orders write; do sleep(600)').catch(() => null);
+  await waitFor('lock', async () => (await server.sql(`select count(*) ${holder}`)) === '1');
+  return {
+    ...server,
+    release: async () => server.sql(`kill ${await server.sql(`select id ${holder}`)}`),
+  };
 }
 
-async function startLarge(): Promise<TestContainer> {
+async function startLarge(): Promise<Held> {
   const server = await startMongodb();
   await server.js(`
     const text = 'x'.repeat(20000);
     for (let part = 0; part < 20; part += 1) {
       db.orders.insertMany(Array.from({ length: 250 }, (_, n) => ({ _id: part * 250 + n, text })));
     }`);
-  return server;
+  return { ...server, release: () => Promise.resolve() };
 }
 
 async function runs(server: TestContainer, tool: RegExp): Promise<boolean> {
@@ -87,6 +93,7 @@ describe('a server that is frozen during its dump', () => {
       });
       expect(await box.json(['list', 'db'])).toEqual([]);
       await docker('unpause', server.name);
+      await server.release();
       expect(await box.json(['backup', 'db'])).toMatchObject({ runs: [{ outcome: 'success' }] });
       expect(await runs(server, one.tool)).toBe(false);
     },
