@@ -1,20 +1,22 @@
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { corruptArchive, errnoOf } from './failures.ts';
-import type { StoredElsewhere } from './read-archive.ts';
+import type { StoredAt } from './read-archive.ts';
 
 const PIECE_BYTES = 256 * 1024;
 
 /**
  * A file on this disk that is read piece by piece, each when its turn has come; one that is missing is damage.
- * @param turn resolves when the next piece may be read
+ * @param turn resolves when the next piece may be read; absent: it is read as fast as it can be
  */
-export function pacedFile(path: string, turn: () => Promise<void>): StoredElsewhere {
-  return {
-    name: path,
-    open: () =>
-      Readable.from(readPaced(path, turn), { objectMode: false, highWaterMark: PIECE_BYTES }),
-  };
+export function pacedFile(path: string, turn?: () => Promise<void>): StoredAt {
+  return turn === undefined
+    ? path
+    : {
+        name: path,
+        open: () =>
+          Readable.from(readPaced(path, turn), { objectMode: false, highWaterMark: PIECE_BYTES }),
+      };
 }
 
 async function* readPaced(path: string, turn: () => Promise<void>): AsyncGenerator<Buffer> {

@@ -1,3 +1,4 @@
+import { pacedFile } from '../archive/paced-file.ts';
 import { checkStored } from '../archive/read-archive.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
@@ -8,6 +9,7 @@ import { readRemoteReceipts } from '../store/remote-receipts.ts';
 import type { JobContext } from './context.ts';
 import type { Copy } from './find-copy.ts';
 import { progressPace } from './progress-pace.ts';
+import type { VerifyApp } from './verify.ts';
 
 /** What stays free beside what is fetched. */
 const SPARE_BYTES = 32 * 1024 * 1024;
@@ -22,7 +24,9 @@ export async function fetchBackup(
   context: JobContext,
   signal: AbortSignal,
 ): Promise<void> {
-  await fetchFiles(copy, await findMissing(copy, context, signal), context, signal);
+  const damaged = await findDamaged(copy, { context }, signal);
+  const files = damaged.map(({ file }) => file);
+  await fetchFiles(copy, files, context, signal);
 }
 
 /** The same where it is known which files are not whole here. */
@@ -67,24 +71,30 @@ export async function fetchFiles(
   });
 }
 
-/** The files that are not whole here. */
-async function findMissing(
-  { manifest }: Copy,
-  { catalog }: JobContext,
+export interface DamagedFile {
+  readonly file: ArchiveFile;
+  readonly message: string;
+}
+
+/** The files of a backup that are not whole here, with what is wrong. */
+export async function findDamaged(
+  { manifest }: Pick<Copy, 'manifest'>,
+  { context: { catalog }, turn }: Pick<VerifyApp, 'context' | 'turn'>,
   signal: AbortSignal,
-): Promise<readonly ArchiveFile[]> {
-  const missing: ArchiveFile[] = [];
+): Promise<readonly DamagedFile[]> {
+  const damaged: DamagedFile[] = [];
   for (const file of manifest.files) {
     try {
-      await checkStored(catalog.path(manifest, file.name), file, signal);
+      await checkStored(pacedFile(catalog.path(manifest, file.name), turn), file, signal);
     } catch (error) {
-      if (toFailure(error).code !== 'archive-corrupt') {
+      const { code, message } = toFailure(error);
+      if (code !== 'archive-corrupt') {
         throw error;
       }
-      missing.push(file);
+      damaged.push({ file, message });
     }
   }
-  return missing;
+  return damaged;
 }
 
 async function checkSpace(

@@ -1,11 +1,9 @@
-import { pacedFile } from '../archive/paced-file.ts';
-import { checkStored } from '../archive/read-archive.ts';
 import { toFailure } from '../core/errors.ts';
-import type { ArchiveFile } from '../core/manifest.ts';
 import { acquireLock } from '../store/lock.ts';
 import { isArchived } from './bring-back.ts';
-import { fetchFiles } from './fetch-backup.ts';
-import { searchCopies, type Copy } from './find-copy.ts';
+import type { JobContext } from './context.ts';
+import { fetchFiles, findDamaged } from './fetch-backup.ts';
+import { searchCopies } from './find-copy.ts';
 import type { BackupRef, VerifyApp } from './verify.ts';
 
 /**
@@ -43,11 +41,12 @@ export async function healBackup(
   if (await isArchived(copy, signal)) {
     return 'archived';
   }
-  const damage = await findStoredDamage(copy, app, signal);
-  if (damage === null) {
+  const ofManifest = await findManifestDamage(backup, context);
+  const damaged = await findDamaged(copy, app, signal);
+  const message = ofManifest ?? damaged[0]?.message ?? null;
+  if (message === null) {
     return 'nothing-to-mend';
   }
-  const { message, files } = damage;
   const request = { command: `${command}: mend ${id}`, waitMs: 0 };
   await using lock = await acquireLock(storage.dir, source, request, signal);
   const at = new Date().toISOString();
@@ -55,47 +54,24 @@ export async function healBackup(
   // that was removed meanwhile takes no receipt, and does not come back.
   await catalog.addReceipt({ manifest: backup }, { type: 'damaged', at, depth: 'stored', message });
   emit({ type: 'copy-taken', source, id, destination: copy.destination.name, why: message });
+  const files = damaged.map(({ file }) => file);
   await fetchFiles(copy, files, context, AbortSignal.any([signal, lock.lost]));
   return 'mended';
 }
 
-interface StoredDamage {
-  /** What is wrong first. */
-  readonly message: string;
-  readonly files: readonly ArchiveFile[];
-}
-
-/** In what the backup here differs from what was written, its manifest included; null: in nothing. */
-async function findStoredDamage(
-  { manifest }: Copy,
-  { context: { catalog }, turn }: HealApp,
-  signal: AbortSignal,
-): Promise<StoredDamage | null> {
-  const messages: string[] = [];
-  const files: ArchiveFile[] = [];
-
-  async function isWhole(look: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await look();
-      return true;
-    } catch (error) {
-      const { code, message } = toFailure(error);
-      if (code !== 'archive-corrupt') {
-        throw error;
-      }
-      messages.push(message);
-      return false;
+/** What is wrong with the manifest here; null: nothing. */
+async function findManifestDamage(
+  { source, id }: BackupRef,
+  { catalog }: JobContext,
+): Promise<string | null> {
+  try {
+    await catalog.manifest(source, id);
+    return null;
+  } catch (error) {
+    const { code, message } = toFailure(error);
+    if (code !== 'archive-corrupt') {
+      throw error;
     }
+    return message;
   }
-
-  await isWhole(() => catalog.manifest(manifest.source, manifest.id));
-  for (const file of manifest.files) {
-    const path = catalog.path(manifest, file.name);
-    const at = turn === undefined ? path : pacedFile(path, turn);
-    if (!(await isWhole(() => checkStored(at, file, signal)))) {
-      files.push(file);
-    }
-  }
-  const [message] = messages;
-  return message === undefined ? null : { message, files };
 }

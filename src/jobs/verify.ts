@@ -169,8 +169,7 @@ async function verifyBackup(
   }
   const { turn } = app;
   function at(file: ArchiveFile): StoredAt {
-    const path = catalog.path(manifest, file.name);
-    return turn === undefined ? path : pacedFile(path, turn);
+    return pacedFile(catalog.path(manifest, file.name), turn);
   }
   const verification = await readBackup(manifest, { ...app, at }, signal);
   const receipt = receiptOf(verification);
