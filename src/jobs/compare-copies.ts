@@ -17,11 +17,12 @@ interface SeenObject {
 /**
  * Compares what a destination holds, by one listing, with what was sent there: a copy that is missing or altered is
  * written down as lost, one that is there gets the receipts that came later.
+ * @param isNew whether nothing there belonged to the namespace
  * @throws BackupdError what the destination throws, `no-space`, `storage-unavailable`
  */
 export async function compareCopies(
   entries: readonly CatalogEntry[],
-  at: AtDestination,
+  { isNew, ...at }: AtDestination & { readonly isNew: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const copied = entries.filter((entry) => hasCopy(entry, at.destination.name));
@@ -35,10 +36,13 @@ export async function compareCopies(
     if (difference === null) {
       await mirrorReceipts(entry, folder, at, signal);
     } else {
-      await recordLoss(entry, difference, at);
+      await recordLoss(entry, isNew && folder.size === 0 ? NOTHING_THERE : difference, at);
     }
   }
 }
+
+const NOTHING_THERE =
+  'nothing of this namespace was there: it is another bucket, prefix or directory than before, or it was emptied';
 
 interface BackupRef {
   readonly source: string;

@@ -14,17 +14,23 @@ interface Owner {
 /**
  * Makes this `/backups` the owner of its namespace there where it has none; whoever does so at the same moment is found
  * by reading back.
+ * @returns whether it had none
  * @throws BackupdError `locked` where it is somebody else's
  */
-export async function claimNamespace(at: AtDestination, signal: AbortSignal): Promise<void> {
-  if ((await readOwner(at, signal)) === null) {
+export async function claimNamespace(at: AtDestination, signal: AbortSignal): Promise<boolean> {
+  const isNew = (await readOwner(at, signal)) === null;
+  if (isNew) {
     await putOwner(at, { ifAbsent: true }, signal);
   }
   await checkOwner(at, signal);
+  return isNew;
 }
 
-/** Makes this `/backups` the owner whoever was it before, who stops at the next backup. */
-export async function takeNamespace(at: AtDestination, signal: AbortSignal): Promise<void> {
+/**
+ * Makes this `/backups` the owner whoever was it before, who stops at the next backup.
+ * @returns whether nobody was
+ */
+export async function takeNamespace(at: AtDestination, signal: AbortSignal): Promise<boolean> {
   const { context, destination } = at;
   const owner = await readOwner(at, signal);
   if (owner === null || !isOurs(owner, at)) {
@@ -37,6 +43,7 @@ export async function takeNamespace(at: AtDestination, signal: AbortSignal): Pro
     });
   }
   await checkOwner(at, signal);
+  return owner === null;
 }
 
 /** @throws BackupdError `locked` where the namespace there is not, or no longer, that of this `/backups` */

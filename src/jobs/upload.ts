@@ -208,8 +208,8 @@ async function visit(
   const at = await reachDestination(configured, context, signal);
   await recordPlace(at);
   tellOfClocks(at);
-  await (takeOver ? takeNamespace(at, signal) : claimNamespace(at, signal));
-  await compareCopies(await context.catalog.all(), at, signal);
+  const isNew = await (takeOver ? takeNamespace(at, signal) : claimNamespace(at, signal));
+  await compareCopies(await context.catalog.all(), { ...at, isNew }, signal);
   const { pending, failures } = await listPending(configured, context, rules);
   const sendings: Sending[] = [];
   const wanted: CatalogEntry[] = [];

@@ -43,7 +43,7 @@ export async function verifyCopies(
   for (const copy of chooseCopies(request, look)) {
     const verification =
       'error' in copy
-        ? notRead(copy.source, copy.id, toFailure(copy.error))
+        ? notRead(copy.source, copy.id, withHint(copy.error))
         : await verifyCopy(copy, destination, { ...app, ring }, signal);
     if (verification !== null) {
       const { source, id, failure } = verification;
@@ -146,6 +146,11 @@ async function wasAltered(
 }
 
 const FLAW_HINT = 'Where the backup is still here, the next upload sends it again.';
+
+function withHint(error: BackupdError): Failure {
+  const failure = toFailure(error);
+  return { ...failure, hint: failure.hint ?? FLAW_HINT };
+}
 
 /** Only of a backup that is here too; elsewhere there is nothing that could be sent again. */
 export async function writeDown(

@@ -90,7 +90,9 @@ async function orUnreadable(
 
 function toProblem(path: string, error: Error): CatalogProblem {
   const hint = error instanceof BackupdError ? error.hint : null;
-  return { path, message: error.message, hint: hint ?? 'Look at the disk.' };
+  // It is told with its path.
+  const message = error.message.replace(`${path} `, '');
+  return { path, message, hint: hint ?? 'Look at the disk.' };
 }
 
 function isFolder(entry: Dirent): boolean {

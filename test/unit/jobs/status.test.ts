@@ -157,7 +157,7 @@ describe('problems', () => {
       ['web', 'ok', true],
     ]);
     expect(report.healthy).toBe(false);
-    expect(report.problems[0]?.message).toContain(`${join(dir, 'db')} cannot be used`);
+    expect(report.problems[0]?.message).toContain(`${join(dir, 'db')}: cannot be used`);
   });
 
   test('a newest backup that is damaged is unhealthy, an older one is said', async () => {

@@ -291,6 +291,24 @@ describe('copies that change behind our back', () => {
   });
 });
 
+test('another bucket, or an emptied one: said so, and all is sent again', async () => {
+  await using stage = await copiesStage();
+  await stage.add(1, 2);
+  await stage.upload();
+  for (const key of stage.place.keys()) {
+    stage.place.lose(key);
+  }
+  expect(await sent(stage)).toEqual([
+    [backupId(1), 'ok'],
+    [backupId(2), 'ok'],
+  ]);
+  const receipts = await stage.receipts(1);
+  expect(receipts[1]).toMatchObject({
+    type: 'lost',
+    message: expect.stringContaining('another bucket') as string,
+  });
+});
+
 test('without a destination there is a hint', async () => {
   await using stage = await copiesStage();
   const context = { ...stage.app.context, destinations: [] };
