@@ -89,3 +89,12 @@ export function copyKeys(id: BackupId, ...receipts: readonly string[]): readonly
     `${folder}/shop.dump.zst`,
   ];
 }
+
+/** Ids that were sent, and how each ended. */
+export async function sent(
+  stage: CopiesStage,
+  ...args: Parameters<CopiesStage['upload']>
+): Promise<readonly (readonly [string, string])[]> {
+  const { sendings } = await stage.upload(...args);
+  return sendings.map(({ id, failure }) => [id, failure?.code ?? 'ok']);
+}

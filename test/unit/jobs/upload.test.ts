@@ -7,21 +7,12 @@ import { acquireDestinationLock } from '../../../src/store/lock.ts';
 import { readPartialCopies } from '../../../src/store/partial-copies.ts';
 import { readUploads } from '../../../src/store/upload-journals.ts';
 import { readUploadRecord } from '../../../src/store/upload-record.ts';
-import { configured, copiesStage, copyKeys, type CopiesStage } from '../../support/upload-stage.ts';
+import { configured, copiesStage, copyKeys, sent } from '../../support/upload-stage.ts';
 import { memoryDestination } from '../../support/memory-destination.ts';
 import { backupId, commitBackup, SAMPLE_ARCHIVE } from '../../support/storage.ts';
 
 const OWNER = 'demo/.backupd/owner.json';
 const never = new AbortController().signal;
-
-/** Ids that were sent, and how each ended. */
-async function sent(
-  stage: CopiesStage,
-  ...args: Parameters<CopiesStage['upload']>
-): Promise<readonly (readonly [string, string])[]> {
-  const { sendings } = await stage.upload(...args);
-  return sendings.map(({ id, failure }) => [id, failure?.code ?? 'ok']);
-}
 
 function down(): never {
   throw new BackupdError('destination-unavailable', 'it is down');
@@ -237,75 +228,6 @@ describe('a destination that fails', () => {
     const { failures } = await stage.upload();
     expect(failures).toMatchObject([{ failure: { code: 'locked' } }]);
     expect((await readUploadRecord(stage.dir, 's3')).lastAttempt).toBeNull();
-  });
-});
-
-describe('copies that change behind our back', () => {
-  test.each<[string, string, (stage: CopiesStage, key: string) => void]>([
-    [
-      'is missing',
-      'shop.dump.zst',
-      ({ place }, key) => {
-        place.lose(key);
-      },
-    ],
-    [
-      'is missing',
-      'manifest.json',
-      ({ place }, key) => {
-        place.lose(key);
-      },
-    ],
-    [
-      'was altered',
-      'shop.dump.zst',
-      ({ place }, key) => {
-        place.alter(key, 'Archive');
-      },
-    ],
-    [
-      'has 3 bytes',
-      'shop.dump.zst',
-      ({ place }, key) => {
-        place.alter(key, 'cut');
-      },
-    ],
-  ])('%s: %s', async (message, file, harm) => {
-    await using stage = await copiesStage();
-    await stage.add(1, 2);
-    await stage.upload();
-    const before = stage.place.keys();
-    const key = `demo/db/${backupId(1)}/${file}`;
-    const text = stage.place.text(key);
-    harm(stage, key);
-    expect(await sent(stage)).toEqual([[backupId(1), 'ok']]);
-    const receipts = await stage.receipts(1);
-    expect(receipts.map(({ type }) => type)).toEqual(['uploaded', 'lost', 'uploaded']);
-    expect(receipts[1]).toMatchObject({ message: expect.stringContaining(message) as string });
-    expect(stage.place.keys()).toEqual(before);
-    expect(stage.place.text(key)).toBe(text);
-    expect(stage.app.events).toContainEqual(
-      expect.objectContaining({ type: 'copy-lost', id: backupId(1) }),
-    );
-    expect(await sent(stage)).toEqual([]);
-  });
-});
-
-test('another bucket, or an emptied one: said so, and all is sent again', async () => {
-  await using stage = await copiesStage();
-  await stage.add(1, 2);
-  await stage.upload();
-  for (const key of stage.place.keys()) {
-    stage.place.lose(key);
-  }
-  expect(await sent(stage)).toEqual([
-    [backupId(1), 'ok'],
-    [backupId(2), 'ok'],
-  ]);
-  const receipts = await stage.receipts(1);
-  expect(receipts[1]).toMatchObject({
-    type: 'lost',
-    message: expect.stringContaining('another bucket') as string,
   });
 });
 
