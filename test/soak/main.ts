@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../support/documents.ts';
 import { docker } from '../support/run-process.ts';
@@ -49,7 +49,7 @@ function say(line: string): void {
   console.log(stamped);
 }
 
-say(`soak: ${values.minutes} minutes, seed ${values.seed}, log in ${path}`);
+say(`soak: ${values.minutes} minutes, seed ${values.seed}, log in ${relative(ROOT, path)}`);
 say(
   `again: npm run soak -- --minutes ${values.minutes} --seed ${values.seed} --sources ${values.sources} --every ${values.every}`,
 );

@@ -84,6 +84,25 @@ test.each(['away', 'without room', 'without the archive'])(
   },
 );
 
+test('nothing is asked back from an archive: the oldest copy that can be read is drilled, else what is here', async () => {
+  await using here = await copyStage();
+  const { destination } = here;
+  const archived = await here.add(1);
+  const readable = await here.add(2);
+  const newest = await here.add(3, { isHere: true });
+  destination.archive(keyOf(archived));
+  const first = await drillFourth(here, () => Promise.reject(FAILED));
+  expect(first).toMatchObject({ id: readable.id, from: 's3' });
+
+  for (const one of [readable, newest]) {
+    destination.archive(keyOf(one));
+  }
+  const second = await drillFourth(here, () => Promise.reject(FAILED));
+  expect(second).toMatchObject({ id: newest.id, from: null });
+  expect(second.notes.join()).toContain('s3 has no backup of it that can be read at once');
+  expect(destination.requests.map(({ method }) => method)).not.toContain('retrieve');
+});
+
 test('a copy that is found altered is lost, so that it is sent again, and what is here is not', async () => {
   await using here = await copyStage();
   const old = await here.add(1, { isHere: true, bytes: 100 });
