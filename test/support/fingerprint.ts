@@ -1,4 +1,4 @@
-import type { Postgres } from './postgres.ts';
+import { TOOLS, type Postgres } from './postgres.ts';
 
 /**
  * What a PostgreSQL server holds, to be compared with `toEqual` before and after. Independent of what backupd records:
@@ -152,6 +152,7 @@ function parse(printed: string): Readonly<Record<string, readonly unknown[]>> {
  * may begin with a dash or look like a connection string.
  */
 const LOOK = String.raw`
+  PATH=${TOOLS}:$PATH
   queries=$(cat)
   for PGDATABASE; do
     export PGDATABASE

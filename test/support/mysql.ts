@@ -72,8 +72,10 @@ export async function startMysql(options: MysqlOptions): Promise<Mysql> {
 
 /** Over TCP: while the entrypoint initialises, only the socket answers. @throws Error with the log when it does not come up. */
 export async function waitUntilReady(container: TestContainer, client: string): Promise<void> {
-  const loop = `until "$0" -uroot -h 127.0.0.1 --protocol=tcp -e 'select 1' >/dev/null 2>&1; do sleep 0.1; done`;
-  const { exitCode } = await container.exec(['timeout', '90', 'sh', '-c', loop, client], {
+  const loop = `
+    until exec 3<>/dev/tcp/127.0.0.1/3306; do sleep 0.1; done 2>/dev/null
+    until "$0" -uroot -h 127.0.0.1 --protocol=tcp -e 'select 1' >/dev/null 2>&1; do sleep 0.1; done`;
+  const { exitCode } = await container.exec(['timeout', '90', 'bash', '-c', loop, client], {
     env: { MYSQL_PWD: ROOT_PASSWORD },
   });
   if (exitCode !== 0) {

@@ -39,6 +39,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return server;
 }
 
+/** For a shell in the target: by their names alone one gets Debian's wrapper, which takes ten times as long to begin. */
+export const TOOLS = '/usr/lib/postgresql/$PG_MAJOR/bin';
+
 /** The server in a container that something else started, with that container's environment. */
 export function postgresIn(
   container: TestContainer,
@@ -53,8 +56,8 @@ export function postgresIn(
     password,
     database,
     async sql(text, inDatabase = database) {
-      const psql = ['psql', '--no-psqlrc', '-qAt', '-v', 'ON_ERROR_STOP=1', '-f', '-'];
-      const { exitCode, stdout, stderr } = await container.exec(psql, {
+      const psql = `exec ${TOOLS}/psql --no-psqlrc -qAt -v ON_ERROR_STOP=1 -f -`;
+      const { exitCode, stdout, stderr } = await container.exec(['sh', '-c', psql], {
         env: { PGDATABASE: inDatabase, PGUSER: user, PGPASSWORD: password },
         input: text,
       });
@@ -68,8 +71,10 @@ export function postgresIn(
 
 /** Over TCP: while the entrypoint initialises, only the socket answers. @throws Error with the log when it does not come up. */
 export async function waitUntilReady(server: Postgres): Promise<void> {
-  const loop = `until pg_isready -q -h 127.0.0.1 -U "$0" -d postgres; do sleep 0.1; done`;
-  const { exitCode } = await server.exec(['timeout', '60', 'sh', '-c', loop, server.user]);
+  const loop = `
+    until exec 3<>/dev/tcp/127.0.0.1/5432; do sleep 0.1; done 2>/dev/null
+    until ${TOOLS}/pg_isready -q -h 127.0.0.1 -U "$0" -d postgres; do sleep 0.1; done`;
+  const { exitCode } = await server.exec(['timeout', '60', 'bash', '-c', loop, server.user]);
   if (exitCode !== 0) {
     throw new Error(`the server in ${server.name} does not answer: ${await server.logs()}`);
   }

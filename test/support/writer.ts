@@ -1,4 +1,4 @@
-import type { Postgres } from './postgres.ts';
+import { TOOLS, type Postgres } from './postgres.ts';
 import { docker } from './run-process.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -22,7 +22,7 @@ export async function startWriter(server: Postgres): Promise<Writer> {
     n=0
     while [ -e ${WRITES}.on ]; do
       n=$((n + 1))
-      psql -qAtX -c "insert into ticks values ($n) returning (select oid from pg_database where datname = current_database()), n" >>${WRITES} 2>/dev/null
+      ${TOOLS}/psql -qAtX -c "insert into ticks values ($n) returning (select oid from pg_database where datname = current_database()), n" >>${WRITES} 2>/dev/null
       sleep 0.05
     done
     touch ${WRITES}.off`;
