@@ -5,6 +5,7 @@ import { callbackify } from 'node:util';
 import type { Stages } from '../core/encryption.ts';
 import type { Compression } from '../core/manifest.ts';
 import type { PartFacts, StreamReader } from '../core/source.ts';
+import { writeBehind, type WriteBehind } from '../files/write-behind.ts';
 import { decodeAlongside } from './alongside.ts';
 import { encoders } from './codecs.ts';
 import { explainFailure } from './failures.ts';
@@ -64,8 +65,10 @@ export async function writeArchive(
   }, PROGRESS_MS);
   try {
     await using handle = await createFile(how.path);
-    await pipeline([stream, ...stages, ...how.encrypt(), tap(stored), fileEnd(handle)], { signal });
-    await handle.sync();
+    const behind = writeBehind(handle);
+    const end = fileEnd(handle, behind);
+    await pipeline([stream, ...stages, ...how.encrypt(), tap(stored), end], { signal });
+    await behind.settle();
   } catch (error) {
     stream.destroy();
     signal.throwIfAborted();
@@ -91,10 +94,16 @@ async function createFile(path: string): Promise<FileHandle> {
 }
 
 /** Where the bytes go. The handle stays open; closing it waits for what is being written. */
-function fileEnd(handle: FileHandle): Writable {
+function fileEnd(handle: FileHandle, behind: WriteBehind): Writable {
   // Each call writes all of its bytes, from where the last one ended.
-  const append = callbackify(async (bytes: Buffer) => handle.writeFile(bytes));
-  const appendAll = callbackify(async (pieces: readonly Buffer[]) => writePieces(handle, pieces));
+  const append = callbackify(async (bytes: Buffer) => {
+    await handle.writeFile(bytes);
+    behind.wrote(bytes.length);
+  });
+  const appendAll = callbackify(async (pieces: readonly Buffer[]) => {
+    await writePieces(handle, pieces);
+    behind.wrote(pieces.reduce((sum, { length }) => sum + length, 0));
+  });
   return new Writable({
     highWaterMark: FILE_BUFFER_BYTES,
     write(bytes: Buffer, _encoding, done) {

@@ -6,6 +6,7 @@ import { BackupdError } from '../core/errors.ts';
 import type { ArchiveFile } from '../core/manifest.ts';
 import { reach } from '../core/steps.ts';
 import { writeTogether } from '../files/write-all.ts';
+import { writeBehind, type WriteBehind } from '../files/write-behind.ts';
 import { FILE_MODE, setMode } from './atomic-file.ts';
 import { readRange } from './remote-read.ts';
 import { onStorage } from './storage-error.ts';
@@ -82,9 +83,10 @@ async function fetchVersion(
     }
     await using data = await open(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
     await setMode(data);
-    const sha256 = await fetchRanges({ ...what, version, record, data }, onBytes, signal);
+    const behind = writeBehind(data);
+    const sha256 = await fetchRanges({ ...what, version, record, data, behind }, onBytes, signal);
     if (sha256 === file.sha256) {
-      await data.sync();
+      await behind.settle();
       reach('file-fetched');
       return 'right';
     }
@@ -97,6 +99,7 @@ interface Fetching extends FileToFetch {
   readonly version: ListedVersion;
   readonly record: RangeRecord;
   readonly data: FileHandle;
+  readonly behind: WriteBehind;
 }
 
 /** @returns the SHA-256 of the whole file, hex */
@@ -152,7 +155,7 @@ function rangeOf(
 }
 
 async function fetchRange(
-  { destination, version, data, file }: Fetching,
+  { destination, version, data, behind, file }: Fetching,
   index: number,
   onMore: (bytes: number) => void,
   signal: AbortSignal,
@@ -164,6 +167,7 @@ async function fetchRange(
 
   async function write(): Promise<void> {
     await writeTogether(data, pieces, at);
+    behind.wrote(heldBytes);
     at += heldBytes;
     onMore(heldBytes);
     pieces = [];
