@@ -124,7 +124,7 @@ export interface PlaceFacts {
   readonly region: string | null;
   /** As configured; else true only where the endpoint's addresses are public. */
   readonly isOffsite: boolean;
-  /** Whether what is replaced or deleted stays behind as a version; null where the store does not say. */
+  /** Whether what is replaced or deleted stays behind as a version; null where that may not be asked. */
   readonly keepsVersions: boolean | null;
   /** Whether objects are locked when they are written, by our settings or the bucket's own; null where it does not say. */
   readonly locksObjects: boolean | null;

@@ -86,8 +86,17 @@ async function checkOwner(at: AtDestination, signal: AbortSignal): Promise<Check
 async function checkAccess(at: AtDestination, signal: AbortSignal): Promise<Check> {
   const { destination, context, facts } = at;
   const subject = destination.name;
+  try {
+    await list(at, signal);
+  } catch (error) {
+    return failed('access', subject, error);
+  }
   if (facts.locksObjects === true) {
-    return good('access', subject, 'not tried: what is written there is locked, and would stay');
+    return good(
+      'access',
+      subject,
+      'can be listed; not tried more: what is written there is locked, and would stay',
+    );
   }
   const key = probeKey(context.storage.namespace, randomBytes(4).toString('hex'));
   const bytes = Buffer.from('backupd check\n');
@@ -104,10 +113,22 @@ async function checkAccess(at: AtDestination, signal: AbortSignal): Promise<Chec
       });
     }
     return outcome === 'removed'
-      ? good('access', subject, 'can be written, read and removed')
-      : good('access', subject, `can be written and read; what was written is ${outcome}`);
+      ? good('access', subject, 'can be listed, written, read and removed')
+      : good('access', subject, `can be listed, written and read; what was written is ${outcome}`);
   } catch (error) {
     return failed('access', subject, error);
+  }
+}
+
+/** As uploads and retention do; a page of each is enough. */
+async function list(
+  { destination, context, facts }: AtDestination,
+  signal: AbortSignal,
+): Promise<void> {
+  const prefix = `${context.storage.namespace}/`;
+  await destination.list(prefix, signal)[Symbol.asyncIterator]().next();
+  if (facts.keepsVersions === true) {
+    await destination.listVersions(prefix, signal)[Symbol.asyncIterator]().next();
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import { chooseBackup, looksLikeId, warnOfNewer } from './choose.ts';
 import type { Chosen, Wish } from './chosen.ts';
 import type { App } from './context.ts';
-import { copyWarnings, lookAt, openCopy } from './find-copy.ts';
+import { copyWarnings, lookAt, lookWarnings, openCopy } from './find-copy.ts';
 import { namedDestination } from './named-destination.ts';
 
 /**
@@ -66,7 +66,7 @@ export async function chooseFrom(
     gap,
     copy,
     damage: null,
-    warnings: [...copyWarnings(copy), ...newer],
+    warnings: [...lookWarnings(look, destination), ...copyWarnings(copy), ...newer],
   };
 }
 
@@ -131,13 +131,14 @@ async function nothingThere(
     });
   }
   const others = await findNamespaces(destination, signal);
+  const [unseen] = lookWarnings(look, destination);
   return new BackupdError(
     'backup-not-found',
     `${name} (${place}) has no backups of the namespace "${storage.namespace}"`,
     {
       hint:
         others.length === 0
-          ? 'It has none of any other either: look at the bucket, the prefix and the endpoint.'
+          ? `It has none of any other either: look at the bucket, the prefix and the endpoint.${unseen === undefined ? '' : ` And ${unseen.message}.`}`
           : `It has some of ${others.map((other) => `"${other}"`).join(', ')}. ${storage.dir} belongs to "${storage.namespace}": mount an empty volume there and set BACKUPD_NAMESPACE to the one you want.`,
     },
   );

@@ -121,6 +121,21 @@ export function describeFailures({ failures }: Pick<Search, 'failures'>): string
     .join('');
 }
 
+/** What whoever takes what was found for all that is there has to know. */
+export function lookWarnings(
+  { isPartial }: RemoteLook,
+  { name }: Pick<Destination, 'name'>,
+): readonly Warning[] {
+  return isPartial
+    ? [
+        {
+          code: 'earlier-unseen',
+          message: `what was deleted or overwritten at ${name} was not looked for: s3:GetBucketVersioning is denied to the key that backupd has`,
+        },
+      ]
+    : [];
+}
+
 /** What whoever restores a copy has to know. */
 export function copyWarnings({ entry, destination }: Copy): readonly Warning[] {
   return entry.isHidden

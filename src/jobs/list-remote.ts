@@ -1,8 +1,9 @@
 import { BackupdError } from '../core/errors.ts';
 import type { BackupId } from '../core/layout.ts';
+import type { Warning } from '../core/manifest.ts';
 import { findRemoteSources, type RemoteEntry } from '../store/remote-catalog.ts';
 import type { App } from './context.ts';
-import { lookAt } from './find-copy.ts';
+import { lookAt, lookWarnings } from './find-copy.ts';
 import { namedDestination } from './named-destination.ts';
 
 /** What a destination holds. */
@@ -11,6 +12,8 @@ export interface RemoteList {
   readonly copies: readonly RemoteEntry[];
   /** What is named as a backup there and is none. */
   readonly unusable: readonly { readonly id: BackupId; readonly why: string }[];
+  /** What keeps it from being all that can be had there. */
+  readonly warnings: readonly Warning[];
 }
 
 /**
@@ -23,7 +26,8 @@ export async function listRemote(
   signal: AbortSignal,
 ): Promise<RemoteList> {
   const destination = await namedDestination(from, context.destinations);
-  const { sources, entries, unreadable } = await lookAt(destination, source, context, signal);
+  const look = await lookAt(destination, source, context, signal);
+  const { sources, entries, unreadable } = look;
   if (source !== null && sources.length === 0) {
     const all = await findRemoteSources(destination, context.storage.namespace, signal);
     throw new BackupdError('source-not-found', `${from} has no backups of a source "${source}"`, {
@@ -41,5 +45,6 @@ export async function listRemote(
       ),
       ...unreadable.map(({ id, error }) => ({ id, why: error.message })),
     ],
+    warnings: lookWarnings(look, destination),
   };
 }

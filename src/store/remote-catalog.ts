@@ -39,6 +39,8 @@ export interface RemoteLook {
    * its upload is under way or was interrupted.
    */
   readonly unreadable: readonly UnreadableRemote[];
+  /** Whether there may be more, deleted or overwritten, that was not looked at, since backupd may not ask for it. */
+  readonly isPartial: boolean;
 }
 
 export interface RemoteEntry extends CatalogEntry {
@@ -66,7 +68,7 @@ const WIDTH = 32;
  * @throws BackupdError `destination-unavailable`, `destination-denied`, `storage-unavailable`
  */
 export async function lookAtRemote(query: RemoteQuery, signal: AbortSignal): Promise<RemoteLook> {
-  const listed = await listBackups(query, signal);
+  const { backups: listed, isPartial } = await listBackups(query, signal);
   const entries: RemoteEntry[] = [];
   const unreadable: UnreadableRemote[] = [];
   const sources = [...new Set(listed.map(({ source }) => source))].toSorted();
@@ -95,6 +97,7 @@ export async function lookAtRemote(query: RemoteQuery, signal: AbortSignal): Pro
     sources,
     entries: entries.toSorted((one, other) => order(one.manifest, other.manifest)),
     unreadable: unreadable.toSorted(order),
+    isPartial,
   };
 }
 
@@ -231,17 +234,30 @@ async function describe(
   reading: Reading,
   signal: AbortSignal,
 ): Promise<RemoteEntry> {
-  const used = [version, ...manifest.files.map((file) => versionsOf({ objects }, file)[0])].filter(
-    (one) => one !== undefined,
-  );
+  const used = [
+    { name: MANIFEST_FILE, version },
+    ...manifest.files.map((file) => ({
+      name: file.name,
+      version: versionsOf({ objects }, file)[0],
+    })),
+  ];
   return {
     manifest,
     receipts: await listRemoteReceipts({ objects, id: manifest.id }, reading, signal),
     flaw: findFlaw(manifest, objects),
-    isHidden: used.some(({ isLatest }) => !isLatest),
+    isHidden: used.some((file) => isHidden(file, objects)),
     manifestVersion: version,
     objects,
   };
+}
+
+/** Whether something else is there now; what was sent again is the same. */
+function isHidden(
+  { name, version }: { readonly name: string; readonly version: ListedVersion | undefined },
+  objects: RemoteObjects,
+): boolean {
+  const now = objects.get(name)?.find(({ isLatest }) => isLatest);
+  return version !== undefined && (now?.isDeleteMarker !== false || now.etag !== version.etag);
 }
 
 function findFlaw(manifest: ManifestSummary, objects: RemoteObjects): string | null {

@@ -23,18 +23,26 @@ export interface ListedBackup {
   readonly objects: ReadonlyMap<string, ListedVersion[]>;
 }
 
+/** What a listing found. */
+export interface Listed {
+  readonly backups: readonly ListedBackup[];
+  /** Whether there may be earlier versions that were not looked at, since backupd may not ask for them. */
+  readonly isPartial: boolean;
+}
+
 /** All that is named as a backup; objects that cannot be of one are left out. @throws what the destination throws */
-export async function listBackups(
-  query: Listing,
-  signal: AbortSignal,
-): Promise<readonly ListedBackup[]> {
+export async function listBackups(query: Listing, signal: AbortSignal): Promise<Listed> {
   const found = new Map<
     string,
     { source: string; id: BackupId; objects: Map<string, ListedVersion[]> }
   >();
-  const { namespace, source } = query;
+  const { destination, namespace, source, view } = query;
+  const keepsVersions =
+    view === 'recoverable' ? (await destination.inspect(signal)).keepsVersions : false;
   const prefix = source === null ? `${namespace}/` : sourcePrefix(namespace, source);
-  for await (const version of await listVersions(query, prefix, signal)) {
+  for await (const version of keepsVersions === true
+    ? destination.listVersions(prefix, signal)
+    : asVersions(destination, prefix, signal)) {
     const key = parseKey(version.key);
     if (key !== null && isOfBackup(key.name)) {
       const folder = `${key.source}/${key.id}`;
@@ -43,23 +51,12 @@ export async function listBackups(
       found.set(folder, { source: key.source, id: key.id, objects });
     }
   }
-  return [...found.values()];
+  return { backups: [...found.values()], isPartial: keepsVersions === null };
 }
 
 /** Whether an object in the folder of a backup can be one of ours. */
 function isOfBackup(name: string): boolean {
   return isRecordName(name) || isArchiveName(name);
-}
-
-async function listVersions(
-  { destination, view }: Listing,
-  prefix: string,
-  signal: AbortSignal,
-): Promise<AsyncIterable<ListedVersion>> {
-  if (view === 'recoverable' && (await destination.inspect(signal)).keepsVersions === true) {
-    return destination.listVersions(prefix, signal);
-  }
-  return asVersions(destination, prefix, signal);
 }
 
 async function* asVersions(

@@ -55,7 +55,7 @@ async function listCopiesCommand(
   out: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const { copies, unusable } = await listRemote(wanted, app, signal);
+  const { copies, unusable, warnings } = await listRemote(wanted, app, signal);
   out.printJson(
     copies.map((entry) => ({
       ...describeEntry(entry),
@@ -75,6 +75,7 @@ async function listCopiesCommand(
       ),
     );
   }
+  out.note(...warnings.map(({ message }) => warningLine(message)));
   out.note(...unusable.map(({ id, why }) => warningLine(`not shown: ${id} is no backup: ${why}`)));
   return 0;
 }

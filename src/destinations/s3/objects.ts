@@ -219,7 +219,13 @@ export async function removeObject(
   object: ObjectName,
   signal: AbortSignal,
 ): Promise<Removal> {
-  const action = object.versionId === null ? 's3:DeleteObject' : 's3:DeleteObjectVersion';
+  const action =
+    object.versionId === null
+      ? 's3:DeleteObject'
+      : // Of a bucket that keeps none: stores do not agree on which of the two it takes.
+        object.versionId === 'null'
+        ? 's3:DeleteObject with s3:DeleteObjectVersion'
+        : 's3:DeleteObjectVersion';
   const command = new bucket.sdk.DeleteObjectCommand(asParameters(bucket, object));
   try {
     const { DeleteMarker } = await bucket.ask(

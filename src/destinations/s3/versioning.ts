@@ -1,7 +1,7 @@
 import type { Bucket } from './bucket.ts';
-import { isNoAnswer } from './failures.ts';
+import { isNoAnswer, isUnsupported } from './failures.ts';
 
-/** Whether what is replaced or deleted stays behind as a version; null where the store does not say. */
+/** Whether what is replaced or deleted stays behind as a version; null where it may not be asked. */
 export async function versioning(bucket: Bucket, signal: AbortSignal): Promise<boolean | null> {
   const command = new bucket.sdk.GetBucketVersioningCommand({ Bucket: bucket.place.bucket });
   try {
@@ -13,6 +13,9 @@ export async function versioning(bucket: Bucket, signal: AbortSignal): Promise<b
     // Suspended: what was there before stays, and deleting hides it.
     return Status !== undefined;
   } catch (error) {
+    if (isUnsupported(error)) {
+      return false;
+    }
     if (isNoAnswer(error)) {
       return null;
     }

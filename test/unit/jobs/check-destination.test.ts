@@ -31,7 +31,7 @@ test.each([false, true])(
     expect(Object.values(found).map(({ ok }) => ok)).toEqual([true, true, true, true]);
     expect(found['destination']?.message).toContain('in eu-central-1, off-site');
     expect(found['owner']?.message).toContain('has no owner yet');
-    expect(found['access']?.message).toBe('can be written, read and removed');
+    expect(found['access']?.message).toBe('can be listed, written, read and removed');
     expect(await Array.fromAsync(place.listVersions('', never))).toEqual([]);
   },
 );
@@ -61,6 +61,20 @@ test.each(['get', 'remove', 'put'] as const)(
     expect(stage.place.keys()).toHaveLength(method === 'remove' ? 1 : 0);
   },
 );
+
+test('a right to list that is missing is told, and nothing is written', async () => {
+  await using stage = await copiesStage();
+  stage.place.onRequest = ({ method }) => {
+    if (method === 'list') {
+      throw new BackupdError('destination-denied', 's3:ListBucket was denied');
+    }
+  };
+  expect((await look(stage))['access']).toMatchObject({
+    ok: false,
+    message: 's3:ListBucket was denied',
+  });
+  expect(stage.place.requests.map(({ method }) => method)).not.toContain('put');
+});
 
 test('a clock that is far off, and somebody else who owns the namespace, are told', async () => {
   const { clock } = await lookAt({ facts: { clockAheadMs: -1_200_000 } });

@@ -108,6 +108,17 @@ describe('chooseRestore', () => {
     });
   });
 
+  test('--from says what was not looked at', async () => {
+    await using here = await copyStage({ keepsVersions: true, facts: { keepsVersions: null } });
+    await expect(here.choose({ from: 's3' })).rejects.toMatchObject({
+      hint: containing('s3:GetBucketVersioning is denied'),
+    });
+    await here.add(1);
+    expect(await here.choose({ from: 's3' })).toMatchObject({
+      warnings: [{ code: 'earlier-unseen' }],
+    });
+  });
+
   test('--from says why there is nothing', async () => {
     await using here = await copyStage();
     await expect(here.choose({ from: 's3' })).rejects.toMatchObject({

@@ -110,7 +110,7 @@ test('show and cat go to a copy where the backup is not here, and list tells of 
   expect(await catBytes()).toBe(manifest.files[0]?.dumpBytes);
   expect(await showBackup(manifest.id, app, NEVER)).toEqual({ manifest, receipts: [] });
   const listed = await listRemote({ source: 'db', from: 's3' }, app, NEVER);
-  expect(listed).toEqual({ copies: [having({ isHidden: false })], unusable: [] });
+  expect(listed).toEqual({ copies: [having({ isHidden: false })], unusable: [], warnings: [] });
   await expect(listRemote({ source: 'app', from: 's3' }, app, NEVER)).rejects.toMatchObject({
     code: 'source-not-found',
     hint: 'There are: db.',

@@ -252,6 +252,26 @@ describe('where versions are kept', () => {
     expect((await here.look({ view: 'current' })).entries).toEqual([]);
   });
 
+  test('what was sent again is what it was', async () => {
+    await using here = await stage({ keepsVersions: true });
+    const manifest = await here.add(1);
+    const key = keyOf(manifest, 'shop.dump.zst');
+    const text = here.destination.text(key) ?? '';
+    here.destination.lose(key);
+    expect((await here.look()).entries).toMatchObject([{ isHidden: true }]);
+    here.destination.alter(key, text);
+    expect((await here.look()).entries).toMatchObject([{ isHidden: false, flaw: null }]);
+  });
+
+  test('who may not ask for versions is told that they were not looked at', async () => {
+    await using here = await stage({ keepsVersions: true, facts: { keepsVersions: null } });
+    here.destination.lose(keyOf(await here.add(1), 'manifest.json'));
+    expect(await here.look()).toMatchObject({ entries: [], isPartial: true });
+    expect(await here.look({ view: 'current' })).toMatchObject({ isPartial: false });
+    await using known = await stage({ keepsVersions: true });
+    expect(await known.look()).toMatchObject({ isPartial: false });
+  });
+
   test('a forged manifest does not hide the one that was there first', async () => {
     await using here = await stage({ keepsVersions: true });
     const manifest = await here.add(1);
