@@ -11,7 +11,7 @@ import type { Settings } from './core/settings.ts';
 import { openDestination } from './destinations/open.ts';
 import { connectDocker, pingDocker } from './docker/connect.ts';
 import { openKeys, sweepKeys } from './encryption/keys.ts';
-import { adoptNamespace } from './jobs/adopt-namespace.ts';
+import { adoptFromAny, adoptNamespace } from './jobs/adopt-namespace.ts';
 import type { App, ConfiguredDestination } from './jobs/context.ts';
 import { namedDestination } from './jobs/named-destination.ts';
 import { inspection } from './inspection.ts';
@@ -34,6 +34,8 @@ export interface OpenOptions {
   readonly access: 'read' | 'write' | 'report';
   /** The destination that is read from, whose namespace an unused directory takes over; null: none. */
   readonly from: string | null;
+  /** Whether the command looks for a backup at all destinations where it is not here: then such a directory takes over theirs. */
+  readonly searches?: boolean;
   /** Told what is wrong with the configuration before anything is opened; throws where that must not be. */
   readonly admit: (problems: readonly ConfigProblem[]) => void;
   readonly emit: Emit;
@@ -168,15 +170,17 @@ async function openDirectory(
 }
 
 async function findNamespace(
-  { access, from, destinations, surroundings }: Opening,
+  { access, from, searches = false, destinations, surroundings }: Opening,
   signal: AbortSignal,
 ): Promise<string> {
   // A reader records nothing, so it need not ask Docker.
   const own =
     access === 'write' ? await surroundings.project(AbortSignal.timeout(OWN_TIMEOUT_MS)) : null;
-  return from === null
-    ? (own ?? 'default')
-    : adoptNamespace(await namedDestination(from, destinations), own, signal);
+  if (from !== null) {
+    return adoptNamespace(await namedDestination(from, destinations), own, signal);
+  }
+  const found = searches ? await adoptFromAny(destinations, own, signal) : null;
+  return found ?? own ?? 'default';
 }
 
 /** Stands for a directory that could not be opened. */

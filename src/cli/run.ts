@@ -28,6 +28,8 @@ export interface AppOptions {
   readonly access: 'read' | 'write' | 'report';
   /** The destination that the command reads from, whose namespace an unused directory takes over; null: none. */
   readonly from: string | null;
+  /** Whether the command looks for a backup at all destinations where it is not here: then such a directory takes over theirs. */
+  readonly searches?: boolean;
   /** Told what is wrong with the configuration before anything is opened; throws where that must not be. */
   readonly admit: (problems: readonly ConfigProblem[]) => void;
   /** Told what happens, beside the listeners that the app has of its own. */
@@ -128,6 +130,7 @@ async function executeOnApp(
             command: describeCommand(command),
             access: handler.access,
             from: destinationOf(command),
+            searches: command.name === 'show' || command.name === 'cat',
             admit: (problems) => {
               checkProblems(problems, needsOf(command, handler));
             },

@@ -1,6 +1,7 @@
 import type { Destination } from '../core/destination.ts';
 import { BackupdError } from '../core/errors.ts';
 import { findNamespaces } from '../store/remote-catalog.ts';
+import type { ConfiguredDestination } from './context.ts';
 
 /**
  * The namespace that a directory without any takes over from the destination that it is filled from: the only one there,
@@ -31,4 +32,27 @@ export async function adoptNamespace(
     `${destination.place} holds backups of ${found.length} namespaces: ${found.join(', ')}`,
     { hint: `Say which one is meant: set BACKUPD_NAMESPACE, for example to ${only}.` },
   );
+}
+
+/**
+ * The same, from the first destination that holds backups.
+ * @returns null: none does, or none could be asked, which whoever looks for a backup there finds as well
+ * @throws BackupdError `config-invalid` naming the namespaces where there are several
+ */
+export async function adoptFromAny(
+  destinations: readonly ConfiguredDestination[],
+  own: string | null,
+  signal: AbortSignal,
+): Promise<string | null> {
+  for (const configured of destinations) {
+    try {
+      return await adoptNamespace(await configured.open(), own, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof BackupdError) || error.code === 'config-invalid') {
+        throw error;
+      }
+    }
+  }
+  return null;
 }

@@ -39,6 +39,8 @@ test('an empty host restores with nothing but the bucket', async () => {
   await bucket.put(manifest);
   await using empty = await startPostgres();
   await using host = await stage.emptyHost(bucket.env);
+  // Readers find the namespace too, and record nothing.
+  expect(await host.json(['show', manifest.id])).toMatchObject({ namespace: 'shop' });
   expect(await host.json(['list', '--from', 's3'])).toEqual([
     having({ id: manifest.id, copies: [having({ destination: 's3' })] }),
   ]);

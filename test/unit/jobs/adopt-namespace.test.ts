@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { adoptNamespace } from '../../../src/jobs/adopt-namespace.ts';
+import { BackupdError } from '../../../src/core/errors.ts';
+import { adoptFromAny, adoptNamespace } from '../../../src/jobs/adopt-namespace.ts';
 import { containing } from '../../support/matchers.ts';
 import { memoryDestination, type MemoryDestination } from '../../support/memory-destination.ts';
 import { backupId } from '../../support/storage.ts';
+import { asConfigured } from '../../support/copies.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -34,5 +36,19 @@ test('of several that of this project is; else one is asked for', async () => {
 test('an empty bucket makes nothing of the directory', async () => {
   await expect(adoptNamespace(await withNamespaces(), 'shop', NEVER)).rejects.toMatchObject({
     code: 'backup-not-found',
+  });
+});
+
+test('who looks everywhere takes over that of the first destination that holds any', async () => {
+  const down = await withNamespaces('crm');
+  down.onRequest = () => {
+    throw new BackupdError('destination-unavailable', 'nobody answers');
+  };
+  const all = [down, await withNamespaces(), await withNamespaces('shop')].map(asConfigured);
+  expect(await adoptFromAny(all, null, NEVER)).toBe('shop');
+  expect(await adoptFromAny(all.slice(0, 2), null, NEVER)).toBeNull();
+  const several = asConfigured(await withNamespaces('shop', 'crm'));
+  await expect(adoptFromAny([several], null, NEVER)).rejects.toMatchObject({
+    code: 'config-invalid',
   });
 });
