@@ -152,6 +152,14 @@ test('clocks that are apart, with both times', async () => {
   );
 });
 
+test('somebody there who says nothing', async () => {
+  stage.proxy.disturb({ operation: 'PutObject' }, 'stall');
+  expect(await failure(stage.openImpatient())).toMatchObject({
+    code: 'destination-unavailable',
+    message: expect.stringContaining('cannot be reached: no answer within 2s') as string,
+  });
+});
+
 test('unreachable, and nobody there', async () => {
   expect((await failure(stage.open({ endpoint: 'http://127.0.0.1:1' }))).message).toContain(
     '127.0.0.1:1 cannot be reached: connection refused (ECONNREFUSED)',

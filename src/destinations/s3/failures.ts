@@ -1,5 +1,6 @@
 import { getSystemErrorMap } from 'node:util';
 import { describeClocks } from '../../core/clocks.ts';
+import { formatDuration } from '../../core/duration.ts';
 import { BackupdError } from '../../core/errors.ts';
 import type { StoreClock } from './http.ts';
 
@@ -254,7 +255,11 @@ function reason(error: StoreError): string {
   if (known !== undefined) {
     return `${known[1]} (${known[0]})`;
   }
-  return said(error);
+  // The SDK's own words speak of its parts and settings.
+  const [, ms] = /(\d+) ?ms\b/.exec(error.message) ?? [];
+  return error.name === 'TimeoutError' && ms !== undefined
+    ? `no answer within ${formatDuration(Number(ms))}`
+    : said(error);
 }
 
 /** The word and the words of the store, as they may be shown. */
