@@ -13,10 +13,22 @@ const LONGEST = 600;
 /** So many news are spelt out in one message. */
 const MOST_LINES = 20;
 
+/** What is markup in chat or mail, and what looks like it: `count(*) > 9` has to be understood. */
+const LOOKALIKES: Readonly<Record<string, string>> = {
+  '<': '\u2039',
+  '>': '\u203A',
+  '*': '\u2217',
+  '`': "'",
+  '~': '\u223C',
+  '|': '\u00A6',
+  // The beginning of the address of a link.
+  '](': '] (',
+};
+
 /** In one line and without anything that is more than text in mail and chat: names can hold whatever somebody typed. */
 export function plainText(text: string): string {
   const plain = text
-    .replaceAll(/[<>*`~|]/g, '')
+    .replaceAll(/[<>*`~|]|\]\(/g, (found) => LOOKALIKES[found] ?? '')
     .replaceAll(/[\p{C}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim();
   return plain.length <= LONGEST ? plain : `${plain.slice(0, LONGEST)}...`;
@@ -75,8 +87,8 @@ function describeSeveral(news: readonly News[], namespace: string, nowMs: number
     news.filter(({ tells }) => tells !== 'open').length,
   ];
   const counts = [
-    ...(wrong > 0 ? [`${wrong} problems`] : []),
-    ...(over > 0 ? [`${over} are over`] : []),
+    ...(wrong > 0 ? [`${wrong} ${wrong === 1 ? 'problem' : 'problems'}`] : []),
+    ...(over > 0 ? [`${over} ${over === 1 ? 'is' : 'are'} over`] : []),
   ];
   const more = news.length - MOST_LINES;
   return {

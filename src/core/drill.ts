@@ -162,28 +162,30 @@ export type DrillCheck =
   | { readonly kind: 'command'; readonly command: string }
   | { readonly kind: 'statement'; readonly database: string | null; readonly statement: string };
 
-/** `exec: command`, `database: statement` or a statement alone. */
-export function parseCheck(text: string, databases: readonly string[]): DrillCheck {
+/**
+ * `exec: command`, `database: statement`, or a statement alone where there is one database only.
+ * @returns null: which database is meant is not said, or it is not in the backup
+ */
+export function parseCheck(text: string, databases: readonly string[]): DrillCheck | null {
   const command = /^\s*exec:\s*(.*)$/s.exec(text)?.[1];
   if (command !== undefined) {
     return { kind: 'command', command };
   }
   // Only what is a database of this backup: a statement may have a colon, too.
   const database = databases.find((name) => text.trimStart().startsWith(`${name}:`));
-  return database === undefined
-    ? {
-        kind: 'statement',
-        database: databases.length === 1 ? (databases[0] ?? null) : null,
-        statement: text.trim(),
-      }
-    : {
-        kind: 'statement',
-        database,
-        statement: text
-          .trimStart()
-          .slice(database.length + 1)
-          .trim(),
-      };
+  if (database === undefined) {
+    // Every PostgreSQL server has this one, and it is seldom meant.
+    const others = databases.filter((name) => name !== 'postgres');
+    const [only = null, another] = others.length === 0 ? databases : others;
+    return another === undefined
+      ? { kind: 'statement', database: only, statement: text.trim() }
+      : null;
+  }
+  const statement = text
+    .trimStart()
+    .slice(database.length + 1)
+    .trim();
+  return { kind: 'statement', database, statement };
 }
 
 /** Whether the first value of a statement says yes. */

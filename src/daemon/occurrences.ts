@@ -39,6 +39,8 @@ export interface Followed {
   state: ScheduleState;
   /** What is to be offered apart from the schedule: its first backup, or one that failed; null: nothing is. */
   wanted: Wanted | null;
+  /** When the run began whose backup was lost, and is made up for by another one; null: none was. */
+  madeUpFor: string | null;
 }
 
 export interface Wanted {

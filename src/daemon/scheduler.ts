@@ -1,4 +1,4 @@
-import { isGood } from '../core/catalog-entry.ts';
+import { isDamaged, isGood } from '../core/catalog-entry.ts';
 import { aheadMs } from '../core/newest.ts';
 import { triesInRow } from '../core/retry.ts';
 import { dueRun, followClock, nextRunAt } from '../core/schedule.ts';
@@ -49,6 +49,7 @@ async function follow(following: Following, discovery: Discovery, nowMs: number)
       bySource.set(bound.job.source, await begin(following, bound, nowMs));
     } else {
       known.bound = bound;
+      await wantAgain(following, known, nowMs);
     }
   }
   const there = new Set(discovery.sources.map(({ job }) => job.source));
@@ -68,7 +69,7 @@ async function begin(following: Following, bound: BoundSource, nowMs: number): P
     await save(following, source, state);
   }
   const wanted = await findWanted(following, bound, { sinceMs: state.firstSeenAtMs, nowMs });
-  return { bound, state, wanted };
+  return { bound, state, wanted, madeUpFor: null };
 }
 
 /** A first backup, or the next try of what an earlier life was to try again. */
@@ -95,6 +96,33 @@ async function findWanted(
   // A clock that was set back is not waited for.
   const atMs = Math.min(Math.max(nowMs, Date.parse(retryAt)), nowMs + LONGEST_WAIT_MS);
   return { trigger, number, atMs, unlessSinceMs: Date.parse(at) };
+}
+
+/** Where what the last run made is gone or was found damaged, and there is no other: another one, as if there never was any. */
+async function wantAgain(following: Following, entry: Followed, nowMs: number): Promise<void> {
+  const { source, schedule } = entry.bound.job;
+  const { storage, catalog } = following.app.context;
+  if (entry.wanted !== null || schedule.patterns.length === 0) {
+    return;
+  }
+  // What cannot be read is told by whoever looks at the directory.
+  const entries = await catalog.entries(source).catch(() => null);
+  if (entries === null || entries.some((one) => isGood(one))) {
+    return;
+  }
+  const [last] = (await readAttempts(storage.dir, source)).attempts;
+  const made = entries.find(({ manifest }) => manifest.id === last?.id);
+  const isLost = made === undefined || isDamaged(made);
+  if (last?.outcome === 'success' && isLost && last.at !== entry.madeUpFor) {
+    entry.madeUpFor = last.at;
+    entry.wanted = { trigger: 'first', number: 1, atMs: nowMs, unlessSinceMs: null };
+    const why = made === undefined ? 'it is not there any more' : 'it was found damaged';
+    following.onTrouble('the last good backup is lost, another one is made', {
+      source,
+      id: last.id,
+      why,
+    });
+  }
 }
 
 async function hasBackup(catalog: App['context']['catalog'], source: string): Promise<boolean> {

@@ -1,6 +1,9 @@
 import type { Logger } from 'pino';
+import { isDamaged, type CatalogEntry } from '../core/catalog-entry.ts';
+import { toFailure } from '../core/errors.ts';
 import { nextReading, nextSamples, type NextReading } from '../core/rotation.ts';
 import type { ConfiguredDestination } from '../jobs/context.ts';
+import { recordStored } from '../jobs/fetch-backup.ts';
 import { healBackup, type Healing } from '../jobs/heal.ts';
 import { sampleCopy } from '../jobs/sample-copies.ts';
 import { damagedBackups, verifyBackups, type BackupRef, type VerifyApp } from '../jobs/verify.ts';
@@ -80,6 +83,7 @@ async function doNext(verifying: Verifying, signal: AbortSignal): Promise<number
   const found = await damagedBackups(app.context);
   const damaged = found.find((backup) => mayTry(verifying, healKey(backup)));
   if (damaged !== undefined) {
+    await noteGlance(damaged, entries, app);
     await heal(damaged, verifying, signal);
     return nowMs;
   }
@@ -111,6 +115,35 @@ function healKey({ source, id }: BackupRef): string {
   return `mend ${source}/${id}`;
 }
 
+/** What is seen at a glance need not be read to be written down, whatever becomes of it. */
+async function noteGlance(
+  damaged: BackupRef,
+  entries: readonly CatalogEntry[],
+  { context }: VerifyApp,
+): Promise<void> {
+  const unread = entries.find((entry) => isOf(entry, damaged) && !isDamaged(entry));
+  const message = unread === undefined ? null : await context.catalog.wrongFile(unread);
+  if (message === null) {
+    return;
+  }
+  const { source, id } = damaged;
+  try {
+    await recordStored(damaged, message, context);
+  } catch (error) {
+    // Retention was quicker.
+    if (toFailure(error).code === 'backup-not-found') {
+      return;
+    }
+    throw error;
+  }
+  const failure = { code: 'archive-corrupt', message: `${id}: ${message}`, hint: null } as const;
+  context.emit({ type: 'verified', source, id, failure });
+}
+
+function isOf({ manifest }: CatalogEntry, { source, id }: BackupRef): boolean {
+  return manifest.source === source && manifest.id === id;
+}
+
 function mayTry({ notBefore, nowMs }: Verifying, key: string): boolean {
   return (notBefore.get(key) ?? 0) <= nowMs;
 }
@@ -132,7 +165,8 @@ async function readBack(
   }
 }
 
-const NOT_MENDED: Readonly<Record<Exclude<Healing, 'mended'>, string>> = {
+const NOT_MENDED: Readonly<Record<Healing, string>> = {
+  mended: 'what a copy made of it is not whole either',
   'no-copy': 'no destination has a whole copy of it',
   'not-asked': 'a destination could not be asked, and no other has a whole copy of it',
   archived: 'its copy is in an archive, and has to be asked back: a restore of it does that',
@@ -152,15 +186,31 @@ async function heal(
     if (healing === 'no-copy' || healing === 'nothing-to-mend') {
       notBefore.set(healKey(backup), nowMs + SELDOM_MS);
     }
-    if (healing === 'mended') {
-      await verifyBackups({ source: null, id: `${source}/${id}` }, app, signal);
-    } else if (isFirst) {
+    const isWhole = await isSeenWhole(backup, healing, app, signal);
+    if (!isWhole && isFirst) {
       log.warn({ source, id, reason: NOT_MENDED[healing] }, 'damaged backup not mended');
     }
   } catch (error) {
     signal.throwIfAborted();
+    if (toFailure(error).code === 'locked') {
+      notBefore.set(healKey(backup), nowMs + LOOK_EVERY_MS);
+    }
     log.error({ source, id, ...troubleFields(error) }, 'damaged backup not mended');
   }
+}
+
+/** What is stored as it was written may have been mended by somebody else since: reading it tells. */
+async function isSeenWhole(
+  { source, id }: BackupRef,
+  healing: Healing,
+  app: VerifyApp,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (healing !== 'mended' && healing !== 'nothing-to-mend') {
+    return false;
+  }
+  const [read] = await verifyBackups({ source: null, id: `${source}/${id}` }, app, signal);
+  return read?.ok === true && (healing === 'mended' || read.depth === 'content');
 }
 
 async function sample(

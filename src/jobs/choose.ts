@@ -105,7 +105,11 @@ export function warnOfNewer(
 function noneIsGood(count: number): BackupdError {
   return new BackupdError(
     'backup-not-found',
-    count === 0 ? 'there is no backup' : `none of the ${count} backups is good`,
+    count === 0
+      ? 'there is no backup'
+      : count === 1
+        ? 'the only backup is not good'
+        : `none of the ${count} backups is good`,
     {
       hint:
         count === 0

@@ -152,8 +152,13 @@ async function askChecks(
   if (drillCheck === null) {
     return [];
   }
+  const check = parseCheck(drillCheck, databases);
+  if (check === null) {
+    const found = `not run: the backup has the databases ${databases.join(', ')}; begin with the one that is meant, and a colon`;
+    return [{ check: drillCheck, ok: false, found }];
+  }
   try {
-    const { ok, found } = await scratch.ask(parseCheck(drillCheck, databases), signal);
+    const { ok, found } = await scratch.ask(check, signal);
     return [{ check: drillCheck, ok, found }];
   } catch (error) {
     signal.throwIfAborted();

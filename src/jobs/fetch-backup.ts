@@ -1,7 +1,7 @@
 import { pacedFile } from '../archive/paced-file.ts';
 import { checkStored } from '../archive/read-archive.ts';
 import { BackupdError, toFailure } from '../core/errors.ts';
-import type { ArchiveFile } from '../core/manifest.ts';
+import type { ArchiveFile, Manifest } from '../core/manifest.ts';
 import type { Download } from '../store/download.ts';
 import { fetchFile } from '../store/download-file.ts';
 import { versionsOf } from '../store/remote-catalog.ts';
@@ -25,8 +25,27 @@ export async function fetchBackup(
   signal: AbortSignal,
 ): Promise<void> {
   const damaged = await findDamaged(copy, { context }, signal);
+  const [first] = damaged;
+  const { source, id } = copy.manifest;
+  const here = await context.catalog.entries(source);
+  if (first !== undefined && here.some(({ manifest }) => manifest.id === id)) {
+    await recordStored({ source, id }, first.message, context);
+  }
   const files = damaged.map(({ file }) => file);
   await fetchFiles(copy, files, context, signal);
+}
+
+/**
+ * Writes down that what is stored here is not what was written, also where the damage was found in the content: this is what a
+ * copy can make good. @throws BackupdError `backup-not-found` where the backup was removed meanwhile
+ */
+export async function recordStored(
+  backup: Pick<Manifest, 'source' | 'id'>,
+  message: string,
+  { catalog }: Pick<JobContext, 'catalog'>,
+): Promise<void> {
+  const at = new Date().toISOString();
+  await catalog.addReceipt({ manifest: backup }, { type: 'damaged', at, depth: 'stored', message });
 }
 
 /** The same where it is known which files are not whole here. */

@@ -2,7 +2,7 @@ import { toFailure } from '../core/errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import { isArchived } from './bring-back.ts';
 import type { JobContext } from './context.ts';
-import { fetchFiles, findDamaged } from './fetch-backup.ts';
+import { fetchFiles, findDamaged, recordStored } from './fetch-backup.ts';
 import { searchCopies } from './find-copy.ts';
 import type { BackupRef, VerifyApp } from './verify.ts';
 
@@ -27,7 +27,7 @@ export async function healBackup(
   signal: AbortSignal,
 ): Promise<Healing> {
   const { context } = app;
-  const { storage, command, catalog, emit } = context;
+  const { storage, command, emit } = context;
   const { source, id } = backup;
   const { copy, failures } = await searchCopies(
     source,
@@ -49,10 +49,8 @@ export async function healBackup(
   }
   const request = { command: `${command}: mend ${id}`, waitMs: 0 };
   await using lock = await acquireLock(storage.dir, source, request, signal);
-  const at = new Date().toISOString();
-  // It may have been found in the content: that it is the stored bytes which differ is what the copy can make good. One
-  // that was removed meanwhile takes no receipt, and does not come back.
-  await catalog.addReceipt({ manifest: backup }, { type: 'damaged', at, depth: 'stored', message });
+  // One that was removed meanwhile takes no receipt, and does not come back.
+  await recordStored(backup, message, context);
   emit({ type: 'copy-taken', source, id, destination: copy.destination.name, why: message });
   const files = damaged.map(({ file }) => file);
   await fetchFiles(copy, files, context, AbortSignal.any([signal, lock.lost]));

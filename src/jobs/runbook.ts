@@ -1,3 +1,4 @@
+import { hasCopy } from '../core/copies.ts';
 import type { DestinationSettings } from '../core/destination-settings.ts';
 import type { Job } from '../core/job.ts';
 import type { Manifest } from '../core/manifest.ts';
@@ -26,8 +27,10 @@ export interface RunbookSource {
   readonly status: SourceStatus;
   /** Null for one that is gone. */
   readonly job: Job | null;
-  /** Its last good backup; null: there is none. */
+  /** Its last good backup, or else the newest one of which there is a copy; null: there is none. */
   readonly latest: Manifest | null;
+  /** The destination whose copy is taken, since it is not whole here; null: it is. */
+  readonly takenFrom: string | null;
 }
 
 export interface RunbookDestination {
@@ -51,7 +54,7 @@ export async function collectRunbook(app: App, now: Date, signal: AbortSignal): 
       sources.map(async (status) => ({
         status,
         job: discovery.sources.find(({ job }) => job.source === status.source)?.job ?? null,
-        latest: await findLatest(app, status),
+        ...(await findLatest(app, status)),
       })),
     ),
     destinations: settings.destinations.map((each) => ({
@@ -63,8 +66,24 @@ export async function collectRunbook(app: App, now: Date, signal: AbortSignal): 
 }
 
 async function findLatest(
-  { context }: App,
+  { context: { catalog, destinations } }: App,
   { source, lastSuccessId }: SourceStatus,
-): Promise<Manifest | null> {
-  return lastSuccessId === null ? null : context.catalog.manifest(source, lastSuccessId);
+): Promise<Pick<RunbookSource, 'latest' | 'takenFrom'>> {
+  if (lastSuccessId !== null) {
+    return { latest: await catalog.manifest(source, lastSuccessId), takenFrom: null };
+  }
+  const names = destinations.map(({ settings }) => settings.name);
+  const damaged = (await catalog.entries(source)).filter(
+    ({ manifest }) => manifest.kind !== 'safety' && !manifest.suspicious,
+  );
+  // Ids sort by time.
+  for (const entry of damaged.toSorted((one, other) =>
+    one.manifest.id < other.manifest.id ? 1 : -1,
+  )) {
+    const takenFrom = names.find((name) => hasCopy(entry, name));
+    if (takenFrom !== undefined) {
+      return { latest: await catalog.manifest(source, entry.manifest.id), takenFrom };
+    }
+  }
+  return { latest: null, takenFrom: null };
 }

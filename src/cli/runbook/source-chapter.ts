@@ -10,13 +10,18 @@ import { loadCommands } from './stock-tools.ts';
 
 /** How one source is restored. */
 export function sourceChapter(source: RunbookSource, runbook: Runbook): readonly Block[] {
-  const { status, latest } = source;
+  const { status, latest, takenFrom } = source;
   return [
     `## ${status.source}`,
     facts(source),
     ...(latest === null
-      ? ['There is no good backup of it yet: nothing can be restored.']
+      ? nothingHere(status.source, runbook)
       : [
+          ...(takenFrom === null
+            ? []
+            : [
+                `**What is here of it is damaged.** backupd takes the copy at ${takenFrom} by itself; with stock tools alone take the folder from there.`,
+              ]),
           ...here(status.source, latest, runbook),
           ...beside(status.source, latest, runbook),
           ...runbook.destinations.flatMap((each) => fromThere(source, latest, each, runbook)),
@@ -25,15 +30,33 @@ export function sourceChapter(source: RunbookSource, runbook: Runbook): readonly
   ];
 }
 
-function facts({ status, job, latest }: RunbookSource): Block {
+function nothingHere(source: string, runbook: Runbook): readonly Block[] {
+  const { container } = placesOf(runbook);
+  const lists = runbook.destinations.map(
+    ({ settings: { name } }) => `docker exec ${container} backupd list ${source} --from ${name}`,
+  );
+  return [
+    'There is no good backup of it here.',
+    ...(lists.length === 0
+      ? []
+      : [
+          'Whether there is one elsewhere, and then `restore` with the same `--from`:',
+          block('sh', lists),
+        ]),
+  ];
+}
+
+function facts({ status, job, latest, takenFrom }: RunbookSource): Block {
   const rows = [
-    ['What', `${status.engine ?? 'not known'}, ${where({ status, job, latest })}`],
+    ['What', `${status.engine ?? 'not known'}, ${where({ job, latest })}`],
     ['Databases', latest === null ? '-' : latest.databases.map((name) => code(name)).join(', ')],
     [
       'Last good backup',
       latest === null
         ? 'none'
-        : `${code(latest.id)}, ${formatInstant(status.lastSuccessAt)}, ${formatOptionalSize(status.sizeBytes)}`,
+        : takenFrom === null
+          ? `${code(latest.id)}, ${formatInstant(status.lastSuccessAt)}, ${formatOptionalSize(status.sizeBytes)}`
+          : `${code(latest.id)}, ${formatInstant(latest.finishedAt)}, whole at ${takenFrom} only`,
     ],
     ['Next backup', formatInstant(status.nextRunAt)],
     [
@@ -47,7 +70,7 @@ function facts({ status, job, latest }: RunbookSource): Block {
   return table(['', ''], rows);
 }
 
-function where({ job, latest }: RunbookSource): string {
+function where({ job, latest }: Pick<RunbookSource, 'job' | 'latest'>): string {
   const name = job === null ? (latest === null ? null : targetOf(latest)) : specName(job.target);
   const gone = job === null ? ' (not there when this was written)' : '';
   return name === null ? 'gone' : `in ${code(name)}${gone}`;

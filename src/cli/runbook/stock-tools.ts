@@ -38,7 +38,8 @@ const LOADERS: Readonly<Record<Manifest['engine'], Loader>> = {
   postgres: ({ database }) => [
     database === null
       ? 'PLAIN | docker exec -i $DB psql -U postgres -d postgres'
-      : 'PLAIN | docker exec -i $DB pg_restore -U postgres --create --exit-on-error -d postgres',
+      : // Every server has this one.
+        `PLAIN | docker exec -i $DB pg_restore -U postgres ${database === 'postgres' ? '' : '--create '}--exit-on-error -d postgres`,
   ],
   mysql: mysqlLoader('mysql', 'MYSQL_ROOT_PASSWORD'),
   mariadb: mysqlLoader('mariadb', 'MARIADB_ROOT_PASSWORD'),

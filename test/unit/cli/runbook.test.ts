@@ -162,12 +162,42 @@ describe('a runbook', () => {
     );
   });
 
+  test('a backup that is whole at a destination only is restored from there', async () => {
+    const place = { kind: 'directory', path: '/mnt/nas/copies' } as const;
+    const destination = configured(memoryDestination(), { name: 'nas', place });
+    await using fake = await fakeApp({ destinations: [destination] });
+    fake.discovery.sources.push(boundSource('db'));
+    const manifest = await fake.add({ id: backupId(1) });
+    const at = '2026-11-22T03:00:00.000Z';
+    const { catalog } = fake.app.context;
+    await catalog.addReceipt({ manifest }, { type: 'damaged', at, message: 'torn' });
+    const settings = { ...fake.app.settings, destinations: [destination.settings] };
+    const without = section(await write(fake, { settings }), '## db');
+    expect(without).toContain('There is no good backup of it here');
+    expect(without).toContain('backupd list db --from nas');
+    await catalog.addReceipt({ manifest }, { type: 'uploaded', at, destination: 'nas', files: [] });
+    const text = await write(fake, { settings });
+    expect(section(text, '## db')).toContain('whole at nas only');
+    expect(section(text, '## db')).toContain('**What is here of it is damaged.**');
+    expect(commands(text, '### db: on another host, from nas')).toContain('--from nas');
+  });
+
+  test('loads the database that every server has into it', async () => {
+    await using fake = await fakeApp();
+    fake.discovery.sources.push(boundSource('db'));
+    const file = { ...SAMPLE_ARCHIVE, name: 'postgres.dump.zst', database: 'postgres' };
+    await fake.add({ databases: ['postgres', 'shop'], files: [SAMPLE_ARCHIVE, file] });
+    const stock = commands(await write(fake), '### db: with stock tools alone');
+    expect(stock).toContain('pg_restore -U postgres --exit-on-error -d postgres\n');
+    expect(stock).toContain('pg_restore -U postgres --create --exit-on-error -d postgres\n');
+  });
+
   test('says plainly what cannot be restored', async () => {
     await using fake = await fakeApp();
     expect(await write(fake)).toContain('**There is no source: nothing is backed up.**');
     fake.discovery.sources.push(boundSource('db'));
     const text = await write(fake);
-    expect(section(text, '## db')).toContain('There is no good backup of it yet');
+    expect(section(text, '## db')).toContain('There is no good backup of it here');
     expect(text).not.toContain('### db');
   });
 

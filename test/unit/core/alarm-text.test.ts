@@ -44,6 +44,8 @@ test('says in a digest how many, and spells twenty out', () => {
 
 test('names lose line breaks and markup', () => {
   expect(plainText('a\r\nBcc: x\u2028y\u202Ez')).toBe('a Bcc: x y z');
-  expect(plainText('<!channel> <b>*shop*</b> `rm` | ~x~')).toBe('!channel bshop/b rm x');
+  expect(plainText('<!channel> <b>*shop*</b> `rm` | ~x~ [a](http://e)')).toBe(
+    "\u2039!channel\u203A \u2039b\u203A\u2217shop\u2217\u2039/b\u203A 'rm' \u00A6 \u223Cx\u223C [a] (http://e)",
+  );
   expect(plainText('x'.repeat(5000)).length).toBeLessThan(700);
 });

@@ -59,7 +59,8 @@ describe('the choice', () => {
 describe('a check', () => {
   test.each([
     ['shop: select 1', { kind: 'statement', database: 'shop', statement: 'select 1' }],
-    ["select 'a: b'", { kind: 'statement', database: null, statement: "select 'a: b'" }],
+    ["select 'a: b'", null],
+    ['sales: select 1', null],
     ['exec: test -s /x', { kind: 'command', command: 'test -s /x' }],
   ])('is read: %s', (text, check) => {
     expect(parseCheck(text, ['shop', 'crm'])).toEqual(check);
@@ -67,6 +68,12 @@ describe('a check', () => {
 
   test('is about the one database that there is', () => {
     expect(parseCheck('select 1', ['shop'])).toMatchObject({ database: 'shop' });
+    expect(parseCheck("select 'a: b'", ['postgres', 'shop'])).toEqual({
+      kind: 'statement',
+      database: 'shop',
+      statement: "select 'a: b'",
+    });
+    expect(parseCheck('select 1', ['postgres'])).toMatchObject({ database: 'postgres' });
   });
 
   test.each(['', ' ', 'null', 'NULL', 'false', 'f', '0'])('fails with "%s"', (value) => {

@@ -1,4 +1,4 @@
-import { truncate, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { isDamaged, verifiedAt } from '../../../src/core/catalog-entry.ts';
@@ -40,6 +40,33 @@ describe('a damaged backup', () => {
     expect(here.app.events.map(({ type }) => type)).toEqual(
       expect.arrayContaining(['verified', 'copy-taken', 'fetched']),
     );
+  });
+
+  test('is seen at a glance, and written down before anything is done about it', async () => {
+    await using here = await copyStage();
+    const manifest = await here.add(1, { isHere: true, bytes: 1000 });
+    here.destination.lose(keyOf(manifest));
+    await truncate(here.path(manifest), 999);
+    const { verifier } = verifierStage(here);
+    await verifier.next(Date.now(), NEVER);
+    expect(isDamaged(await entryOf(here, manifest))).toBe(true);
+    expect(here.app.events).toContainEqual(
+      having({ type: 'verified', failure: having({ code: 'archive-corrupt' }) }),
+    );
+  });
+
+  test('that somebody else made whole again is read, and is whole', async () => {
+    await using here = await copyStage();
+    const manifest = await here.add(1, { isHere: true, bytes: 1000 });
+    const whole = await readFile(here.path(manifest));
+    await flip(here, manifest);
+    const { verifier } = verifierStage(here);
+    await verifier.next(Date.now(), NEVER);
+    expect(isDamaged(await entryOf(here, manifest))).toBe(true);
+    await writeFile(here.path(manifest), whole);
+    await verifier.next(Date.now(), NEVER);
+    expect(isDamaged(await entryOf(here, manifest))).toBe(false);
+    expect(here.app.events.map(({ type }) => type)).not.toContain('copy-taken');
   });
 
   test('without a copy it stays damaged, the others have their turn, and a copy that comes mends it', async () => {
@@ -115,15 +142,18 @@ describe('a damaged backup', () => {
         await Promise.resolve();
       },
     };
-    const { verifier } = verifierStage(here, queue);
+    const reader = () => Promise.reject(new BackupdError('archive-corrupt', 'cut'));
+    const log = pino({ level: 'silent' });
+    const rotation = verifier({ app: { ...here.app, reader }, log }, queue);
     const read: number[] = [];
     for (const hours of [0, 2, 25]) {
       turns = 0;
-      await verifier.next(Date.now() + hours * HOUR_MS, NEVER);
+      await rotation.next(Date.now() + hours * HOUR_MS, NEVER);
       read.push(turns);
     }
     // The first turn is that of the look itself.
     expect(read).toEqual([3, 1, 3]);
+    expect(isDamaged(await entryOf(here, manifest))).toBe(true);
   });
 
   test('the source is free while it is found out what is to be mended, piece by piece', async () => {

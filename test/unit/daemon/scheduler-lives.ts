@@ -1,6 +1,7 @@
 import type { FailureCode } from '../../../src/core/errors.ts';
 import type { Outcome } from '../../../src/core/events.ts';
 import { formatBackupId } from '../../../src/core/layout.ts';
+import type { Manifest } from '../../../src/core/manifest.ts';
 import type { ScheduledRun } from '../../../src/daemon/occurrences.ts';
 import { runQueue } from '../../../src/daemon/queue.ts';
 import { scheduler, type Scheduler } from '../../../src/daemon/scheduler.ts';
@@ -99,7 +100,12 @@ export function source(name: string, patterns: readonly string[] = ['0 2 * * *']
 }
 
 /** Puts a good backup that began at this instant into the catalog. */
-export async function addBackup(world: FakeApp, name: string, startedAt: string): Promise<void> {
+export async function addBackup(
+  world: FakeApp,
+  name: string,
+  startedAt: string,
+  change: Partial<Manifest> = {},
+): Promise<Manifest> {
   const id = formatBackupId({ startedAt: new Date(startedAt), kind: 'full', suffix: '0000' });
-  await world.add({ id, source: name, startedAt, finishedAt: startedAt });
+  return world.add({ id, source: name, startedAt, finishedAt: startedAt, ...change });
 }

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome, RunEvent } from '../../../src/core/events.ts';
 import type { Discovery } from '../../../src/jobs/context.ts';
@@ -68,6 +70,42 @@ describe('the first backup', () => {
     expect(await now.at('2026-11-22T12:00:00Z')).toEqual([]);
     world.discovery.sources.push(source('db'));
     expect(await now.at('2026-11-22T12:00:30Z')).toEqual(['db first']);
+  });
+
+  test.each(['gone', 'damaged'])(
+    'is made again, once, where the last one is %s and there is no other',
+    async (how) => {
+      const { catalog, storage } = world.app.context;
+      world.discovery.sources.push(source('db'));
+      const at = '2026-11-22T02:00:00Z';
+      const manifest = await addBackup(world, 'db', at);
+      const success = { at, finishedAt: at, outcome: 'success', trigger: 'schedule' } as const;
+      await recordAttempt(storage.dir, 'db', { ...success, id: manifest.id, failure: null });
+      const now = life();
+      expect(await now.at('2026-11-22T12:00:00Z')).toEqual([]);
+      await (how === 'gone'
+        ? rm(join(storage.dir, 'db'), { recursive: true })
+        : catalog.addReceipt({ manifest }, { type: 'damaged', at, message: 'torn' }));
+      expect(await now.at('2026-11-22T12:01:00Z')).toEqual(['db first']);
+      expect(now.troubles).toEqual([
+        'the last good backup is lost, another one is made: undefined',
+      ]);
+      expect(await now.at('2026-11-22T12:02:00Z')).toEqual([]);
+    },
+  );
+
+  test('is not made again where the last one is suspicious, or failed', async () => {
+    const { storage } = world.app.context;
+    world.discovery.sources.push(source('db'));
+    const at = '2026-11-22T02:00:00Z';
+    const { id } = await addBackup(world, 'db', at, { suspicious: true });
+    const success = { at, finishedAt: at, outcome: 'success', trigger: 'schedule' } as const;
+    await recordAttempt(storage.dir, 'db', { ...success, id, failure: null });
+    const now = life();
+    expect(await now.at('2026-11-22T12:00:00Z')).toEqual(['db first']);
+    expect(await now.at('2026-11-22T12:01:00Z')).toEqual([]);
+    await attempted('db', '2026-11-22T12:01:30Z', 'failed');
+    expect(await now.at('2026-11-22T12:02:00Z')).toEqual([]);
   });
 
   test('is not made of a source that has one, nor by a schedule that is off', async () => {

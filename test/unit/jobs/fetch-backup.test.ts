@@ -163,7 +163,8 @@ describe('fetchBackup', () => {
     const { catalog } = here.app.context;
     await catalog.addReceipt(
       { manifest },
-      { type: 'damaged', at: '2026-01-01T00:00:00.000Z', message: 'torn' },
+      // As a verification with the key writes it.
+      { type: 'damaged', at: '2026-01-01T00:00:00.000Z', depth: 'content', message: 'torn' },
     );
     await writeFile(here.path(manifest), 'damaged');
     await fetchBackup(await here.copyOf(manifest), here.app.context, NEVER);
