@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { isDamaged, verifiedAt } from '../../../src/core/catalog-entry.ts';
 import { BackupdError } from '../../../src/core/errors.ts';
 import { verifier } from '../../../src/daemon/verifications.ts';
+import type { App } from '../../../src/jobs/context.ts';
 import { verifyBackups } from '../../../src/jobs/verify.ts';
 import { acquireLock } from '../../../src/store/lock.ts';
 import { copyStage, keyOf } from '../../support/copy-stage.ts';
@@ -142,9 +143,11 @@ describe('a damaged backup', () => {
         await Promise.resolve();
       },
     };
-    const reader = () => Promise.reject(new BackupdError('archive-corrupt', 'cut'));
-    const log = pino({ level: 'silent' });
-    const rotation = verifier({ app: { ...here.app, reader }, log }, queue);
+    const app: App = {
+      ...here.app,
+      reader: () => Promise.reject(new BackupdError('archive-corrupt', 'cut')),
+    };
+    const rotation = verifier({ app, log: pino({ level: 'silent' }) }, queue);
     const read: number[] = [];
     for (const hours of [0, 2, 25]) {
       turns = 0;
