@@ -22,6 +22,6 @@ const exitCode = await runCommand(process.argv.slice(2), {
 
 // The only exit of the program: whatever still holds the event loop open by then does not matter any more. Not by
 // process.exit(), which joins V8's threads: one that compiles may wait for the main thread to collect garbage, and then
-// nothing ends, whatever the signal (nodejs/node#54918; one in thirty commands on a busy machine).
+// nothing ends, whatever the signal (nodejs/node#54918).
 process.execve?.('/bin/sh', ['sh', '-c', `exit ${exitCode}`], {});
 process.exit(exitCode);
