@@ -57,3 +57,23 @@ export async function attemptPrune(
     return { ...NOTHING_PRUNED, failures: [{ ...subject, failure: toFailure(error) }] };
   }
 }
+
+/** Why nothing was removed of a source. */
+export function heldFailure({ source, count }: PruneResult['held'][number]): Failure {
+  return {
+    code: 'usage',
+    message: `${count} backups would be removed, more than half of them, so none is`,
+    hint: `Look at BACKUPD_KEEP. Where it is meant, run "backupd prune ${source} --yes".`,
+  };
+}
+
+/** What is to be remembered of the retention at a destination until it goes well; null: it did. */
+export function retentionFailure({ failures, held }: PruneResult): Failure | null {
+  const [failed] = failures;
+  const [first] = held;
+  if (failed !== undefined || first === undefined) {
+    return failed?.failure ?? null;
+  }
+  const failure = heldFailure(first);
+  return { ...failure, message: `${first.source}: ${failure.message}` };
+}

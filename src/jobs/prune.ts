@@ -6,7 +6,13 @@ import type { App, ConfiguredDestination, JobContext } from './context.ts';
 import { decideLocal, pruneLocal, type SourceRules } from './prune-local.ts';
 import { decideRemote, type RemotePrune } from './decide-remote.ts';
 import { pruneRemote } from './prune-remote.ts';
-import { attemptPrune, LOCAL, mergeResults, type PruneResult } from './prune-result.ts';
+import {
+  attemptPrune,
+  LOCAL,
+  mergeResults,
+  retentionFailure,
+  type PruneResult,
+} from './prune-result.ts';
 import { readRules, type RuleBook } from './retention-rules.ts';
 
 export interface PruneRequest {
@@ -94,9 +100,10 @@ async function pruneThere(
       async (held) => {
         const at = await reachDestination(configured, context, held);
         const result = await pruneRemote(wanted, at, held);
-        const retentionFailure = result.failures[0]?.failure ?? null;
-        const { dir } = context.storage;
-        await changeUploadRecord(dir, settings.name, (record) => ({ ...record, retentionFailure }));
+        await changeUploadRecord(context.storage.dir, settings.name, (record) => ({
+          ...record,
+          retentionFailure: retentionFailure(result),
+        }));
         return result;
       },
       signal,

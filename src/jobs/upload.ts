@@ -15,7 +15,13 @@ import type { App, ConfiguredDestination, JobContext } from './context.ts';
 import { findConfigured } from './named-destination.ts';
 import { claimNamespace, takeNamespace } from './owner.ts';
 import { pruneRemote } from './prune-remote.ts';
-import { attemptPrune, mergeResults, NOTHING_PRUNED, type PruneResult } from './prune-result.ts';
+import {
+  attemptPrune,
+  mergeResults,
+  NOTHING_PRUNED,
+  retentionFailure,
+  type PruneResult,
+} from './prune-result.ts';
 import { readRules, type RuleBook } from './retention-rules.ts';
 import { sendBackup } from './send-backup.ts';
 import { sweepUploads } from './sweep-uploads.ts';
@@ -188,7 +194,7 @@ async function recordEnd(
       ? {
           lastSuccessAt: finishedAt,
           failedInRow: 0,
-          retentionFailure: result.retention.failures[0]?.failure ?? null,
+          retentionFailure: retentionFailure(result.retention),
         }
       : {
           failuresTotal: {

@@ -1,6 +1,11 @@
 import type { App } from '../../jobs/context.ts';
 import { prune } from '../../jobs/prune.ts';
-import { LOCAL, type PruneResult, type PruneVerdict } from '../../jobs/prune-result.ts';
+import {
+  heldFailure,
+  LOCAL,
+  type PruneResult,
+  type PruneVerdict,
+} from '../../jobs/prune-result.ts';
 import type { CommandOf } from '../arguments.ts';
 import { failureLines, firstExitCode } from '../failure-text.ts';
 import type { Output } from '../output.ts';
@@ -15,7 +20,10 @@ export async function pruneCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const result = await prune(args, app, signal);
-  const failures = [...result.failures, ...result.held.map((held) => heldFailure(held))];
+  const failures = [
+    ...result.failures,
+    ...result.held.map((held) => ({ ...held, failure: heldFailure(held) })),
+  ];
   out.printJson(describeResult(result.backups, failures));
   if (result.backups.length > 0) {
     out.print(...verdictTable(result.backups));
@@ -32,18 +40,6 @@ export async function pruneCommand(
 }
 
 type PruneFailure = PruneResult['failures'][number];
-
-function heldFailure({ source, where, count }: PruneResult['held'][number]): PruneFailure {
-  return {
-    source,
-    where,
-    failure: {
-      code: 'usage',
-      message: `${count} backups would be removed, more than half of them, so none is`,
-      hint: `Look at BACKUPD_KEEP. Where it is meant, run "backupd prune ${source} --yes".`,
-    },
-  };
-}
 
 /** Each verdict, then a line without a backup for each source or place whose retention did not come to its end. */
 function describeResult(

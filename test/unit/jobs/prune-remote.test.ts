@@ -117,6 +117,8 @@ describe('retention at a destination', () => {
     await using stage = await sentStage([1, 2, 3, 4, 5, 6]);
     expect((await run(stage)).held).toContainEqual({ source: 'db', where: 's3', count: 4 });
     expect(ids(stage)).toHaveLength(6);
+    const { retentionFailure } = await readUploadRecord(stage.dir, 's3');
+    expect(retentionFailure?.message).toContain('db: 4 backups');
     expect(removedAt(await run(stage, { yes: true }), 's3')).toHaveLength(4);
   });
 
