@@ -79,7 +79,7 @@ async function openScene(image: string): Promise<Scene> {
 
 /** Inserts rows for as long as the server lives, whatever any of them meets with; keeps what was refused. */
 async function startWriter(server: Mysql): Promise<void> {
-  const loop = `yes 'insert into ticks () values (); do sleep(0.005);' |
+  const loop = `yes 'insert into ticks () values (); do sleep(0.02);' |
     "$0" -uroot --force --unbuffered shop 2>${WRITER_ERRORS}`;
   const env = ['--env', `MYSQL_PWD=${server.password}`, '--env', 'HOME=/nonexistent'];
   await docker('exec', '--detach', ...env, server.name, 'sh', '-c', loop, server.client);
