@@ -34,7 +34,7 @@ test('says what is over, and how long it was', () => {
 test('says in a digest how many, and spells twenty out', () => {
   const many = Array.from({ length: 50 }, (_, index) => news(`db${index}`));
   const { subject, lines } = describeNews([...many, news('x', 'over')], 'shop', NOW_MS);
-  expect(subject).toBe('[backupd shop] 50 problems, 1 are over');
+  expect(subject).toBe('[backupd shop] 50 problems, 1 is over');
   expect(lines).toHaveLength(22);
   expect(lines[0]).toBe(
     '- backup of db0 failed: container "shop-db0-1" does not run (target-unavailable), since 2026-11-28 02:00 UTC; last good 2026-11-27 02:01 UTC (1d 2h ago)',

@@ -67,7 +67,7 @@ test('Slack gets a text without markup, in which nobody is called', async () => 
   expect(mrkdwn).toBe(false);
   expect(text.split('\n').slice(0, 2)).toEqual([
     '[backupd shop] backup of db failed',
-    'What: table "!channel x @\u200Bhere a&amp;b" (target-unavailable)',
+    'What: table "‹!channel› ∗x∗ @\u200Bhere a&amp;b" (target-unavailable)',
   ]);
 });
 
@@ -146,7 +146,7 @@ describe('pings', () => {
     const channel = healthchecksChannel({ ...sending(), url });
     expect(channel.isBySource).toBe(true);
     await channel.ping({ ...ping, tells }, CALM);
-    expect(sink.posted).toMatchObject([{ path, body: 'it failed: b\nno' }]);
+    expect(sink.posted).toMatchObject([{ path, body: 'it failed: ‹b›\nno' }]);
   });
 
   test('of all together have one address', async () => {
