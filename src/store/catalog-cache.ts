@@ -14,8 +14,8 @@ import type { Storage } from './storage.ts';
 const FORMAT = 1;
 /** So many are compared without a break: a disk that is slow holds up nothing else for long. */
 const AT_ONCE = 200;
-/** A file that has more lines than this for each backup is written anew. */
-const MOST_LINES_EACH = 4;
+/** A file that has more lines than this for each backup is written anew: each line costs every command that reads it. */
+const MOST_LINES_EACH = 1.5;
 
 /** A backup as some process read it. */
 interface Line {
@@ -76,7 +76,9 @@ export async function writeCatalogCache(
   },
 ): Promise<void> {
   const path = cachePath(dir, source);
-  const isLong = lines + read.size > MOST_LINES_EACH * (all.size + 1);
+  // Who read most of them had no use of the file; and two that begin at once would each append all.
+  const isAnew = read.size > all.size / 2;
+  const isLong = isAnew || lines + read.size > MOST_LINES_EACH * (all.size + 1);
   const text = toLines(dir, source, isLong ? all : read);
   if (text !== '') {
     await tolerateNoCache(async () => {
