@@ -1,4 +1,5 @@
 import { isDamaged, isGood } from '../core/catalog-entry.ts';
+import { toFailure } from '../core/errors.ts';
 import { aheadMs } from '../core/newest.ts';
 import { triesInRow } from '../core/retry.ts';
 import { dueRun, followClock, nextRunAt } from '../core/schedule.ts';
@@ -105,8 +106,7 @@ async function wantAgain(following: Following, entry: Followed, nowMs: number): 
   if (entry.wanted !== null || schedule.patterns.length === 0) {
     return;
   }
-  // What cannot be read is told by whoever looks at the directory.
-  const entries = await catalog.entries(source).catch(() => null);
+  const entries = await readable(catalog.entries(source));
   if (entries === null || entries.some((one) => isGood(one))) {
     return;
   }
@@ -122,6 +122,18 @@ async function wantAgain(following: Following, entry: Followed, nowMs: number): 
       id: last.id,
       why,
     });
+  }
+}
+
+/** Null where the directory cannot be read, which whoever looks at it tells, and which keeps no other source from its runs. */
+async function readable<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (toFailure(error).code !== 'storage-unavailable') {
+      throw error;
+    }
+    return null;
   }
 }
 

@@ -83,8 +83,7 @@ async function doNext(verifying: Verifying, signal: AbortSignal): Promise<number
   const found = await damagedBackups(app.context);
   const damaged = found.find((backup) => mayTry(verifying, healKey(backup)));
   if (damaged !== undefined) {
-    await noteGlance(damaged, entries, app);
-    await heal(damaged, verifying, signal);
+    await heal(damaged, entries, verifying, signal);
     return nowMs;
   }
   const readable = entries.filter(({ manifest }) => mayTry(verifying, readKey(manifest)));
@@ -175,6 +174,7 @@ const NOT_MENDED: Readonly<Record<Healing, string>> = {
 
 async function heal(
   backup: BackupRef,
+  entries: readonly CatalogEntry[],
   { app, log, notBefore, nowMs }: Verifying,
   signal: AbortSignal,
 ): Promise<void> {
@@ -182,6 +182,7 @@ async function heal(
   const isFirst = !notBefore.has(healKey(backup));
   notBefore.set(healKey(backup), nowMs + AGAIN_MS);
   try {
+    await noteGlance(backup, entries, app);
     const healing = await healBackup(backup, app, signal);
     if (healing === 'no-copy' || healing === 'nothing-to-mend') {
       notBefore.set(healKey(backup), nowMs + SELDOM_MS);
