@@ -1,4 +1,4 @@
-FROM node:24-trixie-slim AS dependencies
+FROM node:24-trixie-slim AS packages
 WORKDIR /opt/backupd
 COPY package.json package-lock.json .npmrc ./
 # No package needs its install script. The optional package is a Node for development.
@@ -7,18 +7,27 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts \
     # The same code once more, for bundlers.
     && rm -rf node_modules/@aws-sdk/*/dist-es node_modules/@smithy/*/dist-es node_modules/nodemailer/dist/cjs
 
+FROM node:24-trixie-slim AS program
+WORKDIR /opt/backupd
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY rolldown.config.ts ./
+COPY src src
+RUN npx rolldown --config rolldown.config.ts \
+    && cp src/daemon/page/page.css src/daemon/page/page.js dist/
+
 FROM debian:trixie-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gpg gpg-agent tini zstd \
     && rm -rf /var/lib/apt/lists/* \
     # For any user: what is written there is readable by its owner only.
     && install -d -m 1777 /backups
-COPY --from=dependencies /usr/local/bin/node /usr/local/bin/
+COPY --from=packages /usr/local/bin/node /usr/local/bin/
 COPY image/ /usr/local/bin/
 WORKDIR /opt/backupd
-COPY --from=dependencies /opt/backupd/node_modules node_modules
+COPY --from=packages /opt/backupd/node_modules node_modules
 COPY LICENSE package.json ./
-COPY src src
+COPY --from=program /opt/backupd/dist dist
 
 ENV NODE_ENV=production
 # The C library keeps an arena of memory for each of its threads otherwise.
@@ -26,7 +35,7 @@ ENV MALLOC_ARENA_MAX=2
 # Compiled once, here, with the options that `backupd` starts Node with, and only read later. Loading every module also shows that production packages are enough.
 # Node keeps one folder for each user id, named after it: these are for the usual ones, any other user compiles at each start.
 ENV NODE_COMPILE_CACHE=/opt/backupd/.cache
-RUN find /opt/backupd/src -name '*.ts' ! -name main.ts \
+RUN find /opt/backupd/dist -name '*.js' ! -name main.js ! -name http-port.js ! -name page.js \
     | xargs node --optimize-for-size --input-type=module --eval 'for (const file of process.argv.slice(1)) await import(file)' \
     && node --optimize-for-size --input-type=module --eval 'await import("@aws-sdk/client-s3"); await import("nodemailer")' \
     && backupd --version \

@@ -16,7 +16,9 @@ export function inspection(
   { discover }: Pick<Settings, 'discover'>,
 ): Inspection {
   return {
-    endpoint: describeEndpoint(docker),
+    get endpoint() {
+      return describeEndpoint(docker);
+    },
     tryCalls: async (signal) => tryCalls(docker, signal),
     tryStream: async (target, silenceMs, signal) => tryStream(docker, target, silenceMs, signal),
     async findUnsaved(jobs, signal) {

@@ -17,17 +17,32 @@ export function tableLines(
   const all = [titles, ...rows];
   const taken = all.map((row) => columns.map((_, index) => displayWidth(row[index] ?? '')));
   const widths = columns.map((_, index) => Math.max(...taken.map((row) => row[index] ?? 0)));
-  return all.map((row, number) =>
-    columns.flatMap((column, index): readonly Span[] => {
+  return all.map((row, number) => {
+    const line: Span[] = [];
+    for (const [index, column] of columns.entries()) {
       const cell = row[index] ?? '';
       const space = ' '.repeat((widths[index] ?? 0) - (taken[number]?.[index] ?? 0));
-      const last = index === columns.length - 1;
+      const isLast = index === columns.length - 1;
       if (column.align === 'right') {
-        return [space, ...spansOf(cell), last ? '' : GAP];
+        append(line, space, ...spansOf(cell), isLast ? '' : GAP);
+      } else {
+        append(line, ...spansOf(cell), isLast ? '' : space + GAP);
       }
-      return [...spansOf(cell), last ? '' : space + GAP];
-    }),
-  );
+    }
+    return line;
+  });
+}
+
+/** Text that has no format in one piece: ten thousand rows of many small ones take long to render. */
+function append(line: Span[], ...spans: readonly Span[]): void {
+  for (const span of spans) {
+    const last = line.at(-1);
+    if (typeof span === 'string' && typeof last === 'string') {
+      line[line.length - 1] = last + span;
+    } else {
+      line.push(span);
+    }
+  }
 }
 
 /** `name: value` lines, the values one beneath the other. */

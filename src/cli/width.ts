@@ -8,6 +8,9 @@ const load = createRequire(import.meta.url);
 
 /** Columns that a line takes on a terminal. */
 export function displayWidth(line: Line): number {
+  if (typeof line === 'string' && isPlain(line)) {
+    return line.length;
+  }
   return widthOf(escapeControls(spansOf(line).map(textOf).join('')));
 }
 

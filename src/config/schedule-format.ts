@@ -31,7 +31,8 @@ function checkPattern(pattern: string): void {
 
 function firstOccurrence(pattern: string): Date | null {
   try {
-    return new Cron(pattern, { paused: true, mode: '5-or-6-parts', timezone: 'UTC' }).nextRun();
+    // By an offset, since a zone by its name makes the runtime load what it knows of zones: 20 ms of each command.
+    return new Cron(pattern, { paused: true, mode: '5-or-6-parts', utcOffset: 0 }).nextRun();
   } catch (error) {
     const detail = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : '';
     throw new FormatError(`"${pattern}": ${detail}`, { cause: error });
@@ -52,6 +53,10 @@ export const timezone: Format<string> = {
 };
 
 function isTimezone(name: string): boolean {
+  // Known without loading what the runtime knows of zones, which takes as long as the rest of a configuration.
+  if (name === 'UTC') {
+    return true;
+  }
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
   } catch {

@@ -16,16 +16,18 @@ export function parseDurationMs(text: string): number | null {
   return Math.round(sum);
 }
 
+const SPOKEN = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['m', 60],
+  ['s', 1],
+] as const;
+
 /** The two largest units of a duration: `3d 4h`, `12m 5s`, `0s`. */
 export function formatDuration(ms: number): string {
   const parts: string[] = [];
   let rest = Math.max(0, Math.round(ms / 1000));
-  for (const [unit, seconds] of [
-    ['d', 86_400],
-    ['h', 3600],
-    ['m', 60],
-    ['s', 1],
-  ] as const) {
+  for (const [unit, seconds] of SPOKEN) {
     const count = Math.floor(rest / seconds);
     if (count > 0 || (unit === 's' && parts.length === 0)) {
       parts.push(`${count}${unit}`);

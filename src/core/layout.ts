@@ -39,11 +39,9 @@ export function parseBackupId(text: string): BackupIdParts | null {
   }
   const [, year, month, day, hour, minute, second, kind, suffix] = match;
   const startedAt = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  if (Number.isNaN(startedAt.getTime())) {
-    return null;
-  }
-  const parts = { startedAt, kind: kind as BackupKind, suffix: suffix ?? '' };
-  return formatBackupId(parts) === text ? parts : null;
+  // 30 February and the hour 24 are taken for the next day.
+  const isReal = startedAt.getUTCDate() === Number(day) && startedAt.getUTCHours() === Number(hour);
+  return isReal ? { startedAt, kind: kind as BackupKind, suffix: suffix ?? '' } : null;
 }
 
 export function isBackupId(text: string): text is BackupId {

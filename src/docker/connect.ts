@@ -1,15 +1,15 @@
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { readFileSync } from 'node:fs';
-import type { Agent } from 'node:http';
+import type { Agent, AgentOptions } from 'node:http';
+import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { BackupdError } from '../core/errors.ts';
 import { callDocker, strangeAnswer } from './call.ts';
 
-// Not imported: an import of a built-in module touches each of its exports, and that of `fetch`'s WebSocket loads all of undici.
-const http = process.getBuiltinModule('node:http');
-const https = process.getBuiltinModule('node:https');
+/** What talks to Docker takes a fifth of a command's start, and a command such as `list` never does. */
+const load = createRequire(import.meta.url);
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const PORTS = { plain: 2375, tls: 2376 } as const;
@@ -59,25 +59,46 @@ export async function pingDocker(
   return { engineVersion: answer.Version };
 }
 
+/** Made when it is first used. */
+function client(options: () => ClientOptions): Docker {
+  let made: Docker | null = null;
+  return new Proxy({} as Docker, {
+    get(_, name) {
+      made ??= newClient(options());
+      return Reflect.get(made, name) as unknown;
+    },
+  });
+}
+
+/** Its types forget the agent. */
+type ClientOptions = Docker.DockerOptions & { readonly agent: Agent };
+
 /**
- * Its types forget the agent. The library writes out the options of every request for a debug log that nobody reads, and
+ * The library writes out the options of every request for a debug log that nobody reads, and
  * with the agent all that hangs on it, sockets included: 2 to 9 of the 3 to 10 ms of processor time that a call takes, and 90 ms
  * of the first one (measured).
  */
-function client(options: Docker.DockerOptions & { readonly agent: Agent }): Docker {
+function newClient(options: ClientOptions): Docker {
+  const Client = load('dockerode') as typeof Docker;
   Object.defineProperty(options.agent, inspect.custom, { value: () => 'agent' });
-  return new Docker(options);
+  return new Client(options);
+}
+
+// Not imported: an import of a built-in module touches each of its exports, and that of `fetch`'s WebSocket loads all of undici.
+function newAgent(scheme: 'http' | 'https', options: AgentOptions = {}): Agent {
+  const { Agent } = process.getBuiltinModule(`node:${scheme}`);
+  return new Agent({ keepAlive: false, ...options });
 }
 
 /** A Unix socket has no name to be verified; to find that out by itself takes an agent 20 ms, once. Its types forget the option. */
-const NAMELESS = { servername: '' };
+const NAMELESS = { servername: '' } as AgentOptions;
 
 /**
  * Every option is given, so that the library takes none from the process's environment. Connections are not kept for a
  * next call: one that the other side closes in that moment would fail it, and a new one costs nothing.
  */
 function unixClient(socketPath: string): Docker {
-  return client({
+  return client(() => ({
     socketPath,
     host: undefined,
     port: undefined,
@@ -86,8 +107,8 @@ function unixClient(socketPath: string): Docker {
     cert: undefined,
     key: undefined,
     timeout: undefined,
-    agent: new http.Agent({ keepAlive: false, ...NAMELESS }),
-  });
+    agent: newAgent('http', NAMELESS),
+  }));
 }
 
 function tcpClient(host: string, address: string, env: Environment): Docker {
@@ -98,26 +119,30 @@ function tcpClient(host: string, address: string, env: Environment): Docker {
   const isTls = (env['DOCKER_TLS_VERIFY'] ?? '') !== '';
   const common = { socketPath: undefined, host: url.hostname, timeout: undefined };
   if (!isTls) {
-    return client({
+    return client(() => ({
       ...common,
       port: url.port === '' ? PORTS.plain : url.port,
       protocol: 'http',
       ca: undefined,
       cert: undefined,
       key: undefined,
-      agent: new http.Agent({ keepAlive: false }),
-    });
+      agent: newAgent('http'),
+    }));
   }
   const folder = env['DOCKER_CERT_PATH'] ?? join(homedir(), '.docker');
-  return client({
-    ...common,
-    port: url.port === '' ? PORTS.tls : url.port,
-    protocol: 'https',
+  // Read now: what cannot be read is told before anything is done.
+  const certificates = {
     ca: readCertificate(folder, 'ca.pem'),
     cert: readCertificate(folder, 'cert.pem'),
     key: readCertificate(folder, 'key.pem'),
-    agent: new https.Agent({ keepAlive: false }),
-  });
+  };
+  return client(() => ({
+    ...common,
+    port: url.port === '' ? PORTS.tls : url.port,
+    protocol: 'https',
+    ...certificates,
+    agent: newAgent('https'),
+  }));
 }
 
 function readCertificate(folder: string, name: string): Buffer {

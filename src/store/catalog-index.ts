@@ -57,14 +57,14 @@ export function catalogIndex(storage: Pick<Storage, 'dir' | 'namespace'>): Catal
         seen,
         cached: cached.backups,
       });
-      const lines = await keep(storage, source, { known, cached, backups });
+      const rows = await keep(storage, source, { known, cached, backups });
       remembered.set(source, {
         ...seen,
         backups,
         listing,
         lookedAtMs,
         turn: known.turn + 1,
-        lines,
+        rows,
       });
       return listing;
     },
@@ -95,15 +95,19 @@ async function lookAtSource(
   const isSameFolder = content === known.content;
   const backups = new Map<BackupId, Remembered>();
   const unreadable: UnreadableBackup[] = [];
-  await forEachOf(ids, async (id, index) => {
+  const changed: BackupId[] = [];
+  for (const [index, id] of ids.entries()) {
     const before = known.backups.get(id);
     const isFresh = before !== undefined && isSameFolder && !isDue(index, ids.length, known.turn);
     const fresh = isFresh ? before : cached.get(id);
-    if (fresh !== undefined) {
+    if (fresh === undefined) {
+      changed.push(id);
+    } else {
       backups.set(id, fresh);
-      return;
     }
-    const found = await lookAtBackup(storage, { source, id }, before);
+  }
+  await forEachOf(changed, async (id) => {
+    const found = await lookAtBackup(storage, { source, id }, known.backups.get(id));
     if (found instanceof Error) {
       unreadable.push({ id, error: found });
     } else if (found !== null) {
@@ -123,7 +127,7 @@ async function lookAtSource(
   return { backups, listing };
 }
 
-/** Leaves to processes to come what was read by this one. @returns how many lines there are now */
+/** Leaves to processes to come what was read by this one. @returns how many rows there are now */
 async function keep(
   storage: Pick<Storage, 'dir' | 'namespace'>,
   source: string,
@@ -137,16 +141,16 @@ async function keep(
     readonly backups: ReadonlyMap<BackupId, Remembered>;
   },
 ): Promise<number> {
-  const lines = Math.max(known.lines, cached.lines);
+  const rows = Math.max(known.rows, cached.rows);
   const read = new Map(
     [...backups].filter(
       ([id, one]) => known.backups.get(id) !== one && cached.backups.get(id) !== one,
     ),
   );
   if (read.size > 0) {
-    await writeCatalogCache(storage, source, { lines, read, all: backups });
+    await writeCatalogCache(storage, source, { rows, read, all: backups });
   }
-  return lines + read.size;
+  return rows + read.size;
 }
 
 /** Does something with each of them, some side by side. */
@@ -190,8 +194,8 @@ interface RememberedSource extends SeenFolder {
   readonly lookedAtMs: number;
   /** How often it was looked at. */
   readonly turn: number;
-  /** How many lines the cache has of it, about. */
-  readonly lines: number;
+  /** How many rows the cache has of it, about. */
+  readonly rows: number;
 }
 
 const NOTHING: RememberedSource = {
@@ -202,11 +206,11 @@ const NOTHING: RememberedSource = {
   listing: { content: [], entries: [], unreadable: [], damagedReceipts: new Map() },
   lookedAtMs: -Infinity,
   turn: 0,
-  lines: 0,
+  rows: 0,
 };
 
 /** Nothing that other processes read. */
-const NONE: CachedSource = { backups: new Map(), lines: 0 };
+const NONE: CachedSource = { backups: new Map(), rows: 0 };
 
 /** The very lists of before where nothing in the folder was changed since. */
 async function readFolder(path: string, known: RememberedSource): Promise<SeenFolder> {

@@ -335,7 +335,7 @@ test('two daemons on one directory: the second is refused and names the first', 
     expect(second.exitCode, second.stderr).toBe(11);
     expect(second.stderr).toContain('"daemon"');
   } finally {
-    await killIn(stage.box.name, 'node */opt/backupd/src/main.ts daemon', 'TERM');
+    await killIn(stage.box.name, 'node */opt/backupd/dist/main.js daemon', 'TERM');
   }
   expect(await first).toMatchObject({ exitCode: 0 });
 });

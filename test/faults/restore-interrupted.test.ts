@@ -24,7 +24,7 @@ let id: string;
 let before: DatabaseFingerprint;
 
 const RESTORE = ['restore', 'db', '--wait', '1m'];
-const PROGRAM = '/opt/backupd/src/main.ts restore db';
+const PROGRAM = '/opt/backupd/dist/main.js restore db';
 
 beforeAll(async () => {
   stage = await openRestoreStage({

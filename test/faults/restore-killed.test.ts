@@ -15,7 +15,7 @@ import { startWriter, type Writer } from '../support/writer.ts';
 const STAGES = 2;
 /** With the wait for a stage that is free. */
 const TIMEOUT = { timeout: 600_000 };
-const PROGRAM = '/opt/backupd/src/main.ts';
+const PROGRAM = '/opt/backupd/dist/main.js';
 
 interface Scene {
   readonly stage: RestoreStage;

