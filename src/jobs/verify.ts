@@ -10,6 +10,7 @@ import { hintOfNames } from '../core/source-names.ts';
 import type { Receipt } from '../core/catalog-entry.ts';
 import { knownSources } from '../store/known-sources.ts';
 import type { App, JobContext } from './context.ts';
+import { findHere } from './find-anywhere.ts';
 import { progressPace } from './progress-pace.ts';
 
 /** What a look at one backup found. */
@@ -82,10 +83,15 @@ export interface BackupRef {
 
 async function chooseBackups(
   { source, id }: VerifyRequest,
-  { context: { catalog, storage } }: VerifyApp,
+  { context }: VerifyApp,
 ): Promise<readonly BackupRef[]> {
+  const { catalog, storage } = context;
   if (id !== null) {
-    const { manifest } = await catalog.find(id);
+    const here = await findHere(id, context);
+    if (here.entry === null) {
+      throw namingCopies(here.failure, id, context);
+    }
+    const { manifest } = here.entry;
     return [{ source: manifest.source, id: manifest.id }];
   }
   const there = await catalog.sources();
@@ -102,6 +108,21 @@ async function chooseBackups(
     backups.push(...newestFirst.map((each) => ({ source: name, id: each })));
   }
   return backups;
+}
+
+/** A backup that is not here may be elsewhere, where it is verified on demand only: that takes a download. */
+function namingCopies(
+  failure: BackupdError,
+  id: string,
+  { destinations }: Pick<JobContext, 'destinations'>,
+): BackupdError {
+  const { code, message, hint, cause } = failure;
+  const [first] = destinations.map(({ settings }) => settings.name);
+  if (code !== 'backup-not-found' || first === undefined) {
+    return failure;
+  }
+  const elsewhere = `A copy elsewhere is read with --from, for example "backupd verify ${id} --from ${first}".`;
+  return new BackupdError(code, message, { hint: `${hint ?? ''} ${elsewhere}`.trim(), cause });
 }
 
 /** Folders of backups in which something is wrong at a glance. */

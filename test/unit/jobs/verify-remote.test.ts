@@ -5,10 +5,11 @@ import type { Manifest } from '../../../src/core/manifest.ts';
 import { copyBackupFile } from '../../../src/jobs/cat.ts';
 import { listRemote } from '../../../src/jobs/list-remote.ts';
 import { showBackup } from '../../../src/jobs/show.ts';
+import { verifyBackups } from '../../../src/jobs/verify.ts';
 import { verifyCopies } from '../../../src/jobs/verify-remote.ts';
 import { asConfigured, putCopy } from '../../support/copies.ts';
 import { goldenCatalog, type GoldenCatalog } from '../../support/golden-catalog.ts';
-import { having } from '../../support/matchers.ts';
+import { containing, having } from '../../support/matchers.ts';
 import { memoryDestination, type MemoryDestination } from '../../support/memory-destination.ts';
 import { backupId } from '../../support/storage.ts';
 
@@ -119,6 +120,15 @@ test('show and cat go to a copy where the backup is not here, and list tells of 
   await expect(catBytes()).rejects.toMatchObject({ code: 'archive-corrupt' });
   await expect(showBackup(backupId(7), app, NEVER)).rejects.toMatchObject({
     code: 'backup-not-found',
+  });
+});
+
+test('who verifies what is not here is told how a copy is verified', async () => {
+  await using here = await goldenCatalog();
+  const { app } = withCopies(here);
+  await expect(verifyBackups({ source: null, id: backupId(7) }, app, NEVER)).rejects.toMatchObject({
+    code: 'backup-not-found',
+    hint: containing(`"backupd verify ${backupId(7)} --from s3"`),
   });
 });
 
