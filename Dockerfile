@@ -32,13 +32,19 @@ COPY --from=program /opt/backupd/dist dist
 ENV NODE_ENV=production
 # The C library keeps an arena of memory for each of its threads otherwise.
 ENV MALLOC_ARENA_MAX=2
-# Compiled once, here, with the options that `backupd` starts Node with, and only read later. Loading every module also shows that production packages are enough.
+# Compiled once, here, and only read later: with each heap that `backupd` starts Node with, since what was compiled with one is not read with another.
+# Loading everything also shows that production packages are enough. The program leaves what was compiled only where it cannot end by execve.
 # Node keeps one folder for each user id, named after it: these are for the usual ones, any other user compiles at each start.
 ENV NODE_COMPILE_CACHE=/opt/backupd/.cache
-RUN find /opt/backupd/dist -name '*.js' ! -name main.js ! -name http-port.js ! -name page.js \
-    | xargs node --optimize-for-size --input-type=module --eval 'for (const file of process.argv.slice(1)) await import(file)' \
-    && node --optimize-for-size --input-type=module --eval 'await import("@aws-sdk/client-s3"); await import("nodemailer")' \
-    && backupd --version \
+RUN for heap in '' --initial-heap-size=32 --initial-heap-size=64 --initial-heap-size=256; do \
+      node --optimize-for-size $heap --input-type=module --eval ' \
+        const packages = Object.keys(JSON.parse(fs.readFileSync("package.json")).dependencies); \
+        const pieces = fs.readdirSync("dist").filter((name) => /-.{8}[.]js$/.test(name)).map((name) => "/opt/backupd/dist/" + name); \
+        for (const one of [...packages, ...pieces]) await import(one); \
+        process.execve = undefined; \
+        process.argv[2] = "--version"; \
+        await import("/opt/backupd/dist/main.js");' || exit 1; \
+    done \
     && chmod -R a+rX .cache \
     && for folder in .cache/*-0; do for uid in 1000 65534; do ln -s "${folder##*/}" "${folder%-0}-$uid"; done; done
 

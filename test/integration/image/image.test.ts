@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { backupdImage, runBackupd, startDaemon } from '../../support/backupd.ts';
+import { containing } from '../../support/matchers.ts';
 import { docker } from '../../support/run-process.ts';
 import { runContainer, startContainer, testVolume } from '../../support/test-container.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -71,6 +72,26 @@ test('the image holds no package and no file that only development needs', async
     expect(names).not.toContain(unwanted);
   }
 });
+
+test.each(['list', 'check', 'backup', 'restore'])(
+  'all that %s loads was compiled when the image was made',
+  async (command) => {
+    await using container = await startContainer({
+      image: await backupdImage(),
+      entrypoint: 'sleep',
+      args: ['300'],
+    });
+    const { stderr } = await container.exec([
+      'env',
+      'NODE_DEBUG_NATIVE=COMPILE_CACHE',
+      'backupd',
+      command,
+    ]);
+    const looked = stderr.split('\n').filter((line) => line.includes('reading cache from'));
+    expect(looked).toEqual(expect.arrayContaining([containing('/dist/main.js')]));
+    expect(looked.filter((line) => !line.includes('success'))).toEqual([]);
+  },
+);
 
 test('any user can run it with a read-only root and no capability, given the group of the socket', async () => {
   await using backups = await testVolume();
