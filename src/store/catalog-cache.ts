@@ -188,14 +188,18 @@ function parseLine(text: string): readonly Known[] {
   return known;
 }
 
-/** None where it was torn by a crash, or is not of this format. */
+/** None where it was torn by a crash, or is not of this format: a row means nothing without those before it. */
 function rowsOf(text: string): readonly Row[] {
   try {
-    const { format, rows } = JSON.parse(text) as Partial<Line>;
-    return format === FORMAT ? (rows ?? []) : [];
+    const line = JSON.parse(text) as Partial<Line> | null;
+    return line?.format === FORMAT && isRows(line.rows) ? line.rows : [];
   } catch {
     return [];
   }
+}
+
+function isRows(value: unknown): value is readonly Row[] {
+  return Array.isArray(value) && value.every((row) => Array.isArray(row));
 }
 
 /** Whether a backup is the one that was remembered, with the same receipts. */

@@ -169,14 +169,17 @@ async function removeHooks(...numbers: readonly number[]): Promise<void> {
   }
 }
 
-test('a line that was torn costs no other', async () => {
-  await mark();
-  await writeFile(cache, `${await readFile(cache, 'utf8')}{"format":2,"rows":[`);
-  expect(await seenBy(fixture.other())).toEqual([
-    ['remembered', 0],
-    ['remembered', 1],
-  ]);
-});
+test.each(['{"format":2,"rows":[', 'null', '{"format":2,"rows":[null]}', '{"format":1}'])(
+  'a line that is none costs no other: %s',
+  async (line) => {
+    await mark();
+    await writeFile(cache, `${await readFile(cache, 'utf8')}${line}`);
+    expect(await seenBy(fixture.other())).toEqual([
+      ['remembered', 0],
+      ['remembered', 1],
+    ]);
+  },
+);
 
 test('of another namespace nothing is taken', async () => {
   const other = openCatalog({ dir: fixture.dir, namespace: 'other' });
