@@ -110,7 +110,7 @@ const KEEP = `## What is kept
 The windows end at the newest good backup, not now: a source that is no longer backed up loses nothing as time passes.
 Of two backups in one hour the later one is kept by \`hourly=\`; \`backupd pin\` keeps one whatever the rules say. The last good
 backup is never removed, nor the last one that passed a [drill](drills.md). When the rules would remove more than half of a source's backups at once, and more than three,
-nothing is removed until somebody runs \`backupd prune --yes\`: a mistyped rule is no decision. An empty value is an error.`;
+nothing is removed until somebody runs \`backupd prune --yes\`, and \`status\` says so: a mistyped rule is no decision. An empty value is an error.`;
 
 function sourceTable(): string {
   const rows = (Object.keys(sourceSchema) as SourceKey[]).map((key) => {

@@ -2,6 +2,7 @@ import { jobRules } from './copies.ts';
 import { judgeCopies, judgeThreeTwoOne, type ObservedDestination } from './copy-standing.ts';
 import { judgeDrills } from './drill-standing.ts';
 import { NO_DRILLS, type DrillRecord } from './drill.ts';
+import type { Failure } from './errors.ts';
 import type { Attempt, Outcome } from './events.ts';
 import type { Job } from './job.ts';
 import { dumpBytes, storedBytes } from './manifest.ts';
@@ -25,6 +26,8 @@ export interface Observed {
     readonly attempts: readonly Attempt[];
     readonly totals: Readonly<Record<Outcome, number>>;
     readonly removedTotal: number;
+    /** Absent: retention came to its end. */
+    readonly retentionFailure?: Failure;
   };
   readonly previous: readonly Previous[];
   readonly lastRestore: LastRestore | null;
@@ -73,6 +76,7 @@ export function judgeSource(observed: Observed, nowMs: number): SourceStatus {
     warnings: countWarnings(entries),
     runsTotal: record.totals,
     removedTotal: record.removedTotal,
+    retentionFailure: record.retentionFailure ?? null,
     lastVerifiedAt: lastVerified(entries),
     damagedBackups: entries.filter((entry) => isDamaged(entry)).length,
     damage: firstDamage(entries),

@@ -96,6 +96,8 @@ export interface SourceStatus {
   readonly warnings: Readonly<Record<string, number>>;
   readonly runsTotal: Readonly<Record<Outcome, number>>;
   readonly removedTotal: number;
+  /** Why retention did not come to its end here; null: it did. */
+  readonly retentionFailure: Failure | null;
   /** Newest verification that passed. */
   readonly lastVerifiedAt: string | null;
   readonly damagedBackups: number;

@@ -73,13 +73,22 @@ export function describeTrouble(destination: DestinationStatus): readonly Status
     : [];
 }
 
-export function describeRetention({
-  destination,
-  retentionFailure,
-}: DestinationStatus): readonly StatusProblem[] {
-  if (retentionFailure === null) {
-    return [];
-  }
-  const { code, message, hint } = retentionFailure;
-  return [{ code, message: `retention at ${destination} failed: ${message}`, hint }];
+/** What retention did not come to its end with; what it removes nothing of fills the disk one day. */
+export function describeRetention(
+  sources: readonly SourceStatus[],
+  destinations: readonly DestinationStatus[],
+): readonly StatusProblem[] {
+  const failed = [
+    ...sources.map(({ retentionFailure }) => ['here', retentionFailure] as const),
+    ...destinations.map(
+      ({ destination, retentionFailure }) => [`at ${destination}`, retentionFailure] as const,
+    ),
+  ];
+  return failed.flatMap(([where, failure]) => {
+    if (failure === null) {
+      return [];
+    }
+    const { code, message, hint } = failure;
+    return [{ code, message: `retention ${where} failed: ${message}`, hint }];
+  });
 }

@@ -1,5 +1,6 @@
 import { BackupdError } from '../core/errors.ts';
 import type { Job } from '../core/job.ts';
+import { recordRetention } from '../store/attempts.ts';
 import { changeUploadRecord } from '../store/upload-record.ts';
 import { reachDestination, whileLocked } from './at-destination.ts';
 import type { App, ConfiguredDestination, JobContext } from './context.ts';
@@ -7,6 +8,7 @@ import { decideLocal, pruneLocal, type SourceRules } from './prune-local.ts';
 import { decideRemote, type RemotePrune } from './decide-remote.ts';
 import { pruneRemote } from './prune-remote.ts';
 import {
+  NOTHING_PRUNED,
   attemptPrune,
   LOCAL,
   mergeResults,
@@ -78,8 +80,27 @@ async function pruneHere(
   return attemptPrune({ source, where: LOCAL }, signal, () => {
     const { yes, waitMs } = request;
     const own: SourceRules = { ...rules.lookUpStrictly(source), source, yes, waitMs };
-    return request.dryRun ? decideLocal(own, context) : pruneLocal(own, context, signal);
+    return request.dryRun ? decideLocal(own, context) : applyHere(own, context, signal);
   });
+}
+
+/** Writes down how it ended, for `status`. Another run that holds the source says nothing of its retention. */
+async function applyHere(
+  rules: SourceRules,
+  context: JobContext,
+  signal: AbortSignal,
+): Promise<PruneResult> {
+  const subject = { source: rules.source, where: LOCAL };
+  const result = await attemptPrune(subject, signal, () => pruneLocal(rules, context, signal));
+  const failure = retentionFailure(result);
+  if (failure?.code === 'locked') {
+    return result;
+  }
+  const noted = await attemptPrune(subject, signal, async () => {
+    await recordRetention(context.storage.dir, rules.source, failure);
+    return NOTHING_PRUNED;
+  });
+  return mergeResults([result, noted]);
 }
 
 async function pruneThere(
@@ -122,5 +143,5 @@ export async function pruneAfterBackup(
 ): Promise<PruneResult> {
   const { source, keep, schedule } = job;
   const rules = { source, keep, timezone: schedule.timezone, yes: false, waitMs: 0 };
-  return attemptPrune({ source, where: LOCAL }, signal, () => pruneLocal(rules, context, signal));
+  return applyHere(rules, context, signal);
 }

@@ -61,7 +61,7 @@ export async function buildStatus(
   const said = [
     ...describeConfig(config.filter(({ severity }) => severity === 'loud')),
     ...describeSuspicious(sources),
-    ...destinations.flatMap((destination) => describeRetention(destination)),
+    ...describeRetention(sources, destinations),
     ...describeDrills(sources),
     ...storage.said,
     ...(await listChannels(app)).flatMap((channel) => describeChannel(channel)),

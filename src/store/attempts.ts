@@ -1,6 +1,6 @@
 import { rename } from 'node:fs/promises';
 import type { Attempt, Outcome } from '../core/events.ts';
-import { toFailure } from '../core/errors.ts';
+import { toFailure, type Failure } from '../core/errors.ts';
 import { readJson } from './atomic-file.ts';
 import { acquireStateLock } from './lock.ts';
 import { spendReserve } from './reserve.ts';
@@ -15,6 +15,8 @@ export interface AttemptRecord {
   readonly totals: Readonly<Record<Outcome, number>>;
   /** How many backups retention ever removed. */
   readonly removedTotal: number;
+  /** Why retention did not come to its end here last; absent: it did. */
+  readonly retentionFailure?: Failure;
 }
 
 const REMEMBERED = 50;
@@ -30,11 +32,12 @@ const NOTHING: AttemptRecord = {
  * @throws BackupdError `no-space`, `storage-unavailable`
  */
 export async function recordAttempt(dir: string, source: string, attempt: Attempt): Promise<void> {
-  function add({ attempts, totals, removedTotal }: AttemptRecord): AttemptRecord {
+  function add(record: AttemptRecord): AttemptRecord {
+    const { attempts, totals } = record;
     return {
+      ...record,
       attempts: [attempt, ...attempts].slice(0, REMEMBERED),
       totals: { ...totals, [attempt.outcome]: totals[attempt.outcome] + 1 },
-      removedTotal,
     };
   }
   try {
@@ -54,6 +57,21 @@ export async function countRemoved(dir: string, source: string, count: number): 
     ...record,
     removedTotal: record.removedTotal + count,
   }));
+}
+
+/** Writes down how retention ended; null: well. @throws BackupdError `no-space`, `storage-unavailable` */
+export async function recordRetention(
+  dir: string,
+  source: string,
+  failure: Failure | null,
+): Promise<void> {
+  const before = await readAttempts(dir, source);
+  if (JSON.stringify(before.retentionFailure) !== JSON.stringify(failure ?? undefined)) {
+    await change(dir, source, ({ retentionFailure: _before, ...record }) => ({
+      ...record,
+      ...(failure === null ? {} : { retentionFailure: failure }),
+    }));
+  }
 }
 
 /** The record of a source; nothing where it is missing or damaged, which the catalog reports. */

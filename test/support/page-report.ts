@@ -83,6 +83,7 @@ export function pageSource(changes: Partial<PageSource> = {}): PageSource {
     warnings: {},
     runsTotal: { success: 212, failed: 0, skipped: 0, interrupted: 0 },
     removedTotal: 165,
+    retentionFailure: null,
     lastVerifiedAt: before(2 * DAY_MS),
     damagedBackups: 0,
     damage: null,

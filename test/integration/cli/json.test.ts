@@ -245,6 +245,7 @@ test('status', async () => {
         warnings: {},
         runsTotal: { success: 2, failed: 0, skipped: 0, interrupted: 0 },
         removedTotal: 0,
+        retentionFailure: null,
         lastVerifiedAt: INSTANT,
         damagedBackups: 0,
         damage: null,

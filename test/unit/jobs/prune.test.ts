@@ -118,8 +118,14 @@ describe('prune', () => {
     expect(await numbers(fixture, 'other')).toHaveLength(3);
     expect(verdicts.filter(({ removed }) => removed)).toHaveLength(1);
     expect(app.events[0]).toEqual({ type: 'prune-held', source: 'db', where: 'local', count: 6 });
+    // For `status`.
+    expect((await readAttempts(fixture.dir, 'db')).retentionFailure).toMatchObject({
+      message: 'db: 6 backups would be removed, more than half of them, so none is',
+    });
+    expect(await readAttempts(fixture.dir, 'other')).not.toHaveProperty('retentionFailure');
     const confirmed = await prune(request({ source: 'db', yes: true }), app, never);
     expect(confirmed.held).toEqual([]);
+    expect(await readAttempts(fixture.dir, 'db')).not.toHaveProperty('retentionFailure');
     expect(await numbers(fixture)).toHaveLength(3);
   });
 

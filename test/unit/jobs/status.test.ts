@@ -5,7 +5,7 @@ import type { ConfigProblem } from '../../../src/core/discovery.ts';
 import type { Manifest } from '../../../src/core/manifest.ts';
 import type { Discovery } from '../../../src/jobs/context.ts';
 import { buildStatus } from '../../../src/jobs/status.ts';
-import { recordAttempt } from '../../../src/store/attempts.ts';
+import { recordAttempt, recordRetention } from '../../../src/store/attempts.ts';
 import { forgetSource, recordSource } from '../../../src/store/known-sources.ts';
 import { acquireLock } from '../../../src/store/lock.ts';
 import { containing } from '../../support/matchers.ts';
@@ -180,6 +180,21 @@ describe('problems', () => {
     const { healthy, problems } = await buildStatus(world.app, found(), NOW);
     expect({ healthy, count: problems.length }).toEqual({ healthy: false, count: 1 });
     expect(problems[0]?.message).toContain(`${newest.id}: its `);
+  });
+
+  test('a retention that did not come to its end is said, here as elsewhere', async () => {
+    await using world = await fakeApp();
+    await world.add({ id: backupId(1) });
+    const failure = {
+      code: 'usage',
+      message: 'db: most would be removed',
+      hint: 'Say yes.',
+    } as const;
+    await recordRetention(world.app.context.storage.dir, 'db', failure);
+    const said = { ...failure, message: 'retention here failed: db: most would be removed' };
+    expect((await buildStatus(world.app, found(), NOW)).problems).toContainEqual(said);
+    await recordRetention(world.app.context.storage.dir, 'db', null);
+    expect((await buildStatus(world.app, found(), NOW)).problems).not.toContainEqual(said);
   });
 
   test('a newest backup that is suspicious is said, until it is pinned', async () => {
