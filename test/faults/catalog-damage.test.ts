@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { having } from '../support/matchers.ts';
-import { killIn } from '../support/processes.ts';
+import { killIn, PROGRAM } from '../support/processes.ts';
 import { openRestoreStage, type RestoreStage } from '../support/restore-stage.ts';
 import type { ProcessResult } from '../support/run-process.ts';
 
@@ -335,7 +335,7 @@ test('two daemons on one directory: the second is refused and names the first', 
     expect(second.exitCode, second.stderr).toBe(11);
     expect(second.stderr).toContain('"daemon"');
   } finally {
-    await killIn(stage.box.name, 'node */opt/backupd/dist/main.js daemon', 'TERM');
+    await killIn(stage.box.name, `node *${PROGRAM} daemon`, 'TERM');
   }
   expect(await first).toMatchObject({ exitCode: 0 });
 });

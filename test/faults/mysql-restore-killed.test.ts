@@ -8,7 +8,7 @@ import {
   type MysqlFingerprint,
 } from '../support/mysql-fingerprint.ts';
 import { startMysql, type Mysql } from '../support/mysql.ts';
-import { killIn } from '../support/processes.ts';
+import { killIn, PROGRAM } from '../support/processes.ts';
 import { docker } from '../support/run-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -227,7 +227,7 @@ describe.each(['mysql:9.7', 'mariadb:11.8'])('%s', (image) => {
     await using open = await openTransaction(scene.server);
     const died = scene.backupd(['restore', 'db', '--at', scene.id, '--yes']);
     await waitFor('swap that waits', async () => doesServer(scene.server, SWAP_WAITS), 60_000);
-    await killIn(scene.box.name, 'node */opt/backupd/dist/main.js restore');
+    await killIn(scene.box.name, `node *${PROGRAM} restore`);
     expect(await died).toMatchObject({ exitCode: 137 });
     const next = scene.backupd(['backup', 'db']);
     // It ends the dead one's client; then it waits for the session, unless the server has ended that as well.

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DatabaseFingerprint } from '../support/fingerprint.ts';
 import { holdName, untilSwapWaits } from '../support/hold.ts';
 import { startPostgres, waitUntilReady } from '../support/postgres.ts';
-import { killIn } from '../support/processes.ts';
+import { killIn, PROGRAM } from '../support/processes.ts';
 import {
   LOADING_SLOW,
   openRestoreStage,
@@ -24,7 +24,6 @@ let id: string;
 let before: DatabaseFingerprint;
 
 const RESTORE = ['restore', 'db', '--wait', '1m'];
-const PROGRAM = '/opt/backupd/dist/main.js restore db';
 
 beforeAll(async () => {
   stage = await openRestoreStage({
@@ -173,7 +172,7 @@ async function killBackend(which: string): Promise<void> {
 
 test('SIGINT in the midst of the load: 130, and all that was made is removed', async () => {
   const { ended } = await beginLoad();
-  await killIn(stage.box.name, `node *${PROGRAM}`, 'INT');
+  await killIn(stage.box.name, `node *${PROGRAM} restore db`, 'INT');
   const result = await ended;
   expect(result, result.stderr).toMatchObject({ exitCode: 130, stdout: '' });
   expect(JSON.parse(result.stderr)).toMatchObject({ error: { code: 'cancelled' } });
@@ -183,7 +182,7 @@ test('SIGINT in the midst of the load: 130, and all that was made is removed', a
 
 test('a hang-up in the midst of the load: the restore goes on', async () => {
   const { ended } = await beginLoad();
-  await killIn(stage.box.name, `node *${PROGRAM}`, 'HUP');
+  await killIn(stage.box.name, `node *${PROGRAM} restore db`, 'HUP');
   await setLinger(stage.server, 'off');
   expect(await ended).toMatchObject({ exitCode: 0 });
   expect(await stage.leftovers()).toEqual([]);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DatabaseFingerprint } from '../support/fingerprint.ts';
 import { holdName, untilNoSwap, untilSwapWaits } from '../support/hold.ts';
 import { having } from '../support/matchers.ts';
-import { doesRun, killIn } from '../support/processes.ts';
+import { doesRun, killIn, PROGRAM } from '../support/processes.ts';
 import { openRestoreStage, untilClear, type RestoreStage } from '../support/restore-stage.ts';
 import { docker } from '../support/run-process.ts';
 import { startContainer } from '../support/test-container.ts';
@@ -15,7 +15,6 @@ import { startWriter, type Writer } from '../support/writer.ts';
 const STAGES = 2;
 /** With the wait for a stage that is free. */
 const TIMEOUT = { timeout: 600_000 };
-const PROGRAM = '/opt/backupd/dist/main.js';
 
 interface Scene {
   readonly stage: RestoreStage;

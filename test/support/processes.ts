@@ -1,6 +1,9 @@
 import { docker } from './run-process.ts';
 import { waitFor } from './wait-for.ts';
 
+/** What Node runs in the image. */
+export const PROGRAM = '/opt/backupd/dist/main.js';
+
 /** Command lines of all processes in a container but zombies, as the host sees them: whatever the container can do. */
 export async function commandsIn(container: string): Promise<readonly string[]> {
   const [, ...lines] = (await docker('top', container, '-eo', 'pid,stat,args')).split('\n');

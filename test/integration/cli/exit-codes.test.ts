@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDaemon, type Daemon } from '../../support/backupd.ts';
 import { execOnTerminal } from '../../support/docker-exec.ts';
 import { backupdOf, HALF_BYTES, startStage, type FaultStage } from '../../support/fault-stage.ts';
-import { killIn } from '../../support/processes.ts';
+import { killIn, PROGRAM } from '../../support/processes.ts';
 import { SLOW_SQL } from '../../support/restore-stage.ts';
 
 const started = new AsyncDisposableStack();
@@ -181,7 +181,7 @@ describe('docker exec', () => {
     const { stderr } = await daemon.cli(SLOW);
     expect(stderr).toContain('"backup db"');
 
-    await killIn(daemon.name, 'node */opt/backupd/dist/main.js backup db', 'INT');
+    await killIn(daemon.name, `node *${PROGRAM} backup db`, 'INT');
     await stage.tool.clear();
     const cancelled = await running;
     expect(cancelled).toMatchObject({ exitCode: 130, stdout: '' });

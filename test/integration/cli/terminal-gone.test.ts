@@ -4,11 +4,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Daemon } from '../../support/backupd.ts';
 import { terminalCommand } from '../../support/docker-exec.ts';
 import { startStage, type FaultStage } from '../../support/fault-stage.ts';
-import { doesRun } from '../../support/processes.ts';
+import { doesRun, PROGRAM } from '../../support/processes.ts';
 import { setLinger, SLOW_SQL, untilLoading } from '../../support/restore-stage.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-const COMMAND = 'src/main.ts restore db';
+const COMMAND = `${PROGRAM} restore db`;
 
 let stage: FaultStage;
 let daemon: Daemon;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { backupdImage } from '../../support/backupd.ts';
+import { PROGRAM } from '../../support/processes.ts';
 import { runContainer } from '../../support/test-container.ts';
 
 /** Makes V8 compile something beside the main thread. */
@@ -15,7 +16,7 @@ test('the program ends though a thread of V8 never does', async () => {
       // V8 waits so long before it compiles: longer than this test may take.
       '--concurrent-recompilation-delay=600000',
       `--import=data:text/javascript,${encodeURIComponent(BUSY)}`,
-      '/opt/backupd/dist/main.js',
+      PROGRAM,
       'restore',
       '--no-such-option',
     ],

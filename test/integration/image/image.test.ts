@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { backupdImage, runBackupd, startDaemon } from '../../support/backupd.ts';
 import { containing } from '../../support/matchers.ts';
+import { PROGRAM } from '../../support/processes.ts';
 import { docker } from '../../support/run-process.ts';
 import { runContainer, startContainer, testVolume } from '../../support/test-container.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -88,7 +89,7 @@ test.each(['list', 'check', 'backup', 'restore'])(
       command,
     ]);
     const looked = stderr.split('\n').filter((line) => line.includes('reading cache from'));
-    expect(looked).toEqual(expect.arrayContaining([containing('/dist/main.js')]));
+    expect(looked).toEqual(expect.arrayContaining([containing(PROGRAM)]));
     expect(looked.filter((line) => !line.includes('success'))).toEqual([]);
   },
 );
