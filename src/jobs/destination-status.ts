@@ -79,7 +79,9 @@ export function describeRetention(
   destinations: readonly DestinationStatus[],
 ): readonly StatusProblem[] {
   const failed = [
-    ...sources.map(({ retentionFailure }) => ['here', retentionFailure] as const),
+    ...sources.map(
+      ({ source, retentionFailure }) => [`of "${source}" here`, retentionFailure] as const,
+    ),
     ...destinations.map(
       ({ destination, retentionFailure }) => [`at ${destination}`, retentionFailure] as const,
     ),

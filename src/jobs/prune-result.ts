@@ -67,13 +67,18 @@ export function heldFailure({ source, count }: PruneResult['held'][number]): Fai
   };
 }
 
-/** What is to be remembered of the retention at a destination until it goes well; null: it did. */
-export function retentionFailure({ failures, held }: PruneResult): Failure | null {
+/** Why the retention of one source did not come to its end; null: it did. */
+export function whyUnfinished({ failures, held }: PruneResult): Failure | null {
   const [failed] = failures;
   const [first] = held;
-  if (failed !== undefined || first === undefined) {
-    return failed?.failure ?? null;
-  }
-  const failure = heldFailure(first);
-  return { ...failure, message: `${first.source}: ${failure.message}` };
+  return failed?.failure ?? (first === undefined ? null : heldFailure(first));
+}
+
+/** What is to be remembered of the retention at a destination, of all sources, until it goes well; null: it did. */
+export function retentionFailure(result: PruneResult): Failure | null {
+  const failure = whyUnfinished(result);
+  const [first] = result.failures.length === 0 ? result.held : [];
+  return failure === null || first === undefined
+    ? failure
+    : { ...failure, message: `${first.source}: ${failure.message}` };
 }

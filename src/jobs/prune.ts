@@ -14,6 +14,7 @@ import {
   mergeResults,
   retentionFailure,
   type PruneResult,
+  whyUnfinished,
 } from './prune-result.ts';
 import { readRules, type RuleBook } from './retention-rules.ts';
 
@@ -92,7 +93,7 @@ async function applyHere(
 ): Promise<PruneResult> {
   const subject = { source: rules.source, where: LOCAL };
   const result = await attemptPrune(subject, signal, () => pruneLocal(rules, context, signal));
-  const failure = retentionFailure(result);
+  const failure = whyUnfinished(result);
   if (failure?.code === 'locked') {
     return result;
   }

@@ -3,8 +3,18 @@ import { backupdImage, runBackupd, startDaemon } from '../../support/backupd.ts'
 import { containing } from '../../support/matchers.ts';
 import { PROGRAM } from '../../support/processes.ts';
 import { docker } from '../../support/run-process.ts';
-import { runContainer, startContainer, testVolume } from '../../support/test-container.ts';
+import {
+  runContainer,
+  startContainer,
+  testVolume,
+  type TestContainer,
+} from '../../support/test-container.ts';
 import { waitFor } from '../../support/wait-for.ts';
+
+/** A container of the image in which commands are run, without a daemon. */
+async function startIdle(): Promise<TestContainer> {
+  return startContainer({ image: await backupdImage(), entrypoint: 'sleep', args: ['300'] });
+}
 
 test('the image is small, and has its labels, volume, port and health check', async () => {
   const [image] = JSON.parse(await docker('image', 'inspect', await backupdImage())) as [
@@ -33,11 +43,7 @@ test('the entrypoint takes a command with and without the name of the program', 
 });
 
 test('backupd, backup and restore are on PATH', async () => {
-  await using container = await startContainer({
-    image: await backupdImage(),
-    entrypoint: 'sleep',
-    args: ['300'],
-  });
+  await using container = await startIdle();
   const [version, backup, restore] = await Promise.all([
     container.exec(['backupd', '--version']),
     container.exec(['backup', '--help']),
@@ -49,11 +55,7 @@ test('backupd, backup and restore are on PATH', async () => {
 });
 
 test('the image holds no package and no file that only development needs', async () => {
-  await using container = await startContainer({
-    image: await backupdImage(),
-    entrypoint: 'sleep',
-    args: ['300'],
-  });
+  await using container = await startIdle();
   const { stdout } = await container.exec([
     'sh',
     '-c',
@@ -77,11 +79,7 @@ test('the image holds no package and no file that only development needs', async
 test.each(['list', 'check', 'backup', 'restore'])(
   'all that %s loads was compiled when the image was made',
   async (command) => {
-    await using container = await startContainer({
-      image: await backupdImage(),
-      entrypoint: 'sleep',
-      args: ['300'],
-    });
+    await using container = await startIdle();
     const { stderr } = await container.exec([
       'env',
       'NODE_DEBUG_NATIVE=COMPILE_CACHE',

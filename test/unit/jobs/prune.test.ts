@@ -120,7 +120,7 @@ describe('prune', () => {
     expect(app.events[0]).toEqual({ type: 'prune-held', source: 'db', where: 'local', count: 6 });
     // For `status`.
     expect((await readAttempts(fixture.dir, 'db')).retentionFailure).toMatchObject({
-      message: 'db: 6 backups would be removed, more than half of them, so none is',
+      message: '6 backups would be removed, more than half of them, so none is',
     });
     expect(await readAttempts(fixture.dir, 'other')).not.toHaveProperty('retentionFailure');
     const confirmed = await prune(request({ source: 'db', yes: true }), app, never);

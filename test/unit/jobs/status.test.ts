@@ -187,11 +187,11 @@ describe('problems', () => {
     await world.add({ id: backupId(1) });
     const failure = {
       code: 'usage',
-      message: 'db: most would be removed',
+      message: 'most would be removed',
       hint: 'Say yes.',
     } as const;
     await recordRetention(world.app.context.storage.dir, 'db', failure);
-    const said = { ...failure, message: 'retention here failed: db: most would be removed' };
+    const said = { ...failure, message: 'retention of "db" here failed: most would be removed' };
     expect((await buildStatus(world.app, found(), NOW)).problems).toContainEqual(said);
     await recordRetention(world.app.context.storage.dir, 'db', null);
     expect((await buildStatus(world.app, found(), NOW)).problems).not.toContainEqual(said);
